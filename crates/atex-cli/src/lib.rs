@@ -1,0 +1,37 @@
+//! What every tool does alike: arguments that all have, lines in and records out, exit status, signals,
+//! and messages on stderr.
+//!
+//! [`main`] is the entry of every binary; [`Exit`] is the one table of exit statuses; [`Failure`] is how a
+//! tool says that it cannot go on. [`input`] and [`output`] read and write streams of records.
+//!
+//! This crate knows no tests, hosts or results: what a record means is the tools' business.
+
+mod args;
+mod clock;
+mod exit;
+pub mod input;
+mod log;
+pub mod output;
+pub mod signals;
+
+use std::process::ExitCode;
+
+pub use args::{Common, parse_args, print_schema};
+pub use clock::now;
+pub use exit::{EXIT_STATUS, Exit, Failure, Kind};
+
+/// A tool as its users know it.
+#[derive(Debug, Clone, Copy)]
+pub struct Tool {
+    /// The name of the program.
+    pub name: &'static str,
+}
+
+/// Runs a tool and turns what becomes of it into an exit status. A [`Failure`] is said on stderr.
+pub fn main(tool: Tool, run: fn() -> Result<Exit, Failure>) -> ExitCode {
+    let exit = run().unwrap_or_else(|failure| {
+        failure.report(tool);
+        failure.kind.exit()
+    });
+    ExitCode::from(exit.code())
+}
