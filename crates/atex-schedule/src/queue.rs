@@ -1,0 +1,56 @@
+//! Tests that wait.
+
+use std::collections::BTreeSet;
+
+use indexmap::IndexMap;
+
+use crate::{PlatformId, SetupId, TestId};
+
+/// What decides where a test can run, and what has to be there before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Class {
+    /// The label of its hosts; without one it runs on any.
+    pub platform: Option<PlatformId>,
+    pub setup: SetupId,
+}
+
+impl Class {
+    pub fn fits(self, host: PlatformId) -> bool {
+        self.platform.is_none_or(|platform| platform == host)
+    }
+}
+
+/// Waiting tests by class, each class in order of arrival.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    classes: IndexMap<Class, BTreeSet<TestId>>,
+}
+
+impl Queue {
+    pub fn insert(&mut self, class: Class, test: TestId) {
+        self.classes.entry(class).or_default().insert(test);
+    }
+
+    /// The test that a host should run next, out of the classes that `may` admits, which is told how many
+    /// tests wait there.
+    pub fn first(&self, may: impl Fn(Class, usize) -> bool) -> Option<(Class, TestId)> {
+        let heads =
+            self.classes.iter().filter_map(|(class, tests)| Some((*class, *tests.first()?, tests.len())));
+        let best = heads.filter(|(class, _, waiting)| may(*class, *waiting)).min_by_key(|(_, test, _)| *test);
+        best.map(|(class, test, _)| (class, test))
+    }
+
+    pub fn remove(&mut self, class: Class, test: TestId) {
+        if let Some(tests) = self.classes.get_mut(&class) {
+            tests.remove(&test);
+        }
+    }
+
+    /// Takes out all tests of the classes that `which` picks, in order of arrival.
+    pub fn take(&mut self, which: impl Fn(Class) -> bool) -> Vec<TestId> {
+        let picked = self.classes.iter_mut().filter(|(class, _)| which(**class));
+        let mut tests: Vec<TestId> = picked.flat_map(|(_, tests)| std::mem::take(tests)).collect();
+        tests.sort_unstable();
+        tests
+    }
+}

@@ -1,0 +1,255 @@
+//! What the scheduler decides, event by event.
+
+use atex_schedule::{
+    Action, Ended, Event, HostId, HostIs, Options, PlatformId, Scheduler, SetupEnd, SetupId, TestId,
+};
+
+const A: PlatformId = PlatformId(0);
+const B: PlatformId = PlatformId(1);
+
+fn test(n: u32) -> Event {
+    Event::TestArrived { test: TestId(n), platform: None, setup: SetupId(0) }
+}
+
+fn test_for(n: u32, platform: PlatformId, setup: u32) -> Event {
+    Event::TestArrived { test: TestId(n), platform: Some(platform), setup: SetupId(setup) }
+}
+
+fn expected(n: u32, platform: PlatformId) -> Event {
+    Event::HostExpected { host: HostId(n), platform }
+}
+
+fn ready(n: u32, platform: PlatformId) -> Event {
+    Event::HostReady { host: HostId(n), platform }
+}
+
+fn set_up(n: u32) -> Event {
+    Event::SetupEnded { host: HostId(n), end: SetupEnd::Done }
+}
+
+fn ended(n: u32, end: Ended, host_is: HostIs) -> Event {
+    Event::AttemptEnded { host: HostId(n), end, host_is }
+}
+
+fn passed(n: u32) -> Event {
+    ended(n, Ended::ByTest, HostIs::Fine)
+}
+
+/// Actions as short text, so that a whole run reads as a table.
+fn text(actions: &[Action]) -> String {
+    let one = |action: &Action| match action {
+        Action::SetUp { host, setup, clean } => {
+            format!("set up {} on {}{}", setup.0, host.0, if *clean { " clean" } else { "" })
+        }
+        Action::Start { host, test, attempt } => format!("start {}.{attempt} on {}", test.0, host.0),
+        Action::Cancel { host } => format!("cancel {}", host.0),
+        Action::Release { host, why } => format!("release {} {why:?}", host.0),
+        Action::Settle { test } => format!("settle {}", test.0),
+        Action::Retry { test } => format!("retry {}", test.0),
+        Action::Abandon { test, why } => format!("abandon {} {why:?}", test.0),
+    };
+    actions.iter().map(one).collect::<Vec<_>>().join(", ")
+}
+
+fn check(table: &[(Event, &str)]) -> Scheduler {
+    let mut scheduler = Scheduler::new(Options::default());
+    for (i, (event, actions)) in table.iter().enumerate() {
+        assert_eq!(text(&scheduler.apply(*event)), *actions, "event {i}: {event:?}");
+    }
+    scheduler
+}
+
+#[test]
+fn the_first_test_starts_as_soon_as_the_first_host_is_set_up() {
+    let scheduler = check(&[
+        (expected(0, A), ""),
+        (test(0), ""),
+        (ready(0, A), "set up 0 on 0 clean"),
+        (test(1), ""),
+        (set_up(0), "start 0.1 on 0"),
+        (passed(0), "settle 0, start 1.1 on 0"),
+        (Event::InputEnded, ""),
+        (passed(0), "settle 1, release 0 Done"),
+    ]);
+    assert!(scheduler.is_done());
+}
+
+#[test]
+fn tests_go_out_in_order_of_arrival_to_whoever_is_free() {
+    check(&[
+        (test(0), ""),
+        (test(1), ""),
+        (test(2), ""),
+        (ready(0, A), "set up 0 on 0 clean"),
+        (ready(1, A), "set up 0 on 1 clean"),
+        (set_up(1), "start 0.1 on 1"),
+        (set_up(0), "start 1.1 on 0"),
+        (passed(0), "settle 1, start 2.1 on 0"),
+    ]);
+}
+
+#[test]
+fn labels_decide_where_a_test_may_run() {
+    check(&[
+        (test_for(0, B, 0), ""),
+        (test_for(1, A, 0), ""),
+        (ready(0, A), "set up 0 on 0 clean"),
+        (set_up(0), "start 1.1 on 0"),
+        (passed(0), "settle 1"),
+        (ready(1, B), "set up 0 on 1 clean"),
+        (set_up(1), "start 0.1 on 1"),
+        (Event::InputEnded, "release 0 Done"),
+        (passed(1), "settle 0, release 1 Done"),
+    ]);
+}
+
+#[test]
+fn a_host_keeps_what_it_was_given() {
+    check(&[
+        (test_for(0, A, 0), ""),
+        (test_for(1, A, 1), ""),
+        (test_for(2, A, 0), ""),
+        (ready(0, A), "set up 0 on 0 clean"),
+        (set_up(0), "start 0.1 on 0"),
+        (passed(0), "settle 0, set up 1 on 0"),
+        (set_up(0), "start 1.1 on 0"),
+        (passed(0), "settle 1, start 2.1 on 0"),
+    ]);
+}
+
+#[test]
+fn no_more_hosts_are_set_up_than_tests_wait() {
+    check(&[
+        (test(0), ""),
+        (ready(0, A), "set up 0 on 0 clean"),
+        (ready(1, A), ""),
+        (test(1), "set up 0 on 1 clean"),
+    ]);
+}
+
+#[test]
+fn a_spoilt_host_is_cleaned_before_it_goes_on() {
+    check(&[
+        (test(0), ""),
+        (test(1), ""),
+        (ready(0, A), "set up 0 on 0 clean"),
+        (set_up(0), "start 0.1 on 0"),
+        (ended(0, Ended::ByTest, HostIs::Spoilt), "settle 0, set up 0 on 0 clean"),
+        (set_up(0), "start 1.1 on 0"),
+    ]);
+}
+
+#[test]
+fn what_the_host_did_is_tried_again_elsewhere_and_not_for_ever() {
+    check(&[
+        (test(0), ""),
+        (ready(0, A), "set up 0 on 0 clean"),
+        (ready(1, A), ""),
+        (set_up(0), "start 0.1 on 0"),
+        (ended(0, Ended::ByHost, HostIs::Lost), "retry 0, release 0 Lost, set up 0 on 1 clean"),
+        (set_up(1), "start 0.2 on 1"),
+        (Event::InputEnded, ""),
+        (ended(1, Ended::ByHost, HostIs::Spoilt), "retry 0, set up 0 on 1 clean"),
+        (set_up(1), "start 0.3 on 1"),
+        (ended(1, Ended::ByHost, HostIs::Spoilt), "settle 0, release 1 Done"),
+    ]);
+}
+
+#[test]
+fn what_we_did_is_not_charged_and_not_repeated_for_ever() {
+    check(&[
+        (test(0), ""),
+        (ready(0, A), "set up 0 on 0 clean"),
+        (set_up(0), "start 0.1 on 0"),
+        (ended(0, Ended::ByUs, HostIs::Fine), "retry 0, start 0.2 on 0"),
+        (ended(0, Ended::ByUs, HostIs::Fine), "retry 0, start 0.3 on 0"),
+        (ended(0, Ended::ByUs, HostIs::Fine), "settle 0"),
+    ]);
+}
+
+#[test]
+fn a_test_without_a_host_ends_when_none_can_come() {
+    let scheduler = check(&[
+        (test_for(0, B, 0), ""),
+        (test(1), ""),
+        (expected(0, A), ""),
+        (Event::InputEnded, "abandon 0 NoHost"),
+        (Event::HostGone { host: HostId(0) }, "release 0 Lost, abandon 1 NoHost"),
+    ]);
+    assert!(scheduler.is_done());
+}
+
+#[test]
+fn a_host_that_cannot_be_set_up_is_let_go_and_others_go_on() {
+    check(&[
+        (test(0), ""),
+        (ready(0, A), "set up 0 on 0 clean"),
+        (ready(1, A), ""),
+        (Event::InputEnded, ""),
+        (
+            Event::SetupEnded { host: HostId(0), end: SetupEnd::HostFailed },
+            "release 0 Unhealthy, set up 0 on 1 clean",
+        ),
+        (
+            Event::SetupEnded { host: HostId(1), end: SetupEnd::HostFailed },
+            "release 1 Unhealthy, abandon 0 NoHost",
+        ),
+    ]);
+}
+
+#[test]
+fn files_that_cannot_be_had_end_the_tests_that_need_them_and_no_others() {
+    check(&[
+        (test_for(0, A, 0), ""),
+        (test_for(1, A, 1), ""),
+        (test_for(2, A, 0), ""),
+        (ready(0, A), "set up 0 on 0 clean"),
+        (
+            Event::SetupEnded { host: HostId(0), end: SetupEnd::Impossible },
+            "abandon 0 Setup, abandon 2 Setup, set up 1 on 0 clean",
+        ),
+        (set_up(0), "start 1.1 on 0"),
+    ]);
+}
+
+#[test]
+fn a_host_is_kept_while_what_runs_may_come_back() {
+    check(&[
+        (test(0), ""),
+        (ready(0, A), "set up 0 on 0 clean"),
+        (ready(1, A), ""),
+        (set_up(0), "start 0.1 on 0"),
+        (Event::InputEnded, ""),
+        (passed(0), "settle 0, release 0 Done, release 1 Done"),
+    ]);
+}
+
+#[test]
+fn stopping_cancels_what_runs_and_settles_nothing() {
+    let scheduler = check(&[
+        (test(0), ""),
+        (test(1), ""),
+        (expected(2, A), ""),
+        (ready(0, A), "set up 0 on 0 clean"),
+        (ready(1, A), "set up 0 on 1 clean"),
+        (set_up(0), "start 0.1 on 0"),
+        (Event::Stop, "cancel 0"),
+        (Event::Stop, ""),
+        (set_up(1), "release 1 Cancelled"),
+        (ended(0, Ended::Cancelled, HostIs::Spoilt), "retry 0, release 0 Cancelled"),
+        (ready(2, A), "release 2 Cancelled"),
+    ]);
+    assert!(scheduler.is_done());
+}
+
+#[test]
+fn events_of_unknown_hosts_change_nothing() {
+    check(&[
+        (test(0), ""),
+        (set_up(7), ""),
+        (passed(7), ""),
+        (Event::HostGone { host: HostId(7) }, ""),
+        (ready(0, A), "set up 0 on 0 clean"),
+        (passed(0), ""),
+    ]);
+}
