@@ -1,0 +1,57 @@
+//! Where a connection leads.
+
+use std::path::PathBuf;
+
+/// A way to a host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// This machine, as this user. Commands start in our working directory and environment,
+    /// with default signal dispositions and in a process group of their own.
+    Local,
+    /// A host reached by ssh.
+    Ssh(Ssh),
+    /// An argument vector that runs a command on the host with its stdin, stdout, stderr and
+    /// exit status, such as `podman exec -i NAME` or `kubectl exec -i POD --`.
+    ///
+    /// The three arguments `sh`, `-c` and the command line are appended, and the whole is
+    /// executed without a shell on this side: nothing is quoted, and a prefix that joins its
+    /// arguments for another shell (as `ssh HOST` does) cannot be used here.
+    Command {
+        /// The prefix: a program and its arguments.
+        argv: Vec<String>,
+    },
+}
+
+/// A host reached by ssh. Whatever is not given is as the user's ssh_config says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ssh {
+    /// A name, an address, or an alias from ssh_config; `user@name` works as with ssh.
+    pub host: String,
+    /// The user to log in as.
+    pub user: Option<String>,
+    /// The port of the server.
+    pub port: Option<u16>,
+    /// The private key to use, and the only one. A leading `~/` is our home folder.
+    pub identity: Option<PathBuf>,
+    /// ssh_config keywords and their values, written as in that file. They win over the
+    /// user's own configuration, and the first of two with one keyword wins.
+    pub options: Vec<(String, String)>,
+}
+
+impl Ssh {
+    /// The host as the user's ssh_config describes it.
+    pub fn new(host: impl Into<String>) -> Self {
+        Ssh { host: host.into(), ..Ssh::default() }
+    }
+}
+
+impl Target {
+    /// What error messages call the host.
+    pub(crate) fn name(&self) -> String {
+        match self {
+            Target::Local => "local".to_owned(),
+            Target::Ssh(ssh) => ssh.host.clone(),
+            Target::Command { argv } => argv.join(" "),
+        }
+    }
+}
