@@ -1,0 +1,200 @@
+//! The command line as it is typed.
+
+use std::path::PathBuf;
+
+use atex_cli::{Common, Failure};
+use clap::{Parser, Subcommand, ValueEnum};
+
+use crate::TOOL;
+use crate::config::RequiredEnd;
+
+/// What the numbers mean that all tools exit with.
+///
+/// It stands here until atex-cli has the text beside the table that it describes.
+const EXIT_STATUS: &str = "\
+EXIT STATUS
+  0    all was done, and no test failed
+  1    all was done, and at least one test failed or was in error
+  2    wrong usage or wrong input; also: no test found, unless --allow-empty
+  3    trouble: a test has no result that can be trusted (infra), hosts or files failed, or
+       the stream is not all there is
+  4    the run was stopped before all was run, or has not ended in what was read
+  129, 130, 143
+       the run was ended by SIGHUP, SIGINT or SIGTERM
+  Of several, the first in this order: 129/130/143, 2, 3, 4, 1, 0. It is the status that atex-exec
+  itself gave the run. A reader of the summary that goes away early ends it with 0.";
+
+const EXAMPLES: &str = "\
+EXAMPLES
+  Run tests and read how it went:
+      atex-discover . | atex-exec --local 4 | atex-report
+
+  Keep everything, and let the exit status decide:
+      atex-discover . | atex-exec | tee all.jsonl | atex-report check
+
+  One summary of two runs, only of what concerns the network:
+      jq -c 'select(.test // \"/net/\" | startswith(\"/net/\"))' a.jsonl b.jsonl | atex-report";
+
+/// Turn results into what people and machines read
+///
+/// Reads the records that atex-exec writes, from files or from stdin, and says what became of the tests.
+/// Without a subcommand it is `summary`.
+///
+/// A stream may be cut, filtered, shuffled or put together from several. Lines that come twice, as they may
+/// after `atex-exec --resume`, count once.
+#[derive(Debug, Parser)]
+#[command(
+    name = "atex-report",
+    version,
+    subcommand_precedence_over_arg = true,
+    override_usage = "atex-report [summary] [OPTIONS] [FILE]...\n       atex-report check [OPTIONS] [FILE]...",
+    after_long_help = format!("{EXAMPLES}\n\n{EXIT_STATUS}"),
+    max_term_width = 100
+)]
+pub struct Args {
+    #[command(flatten)]
+    pub common: Common,
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    #[command(flatten)]
+    pub summary: SummaryArgs,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Say what became of the tests, for people (the default)
+    ///
+    /// Failures come first, the worst before the others; then counts, the slowest tests, the hosts, where
+    /// time was lost; the last line is the verdict.
+    #[command(after_long_help = EXIT_STATUS)]
+    Summary(SummaryArgs),
+    /// Print nothing on stdout; the exit status is the answer, and stderr says why
+    #[command(after_long_help = EXIT_STATUS)]
+    Check(InputArgs),
+}
+
+#[derive(Debug, PartialEq, Eq, clap::Args)]
+pub struct SummaryArgs {
+    #[command(flatten)]
+    pub input: InputArgs,
+
+    /// When to use colours
+    ///
+    /// `auto`: when stdout is a terminal, unless NO_COLOR is set or TERM is `dumb`.
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    pub color: When,
+
+    /// How many tests to show of those that failed, of those that did not finish, and of the flaky ones
+    ///
+    /// The rest is counted.
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub failures: usize,
+
+    /// How many failed subtests to show of each test
+    ///
+    /// So many are held in memory for each test that failed. The rest is counted.
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub subtests: usize,
+
+    /// How many of the slowest tests to show
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub slowest: usize,
+
+    /// How many hosts to show: those with trouble first, then the busiest
+    #[arg(long, value_name = "N", default_value_t = 20)]
+    pub hosts: usize,
+}
+
+#[derive(Debug, PartialEq, Eq, clap::Args)]
+pub struct InputArgs {
+    /// Files of records, read one after another; `-` and none are stdin
+    #[arg(value_name = "FILE")]
+    pub files: Vec<PathBuf>,
+
+    /// Take it as trouble (3) if the stream has not N `end` records of TOOL, 1 without N
+    ///
+    /// A tool that died leaves a stream that looks complete. May be given for several tools.
+    #[arg(long, value_name = "TOOL[=N]")]
+    pub require_end: Vec<RequiredEnd>,
+
+    /// Take a stream without any test as a success
+    #[arg(long)]
+    pub allow_empty: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+impl Args {
+    /// What is asked for, with the default subcommand put in.
+    ///
+    /// # Errors
+    /// Files or options of the default subcommand stand before another one, which would not see them.
+    pub fn chosen(self) -> Result<Command, Failure> {
+        match self.command {
+            None => Ok(Command::Summary(self.summary)),
+            Some(command) if self.summary == Args::parse_from([TOOL.name]).summary => Ok(command),
+            Some(_) => Err(Failure::usage("files and options must stand behind the subcommand")
+                .hint("a file that has the name of one is written with its directory: ./check")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files(args: &[&str]) -> Result<(bool, Vec<PathBuf>), String> {
+        let args = ["atex-report"].iter().chain(args);
+        let parsed = Args::try_parse_from(args).map_err(|e| e.to_string())?;
+        match parsed.chosen().map_err(|e| e.to_string())? {
+            Command::Summary(args) => Ok((false, args.input.files)),
+            Command::Check(args) => Ok((true, args.files)),
+        }
+    }
+
+    #[test]
+    fn the_definition_is_consistent() {
+        <Args as clap::CommandFactory>::command().debug_assert();
+    }
+
+    #[test]
+    fn summary_is_the_default() {
+        let paths = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+        for (args, expected) in [
+            (&[][..], (false, paths(&[]))),
+            (&["a", "-"], (false, paths(&["a", "-"]))),
+            (&["-v", "a"], (false, paths(&["a"]))),
+            (&["summary", "a"], (false, paths(&["a"]))),
+            (&["summary", "--color=never", "--allow-empty", "a"], (false, paths(&["a"]))),
+            (&["--require-end", "atex-exec=2", "a"], (false, paths(&["a"]))),
+            (&["check", "--require-end=atex-exec", "a", "b"], (true, paths(&["a", "b"]))),
+            (&["check", "-v"], (true, paths(&[]))),
+            (&["-v", "check"], (true, paths(&[]))),
+            (&["./check"], (false, paths(&["./check"]))),
+        ] {
+            assert_eq!(files(args), Ok(expected), "{args:?}");
+        }
+    }
+
+    #[test]
+    fn wrong_usage_is_refused() {
+        for args in [
+            &["--require-end", ""][..],
+            &["--require-end", "atex-exec=0"],
+            &["--require-end", "atex-exec=x"],
+            &["--color", "sometimes"],
+            &["check", "--color=never"],
+            &["--failures=-1"],
+            &["a", "check"],
+            &["--allow-empty", "check", "a"],
+            &["check", "a", "check", "--slowest=3"],
+        ] {
+            assert!(files(args).is_err(), "{args:?}");
+        }
+    }
+}

@@ -1,0 +1,176 @@
+//! What the command line means: everything that can be wrong with an invocation is found here.
+
+use std::env;
+use std::ffi::OsStr;
+use std::io::{self, IsTerminal as _};
+use std::path::{Path, PathBuf};
+use std::str::FromStr;
+
+use atex_cli::Failure;
+
+use crate::args::{Args, Command, InputArgs, SummaryArgs, When};
+use crate::reader::{MESSAGES, Source};
+use crate::summary::Limits;
+use crate::text::{Page, terminal};
+
+/// What is to be done.
+#[derive(Debug)]
+pub struct Config {
+    /// What is read, and what is asked of it.
+    pub input: Input,
+    /// What is written.
+    pub output: Output,
+}
+
+/// What is read, and what is asked of it.
+#[derive(Debug)]
+pub struct Input {
+    /// Read one after another.
+    pub sources: Vec<Source>,
+    /// The `end` records that must be there.
+    pub required: Vec<RequiredEnd>,
+    /// That a stream without any test is fine.
+    pub allow_empty: bool,
+    /// How many bad lines are reported one by one.
+    pub messages: u64,
+}
+
+/// What is written.
+#[derive(Debug)]
+pub enum Output {
+    /// Nothing but the reasons of the exit status, on stderr.
+    Check,
+    /// A summary for people, on stdout.
+    Summary(Limits, Page),
+}
+
+/// That a stream must have `count` records `end` of `tool`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequiredEnd {
+    /// The tool's name.
+    pub tool: String,
+    /// How many of them, at least 1.
+    pub count: u64,
+}
+
+impl Config {
+    /// # Errors
+    /// A file is not there, stdin would be read and is a terminal, or arguments stand where nobody reads them.
+    pub(crate) fn new(args: Args) -> Result<Config, Failure> {
+        let verbose = args.common.verbose > 0;
+        match args.chosen()? {
+            Command::Check(input) => Ok(Config { input: Input::new(input, verbose)?, output: Output::Check }),
+            Command::Summary(args) => {
+                let (limits, page) = (limits(&args), page(args.color));
+                Ok(Config { input: Input::new(args.input, verbose)?, output: Output::Summary(limits, page) })
+            }
+        }
+    }
+}
+
+impl Input {
+    fn new(args: InputArgs, verbose: bool) -> Result<Input, Failure> {
+        if args.files.is_empty() && io::stdin().is_terminal() {
+            return Err(Failure::usage("stdin: is a terminal, expected a stream of records")
+                .hint("name files, or `-` to type records"));
+        }
+        let files = if args.files.is_empty() { vec![PathBuf::from("-")] } else { args.files };
+        let sources = files.into_iter().map(source).collect::<Result<_, _>>()?;
+        Ok(Input {
+            sources,
+            required: args.require_end,
+            allow_empty: args.allow_empty,
+            messages: if verbose { u64::MAX } else { MESSAGES },
+        })
+    }
+}
+
+/// Looks at a file without opening it: it may be a named pipe, whose writer would notice.
+fn source(path: PathBuf) -> Result<Source, Failure> {
+    if path == Path::new("-") {
+        return Ok(Source::Stdin);
+    }
+    let about = std::fs::metadata(&path)
+        .map_err(|e| Failure::usage(format!("{}: {}", path.display(), atex_cli::input::reason(&e))))?;
+    if about.is_dir() {
+        let message = format!("{}: is a directory, expected a file of records", path.display());
+        return Err(Failure::usage(message));
+    }
+    Ok(Source::File(path))
+}
+
+fn limits(args: &SummaryArgs) -> Limits {
+    Limits { failures: args.failures, subtests: args.subtests, slowest: args.slowest, hosts: args.hosts }
+}
+
+fn page(color: When) -> Page {
+    let terminal = io::stdout().is_terminal();
+    Page {
+        color: match color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => terminal && wants_color(env::var_os("NO_COLOR"), env::var_os("TERM")),
+        },
+        width: if terminal { Some(terminal::width(env::var("COLUMNS").ok().as_deref())) } else { None },
+        // Without a current directory all paths stay absolute.
+        cwd: env::current_dir().ok(),
+    }
+}
+
+/// <https://no-color.org>: present and not empty.
+fn wants_color(no_color: Option<impl AsRef<OsStr>>, term: Option<impl AsRef<OsStr>>) -> bool {
+    no_color.is_none_or(|value| value.as_ref().is_empty()) && term.is_none_or(|term| term.as_ref() != "dumb")
+}
+
+impl FromStr for RequiredEnd {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<RequiredEnd, &'static str> {
+        let (tool, count) = text.split_once('=').unwrap_or((text, "1"));
+        if tool.is_empty() {
+            return Err("expected the name of a tool, such as atex-exec");
+        }
+        match count.parse() {
+            Ok(count) if count > 0 => Ok(RequiredEnd { tool: tool.to_owned(), count }),
+            _ => Err("expected a number from 1 after `=`"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn required_ends() {
+        let required = |tool: &str, count| Ok(RequiredEnd { tool: tool.into(), count });
+        assert_eq!("atex-exec".parse(), required("atex-exec", 1));
+        assert_eq!("atex-exec=3".parse(), required("atex-exec", 3));
+        assert!("=3".parse::<RequiredEnd>().is_err());
+        assert!("x=".parse::<RequiredEnd>().is_err());
+        assert!("x=-1".parse::<RequiredEnd>().is_err());
+    }
+
+    #[test]
+    fn colours_can_be_refused_by_the_environment() {
+        for (no_color, term, expected) in [
+            (None, None, true),
+            (None, Some("xterm"), true),
+            (Some(""), Some("xterm"), true),
+            (Some("1"), Some("xterm"), false),
+            (None, Some("dumb"), false),
+        ] {
+            assert_eq!(wants_color(no_color, term), expected, "{no_color:?} {term:?}");
+        }
+    }
+
+    #[test]
+    fn files_are_looked_for_before_anything_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let missing = source(dir.path().join("x")).unwrap_err();
+        assert!(missing.message.ends_with("/x: No such file or directory"), "{}", missing.message);
+        let directory = source(dir.path().into()).unwrap_err();
+        assert!(directory.message.ends_with(": is a directory, expected a file of records"));
+        assert_eq!(directory.kind, atex_cli::Kind::Usage);
+    }
+}

@@ -1,0 +1,247 @@
+//! What is kept of one test.
+
+use std::collections::BTreeMap;
+
+use atex_model::Time;
+use atex_model::report::{Cause, Outcome, ResultKind, TestEnd, TestResult, TestStart};
+
+use super::clip;
+use super::seen::Seen;
+
+/// One test of one run: its attempts by number. Number 0 is a test that was settled without one.
+#[derive(Debug, Default)]
+pub struct Test {
+    /// The attempts of which something was read.
+    pub attempts: BTreeMap<u32, Attempt>,
+}
+
+/// One attempt at a test.
+#[derive(Debug, Default)]
+pub struct Attempt {
+    /// When it began and where, if that was read.
+    pub start: Option<(Time, String)>,
+    /// How it ended, if that was read.
+    pub end: Option<End>,
+    /// That results of it are tried again, or were reported before its end: no proof of an end.
+    provisional: bool,
+    /// The worst of its results without a subtest.
+    worst: Option<Outcome>,
+    /// The worst of its subtests.
+    worst_subtest: Option<Outcome>,
+    /// Which of its final results were read.
+    seen: Seen,
+    /// What is shown if it failed; most attempts have none.
+    details: Option<Box<Details>>,
+}
+
+/// How an attempt ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct End {
+    /// When.
+    pub time: Time,
+    /// Where, if anywhere.
+    pub host: Option<String>,
+    /// The executor's verdict.
+    pub outcome: Outcome,
+    /// Whose doing it was.
+    pub cause: Cause,
+    /// The test's exit status.
+    pub exit: Option<i64>,
+    /// How long it ran.
+    pub seconds: f64,
+    /// That the test is settled by it.
+    pub is_final: bool,
+    /// What happened; not kept of tests that passed.
+    pub note: Option<String>,
+    /// The directory of its files; not kept of tests that passed.
+    pub artifacts: Option<String>,
+}
+
+/// What is shown of an attempt that failed.
+#[derive(Debug, Default, Clone)]
+pub struct Details {
+    /// The worst result without a subtest; the first of equals.
+    pub result: Option<Detail>,
+    /// Subtests that are worse than passed, the worst first, then in the order reported; bounded.
+    pub subtests: Vec<Detail>,
+    /// How many such subtests there are.
+    pub bad_subtests: u64,
+}
+
+/// A result that is worse than passed.
+#[derive(Debug, Default, Clone)]
+pub struct Detail {
+    /// What became of it, and its position in the attempt.
+    pub rank: Rank,
+    /// The subtest.
+    pub name: Option<String>,
+    /// What happened.
+    pub note: Option<String>,
+    /// Its first file: the log, if there is one.
+    pub file: Option<String>,
+}
+
+/// The order in which results of an attempt are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Rank(pub Outcome, pub u64);
+
+impl Default for Rank {
+    fn default() -> Self {
+        Rank(Outcome::Skip, 0)
+    }
+}
+
+/// What became of a test, as far as it was read: by which attempt, with its number.
+#[derive(Debug, Clone, Copy)]
+pub enum Fate<'a> {
+    /// It is settled.
+    Settled(Numbered<'a>, &'a End),
+    /// Only results of its final attempt were read, as in a stream of nothing but results: this is the worst.
+    Results(Numbered<'a>, Outcome),
+    /// It began, and nothing says that it is settled.
+    Unfinished(Numbered<'a>),
+}
+
+/// An attempt and its number.
+pub type Numbered<'a> = (u32, &'a Attempt);
+
+/// Whether something is shown among the failures.
+pub fn is_bad(outcome: Outcome) -> bool {
+    outcome <= Outcome::Warn
+}
+
+impl Test {
+    /// What became of it.
+    ///
+    /// A final `test-end` settles a test, whatever else was read. Without one, results of a final attempt do,
+    /// unless an attempt is known to have begun: then what was read has been cut within it.
+    pub fn fate(&self) -> Option<Fate<'_>> {
+        let ends = self.numbered().filter_map(|one| Some((one, one.1.end.as_ref()?)));
+        let finals = ends.filter(|(_, end)| end.is_final);
+        if let Some((attempt, end)) = finals.max_by_key(|(_, end)| end.time) {
+            return Some(Fate::Settled(attempt, end));
+        }
+        let last = self.numbered().next_back()?;
+        match last.1.worst.or(last.1.worst_subtest) {
+            Some(worst) if !self.attempts.values().any(Attempt::has_begun) => {
+                Some(Fate::Results(last, worst))
+            }
+            _ => Some(Fate::Unfinished(last)),
+        }
+    }
+
+    fn numbered(&self) -> impl DoubleEndedIterator<Item = Numbered<'_>> {
+        self.attempts.iter().map(|(number, attempt)| (*number, attempt))
+    }
+
+    pub(super) fn start(&mut self, start: TestStart) {
+        let attempt = self.attempts.entry(start.attempt).or_default();
+        let new = (start.time, start.host);
+        if attempt.start.as_ref().is_none_or(|old| *old < new) {
+            attempt.start = Some(new);
+        }
+    }
+
+    pub(super) fn end(&mut self, end: TestEnd) {
+        let attempt = self.attempts.entry(end.attempt).or_default();
+        let new = End::of(end);
+        if attempt.end.as_ref().is_none_or(|old| old.yields_to(&new)) {
+            attempt.end = Some(new);
+        }
+    }
+
+    /// Whether the result counts: it is of a final attempt and was not read before.
+    pub(super) fn result(&mut self, result: TestResult, keep: usize) -> bool {
+        let attempt = self.attempts.entry(result.attempt).or_default();
+        if result.kind != ResultKind::Result {
+            attempt.provisional = true;
+            return false;
+        }
+        let new = attempt.seen.insert(result.n);
+        if new {
+            attempt.add(result, keep);
+        }
+        new
+    }
+}
+
+impl Attempt {
+    /// What is shown if it failed.
+    pub fn details(&self) -> Option<&Details> {
+        self.details.as_deref()
+    }
+
+    /// Where it ran, if that was read.
+    pub fn host(&self) -> Option<&str> {
+        let end = self.end.as_ref().and_then(|end| end.host.as_deref());
+        end.or(self.start.as_ref().map(|(_, host)| host.as_str()))
+    }
+
+    fn has_begun(&self) -> bool {
+        self.start.is_some() || self.end.is_some() || self.provisional
+    }
+
+    fn add(&mut self, result: TestResult, keep: usize) {
+        let outcome = Outcome::of_status(result.status.as_deref());
+        let of_subtest = result.subtest.is_some();
+        let worst = if of_subtest { &mut self.worst_subtest } else { &mut self.worst };
+        *worst = Some(worst.map_or(outcome, |worst| worst.min(outcome)));
+        if is_bad(outcome) {
+            let details = self.details.get_or_insert_default();
+            if of_subtest { details.add_subtest(outcome, result, keep) } else { details.add(outcome, result) }
+        }
+    }
+}
+
+impl End {
+    fn of(end: TestEnd) -> End {
+        let bad = is_bad(end.outcome) || !end.is_final;
+        End {
+            time: end.time,
+            host: end.host,
+            outcome: end.outcome,
+            cause: end.cause,
+            exit: end.exit,
+            // What is not a length of time must not spoil the sums.
+            seconds: end.seconds.max(0.0),
+            is_final: end.is_final,
+            note: end.note.filter(|_| bad).map(clip),
+            artifacts: end.artifacts.filter(|_| bad),
+        }
+    }
+
+    /// Repeats are equal; of two that differ, which no tool writes, the later one counts, then the worse.
+    fn yields_to(&self, new: &End) -> bool {
+        (self.time, new.outcome, new.seconds.to_bits()) < (new.time, self.outcome, self.seconds.to_bits())
+    }
+}
+
+impl Details {
+    fn add(&mut self, outcome: Outcome, result: TestResult) {
+        let rank = Rank(outcome, result.n);
+        if self.result.as_ref().is_none_or(|old| rank < old.rank) {
+            self.result = Some(Detail::of(rank, result));
+        }
+    }
+
+    fn add_subtest(&mut self, outcome: Outcome, result: TestResult, keep: usize) {
+        self.bad_subtests += 1;
+        let rank = Rank(outcome, result.n);
+        let at = self.subtests.partition_point(|kept| kept.rank < rank);
+        if at < keep {
+            self.subtests.truncate(keep - 1);
+            self.subtests.insert(at, Detail::of(rank, result));
+        }
+    }
+}
+
+impl Detail {
+    fn of(rank: Rank, result: TestResult) -> Detail {
+        Detail {
+            rank,
+            name: result.subtest.map(clip),
+            note: result.note.filter(|note| !note.is_empty()).map(clip),
+            file: result.files.into_iter().next().map(clip),
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Memory does not depend on the number of results.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::io::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use atex_cli::input::Lines;
+use atex_model::report::{ResultKind, TestResult};
+use atex_model::{Object, Time};
+use atex_report::reader::{Faults, read_lines};
+use atex_report::record::Record;
+use atex_report::reduce::State;
+
+/// Counts the bytes that are in use.
+struct Counting;
+
+static IN_USE: AtomicUsize = AtomicUsize::new(0);
+
+// SAFETY: everything is handed on to the system's allocator as it is; only sizes are added up.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        IN_USE.fetch_add(layout.size(), Relaxed);
+        // SAFETY: the caller keeps the contract, which is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        IN_USE.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: the caller keeps the contract, which is the same.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+/// The result at a position of one attempt. Half of them fail.
+fn result(n: u64) -> TestResult {
+    TestResult {
+        kind: ResultKind::Result,
+        time: Time(0),
+        run: "r".into(),
+        platform: "p".into(),
+        test: "/t".into(),
+        subtest: Some(format!("s/{n}")),
+        status: Some(if n.is_multiple_of(2) { "fail" } else { "pass" }.into()),
+        note: Some(format!("note {n}")),
+        files: vec![format!("f{n}")],
+        attempt: 1,
+        n,
+        host: Some("h".into()),
+        extra: Object::new(),
+    }
+}
+
+/// What the reducer holds after results in this order, in bytes, and how many of them it has counted.
+fn held(order: impl Iterator<Item = u64>) -> (usize, u64) {
+    let before = IN_USE.load(Relaxed);
+    let mut state = State::new(5);
+    order.for_each(|n| state.take(Record::Result(result(n))));
+    (IN_USE.load(Relaxed) - before, counted(&state))
+}
+
+fn counted(state: &State) -> u64 {
+    state.runs["r"].platforms["p"].results.iter().sum()
+}
+
+/// As [`held`], with everything that reads lines in the way.
+fn held_of_lines(results: u64) -> (usize, u64) {
+    let (reader, mut writer) = std::io::pipe().unwrap();
+    let before = IN_USE.load(Relaxed);
+    let mut state = State::new(5);
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut line = Vec::new();
+            for n in 1..=results {
+                line.clear();
+                atex_model::to_line(&mut line, &result(n));
+                writer.write_all(&line).unwrap();
+            }
+        });
+        let mut quiet = |_: &str| ();
+        let mut faults = Faults::new(0, &mut quiet);
+        read_lines(Lines::new("in", Box::new(reader)), &mut faults, |record| state.take(record));
+        assert_eq!(faults.lines, 0);
+    });
+    (IN_USE.load(Relaxed) - before, counted(&state))
+}
+
+/// All in one test: nothing else may allocate meanwhile.
+#[test]
+fn a_million_results_are_no_larger_than_a_thousand() {
+    const MANY: u64 = 1_000_000;
+    let (small, _) = held(1..=1_000);
+    let (large, counted) = held(1..=MANY);
+    assert_eq!(counted, MANY);
+    assert!(large <= small + 64, "{large} bytes after a million, {small} after a thousand");
+    assert!(large < 16 << 10, "{large} bytes");
+
+    let (lines, counted) = held_of_lines(20_000);
+    assert_eq!(counted, 20_000);
+    assert!(lines < large + 1024, "{lines} bytes");
+
+    // Every tenth, as after `grep`: an entry of some 20 bytes for 64 positions.
+    let (filtered, counted) = held((10..=100_000).step_by(10));
+    assert_eq!(counted, 10_000);
+    assert!(filtered < 100_000 / 64 * 40 + large, "{filtered} bytes");
+
+    // Backwards, the worst of orders, and each twice: nothing is left over when all are there.
+    let (backwards, counted) = held((1..=20_000).rev().chain(1..=20_000));
+    assert_eq!(counted, 20_000);
+    assert!(backwards < 2 * large + 1024, "{backwards} bytes");
+}
