@@ -1,0 +1,59 @@
+//! atex-exec: gives each free host the next test and collects results.
+//!
+//! `dispatch` is the place to start: one thread and one loop that owns the state of a run, asks the scheduler
+//! (crate atex-schedule) and writes everything down (`journal`, `tests_file`) before it is visible anywhere.
+//! `intake` reads what comes in, `packer` and `upload` make the files that go to hosts, `pool` and `worker`
+//! look after hosts (through crate atex-connect), `attempt` and `artifacts` turn what a test sends (through
+//! crate atex-control) into results and files, `announce` tells standard output. `agent.sh` is what works on
+//! the hosts.
+//!
+//! It does not know where tests and hosts come from, what a result means to anybody, or how a host is had.
+
+mod announce;
+mod args;
+mod artifacts;
+mod attempt;
+mod catalog;
+mod config;
+mod dispatch;
+mod intake;
+mod journal;
+mod packer;
+mod pool;
+mod run_dir;
+mod script;
+mod tests_file;
+mod trailer;
+mod upload;
+mod worker;
+
+use atex_cli::{Exit, Failure, Tool, signals};
+use atex_model::Schema;
+use clap::CommandFactory;
+
+/// The tool as its users know it.
+pub const TOOL: Tool = Tool { name: "atex-exec" };
+
+/// Its command line, for manuals.
+pub fn command() -> clap::Command {
+    args::Args::command()
+}
+
+/// What it reads and writes, for schemas.
+pub const SCHEMAS: [Schema; 4] = [Schema::Test, Schema::Host, Schema::Report, Schema::End];
+
+/// Runs the tool with the arguments of this process.
+///
+/// # Errors
+/// The invocation is wrong, or the run cannot begin. What goes wrong later is reported by the run itself.
+pub fn main() -> Result<Exit, Failure> {
+    let args = atex_cli::parse_args::<args::Args>(TOOL, |args| &args.common);
+    if args.common.schema {
+        return atex_cli::print_schema(TOOL, &SCHEMAS).map(|()| Exit::Done);
+    }
+    // From the first moment on, so that nothing is ever left behind half-made.
+    let signals = signals::channel(&signals::ENDING)
+        .map_err(|e| Failure::trouble(format!("cannot handle signals: {e}")))?;
+    let config = config::Config::new(args)?;
+    dispatch::run(config, signals)
+}

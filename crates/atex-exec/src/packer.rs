@@ -1,0 +1,115 @@
+//! Makes uploads, one at a time, on a thread of its own.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use atex_model::Tree;
+use atex_schedule::{HostId, SetupId};
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use crate::pool::Prepared;
+use crate::upload::pack;
+
+/// A set-up is ready to be given to hosts, or cannot be made.
+pub(crate) type Packed = (SetupId, Result<Arc<Prepared>, String>);
+
+/// How far a set-up is.
+#[derive(Debug)]
+enum Stage {
+    /// It is being made; these hosts wait for it (and whether they are to be cleaned first).
+    Making(Vec<(HostId, bool)>),
+    Ready(Arc<Prepared>),
+    Impossible(String),
+}
+
+/// The set-ups of a run and the thread that makes them.
+pub(crate) struct Packer {
+    stages: Vec<Stage>,
+    uploads: PathBuf,
+    orders: Option<Sender<(SetupId, Tree)>>,
+    done: (Sender<Packed>, Receiver<Packed>),
+}
+
+/// What became of asking for a set-up.
+pub(crate) enum Asked {
+    Ready(Arc<Prepared>),
+    /// The host will be named when it is there.
+    Later,
+    Impossible,
+}
+
+impl Packer {
+    pub fn new(uploads: PathBuf) -> Packer {
+        Packer { stages: Vec::new(), uploads, orders: None, done: unbounded() }
+    }
+
+    /// Set-ups as they become ready, to be handed to [`Packer::finished`].
+    pub fn done(&self) -> &Receiver<Packed> {
+        &self.done.1
+    }
+
+    /// A new set-up, with the next number.
+    pub fn add(&mut self, tree: Option<&Tree>) -> std::io::Result<()> {
+        let id = SetupId(u32::try_from(self.stages.len()).map_err(std::io::Error::other)?);
+        let Some(tree) = tree else {
+            self.stages.push(Stage::Ready(Arc::new(Prepared { id, upload: None })));
+            return Ok(());
+        };
+        self.stages.push(Stage::Making(Vec::new()));
+        if self.orders.is_none() {
+            self.orders = Some(self.start()?);
+        }
+        if let Some(orders) = &self.orders {
+            // The thread ends only when we do.
+            let _ = orders.send((id, tree.clone()));
+        }
+        Ok(())
+    }
+
+    fn start(&self) -> std::io::Result<Sender<(SetupId, Tree)>> {
+        let (orders, arriving) = unbounded::<(SetupId, Tree)>();
+        let (uploads, done) = (self.uploads.clone(), self.done.0.clone());
+        std::thread::Builder::new().name("uploads".into()).spawn(move || {
+            for (id, tree) in arriving {
+                let made = pack(&tree, &uploads);
+                let made = made.map(|upload| Arc::new(Prepared { id, upload: Some(upload) }));
+                if done.send((id, made)).is_err() {
+                    break;
+                }
+            }
+        })?;
+        Ok(orders)
+    }
+
+    /// A host needs this set-up.
+    pub fn ask(&mut self, setup: SetupId, host: HostId, clean: bool) -> Asked {
+        match &mut self.stages[setup.0 as usize] {
+            Stage::Making(waiting) => {
+                waiting.push((host, clean));
+                Asked::Later
+            }
+            Stage::Ready(prepared) => Asked::Ready(Arc::clone(prepared)),
+            Stage::Impossible(_) => Asked::Impossible,
+        }
+    }
+
+    /// Takes note of a set-up that has become ready, and returns the hosts that wait for it.
+    pub fn finished(&mut self, (setup, made): Packed) -> Vec<(HostId, bool)> {
+        let stage = match made {
+            Ok(prepared) => Stage::Ready(prepared),
+            Err(problem) => Stage::Impossible(problem),
+        };
+        match std::mem::replace(&mut self.stages[setup.0 as usize], stage) {
+            Stage::Making(waiting) => waiting,
+            _ => Vec::new(),
+        }
+    }
+
+    /// Why a set-up cannot be made.
+    pub fn problem(&self, setup: SetupId) -> Option<&str> {
+        match &self.stages[setup.0 as usize] {
+            Stage::Impossible(problem) => Some(problem),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,23 @@
+//! The four binaries as their users run them: with real processes, real sshd, real hosts.
+
+mod exec_input;
+mod exec_lab;
+mod exec_local;
+mod exec_ssh;
+mod pipeline;
+mod stream;
+
+/// A module that is forgotten here would pass unseen.
+#[test]
+fn every_file_is_a_module_of_this_one() {
+    let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/tests");
+    let files =
+        std::fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let mut names: Vec<String> =
+        files.filter_map(|file| Some(file.strip_suffix(".rs")?.to_owned())).collect();
+    names.sort_unstable();
+    let text = include_str!("main.rs");
+    for name in names.iter().filter(|name| *name != "main") {
+        assert!(text.contains(&format!("\nmod {name};\n")), "tests/{name}.rs is not run");
+    }
+}

@@ -1,0 +1,120 @@
+//! Streams of records, made and read by tests.
+
+use atex_testkit::lab::Lab;
+use atex_testkit::sandbox::{Command, Dir, Output};
+use atex_testkit::sshd::Farm;
+use serde_json::{Value, json};
+
+/// A tool, to be run in this directory.
+pub fn tool(dir: &Dir, name: &str) -> Command {
+    dir.command(match name {
+        "atex-discover" => env!("CARGO_BIN_EXE_atex-discover"),
+        "atex-provision" => env!("CARGO_BIN_EXE_atex-provision"),
+        "atex-exec" => env!("CARGO_BIN_EXE_atex-exec"),
+        "atex-report" => env!("CARGO_BIN_EXE_atex-report"),
+        other => panic!("{other} is none of our tools"),
+    })
+}
+
+/// atex-exec with a run directory `run`, reading these records.
+pub fn exec(dir: &Dir, arguments: &[&str], records: &[Value]) -> Command {
+    let mut command = tool(dir, "atex-exec");
+    command.args(["--run-dir", "run"]).args(arguments).stdin(lines(records));
+    command
+}
+
+/// Records as lines.
+pub fn lines(records: &[Value]) -> String {
+    records.iter().map(|record| format!("{record}\n")).collect()
+}
+
+/// A test that runs this command.
+pub fn test(name: &str, command: &str) -> Value {
+    json!({"type": "test", "name": name, "data": {"test": command}})
+}
+
+/// The same with more keys in its metadata.
+pub fn test_with(name: &str, command: &str, data: Value) -> Value {
+    let mut test = test(name, command);
+    for (key, value) in data.as_object().unwrap() {
+        test["data"][key] = value.clone();
+    }
+    test
+}
+
+/// A host of a farm.
+pub fn farm_host(farm: &Farm, index: usize) -> Value {
+    let host = &farm.hosts()[index];
+    let options: serde_json::Map<String, Value> =
+        host.options().into_iter().map(|(keyword, value)| (keyword, value.into())).collect();
+    json!({"type": "host", "id": format!("h{index}"), "connect": {
+        "how": "ssh", "host": host.address, "user": host.user, "port": host.port,
+        "identity": host.identity, "options": options,
+    }})
+}
+
+/// A host of a lab.
+pub fn lab_host(lab: &Lab, index: usize) -> Value {
+    let options: serde_json::Map<String, Value> =
+        lab.options().into_iter().map(|(keyword, value)| (keyword, value.into())).collect();
+    json!({"type": "host", "id": format!("h{index}"), "connect": {
+        "how": "ssh", "host": lab.host(index).address, "user": "root",
+        "identity": lab.identity(), "options": options,
+    }})
+}
+
+/// The records that a tool wrote.
+#[track_caller]
+pub fn records(output: &Output) -> Vec<Value> {
+    let parse =
+        |line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}\n{}", output.report()));
+    output.stdout.lines().map(parse).collect()
+}
+
+/// Those of one type.
+#[track_caller]
+pub fn of_type(output: &Output, kind: &str) -> Vec<Value> {
+    records(output).into_iter().filter(|record| record["type"] == kind).collect()
+}
+
+/// The last attempts, as `NAME OUTCOME CAUSE`, in order of names.
+#[track_caller]
+pub fn verdicts(output: &Output) -> Vec<String> {
+    let ends = of_type(output, "test-end").into_iter().filter(|end| end["final"] == true);
+    let text = |end: Value| {
+        let word = |key: &str| end[key].as_str().unwrap().to_owned();
+        format!("{} {} {}", word("test"), word("outcome"), word("cause"))
+    };
+    let mut verdicts: Vec<String> = ends.map(text).collect();
+    verdicts.sort_unstable();
+    verdicts
+}
+
+/// The note of a test's last attempt.
+#[track_caller]
+pub fn note(output: &Output, test: &str) -> String {
+    let ends = of_type(output, "test-end");
+    let end =
+        ends.iter().rev().find(|end| end["test"] == test).unwrap_or_else(|| panic!("{}", output.report()));
+    end["note"].as_str().unwrap_or_default().to_owned()
+}
+
+/// The captured output of a test that has one result.
+#[track_caller]
+pub fn printed(dir: &Dir, output: &Output, test: &str) -> String {
+    let ends = of_type(output, "test-end");
+    let end = ends.iter().find(|end| end["test"] == test).unwrap_or_else(|| panic!("{}", output.report()));
+    dir.read(format!("{}/files/output.txt", end["artifacts"].as_str().unwrap()))
+}
+
+/// bash that sends a result with files, given as name and content.
+pub fn report(json: &str, files: &[(&str, &str)]) -> String {
+    let mut json: Value = serde_json::from_str(json).unwrap();
+    if !files.is_empty() {
+        json["files"] =
+            files.iter().map(|(name, text)| json!({"name": name, "length": text.len()})).collect();
+    }
+    let json = json.to_string();
+    let data: String = files.iter().map(|(_, text)| *text).collect();
+    format!("printf '%s' 'result {}\n{json}{data}' >&$ATEX_TEST_CONTROL\n", json.len())
+}
