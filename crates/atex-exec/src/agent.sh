@@ -7,58 +7,82 @@
 #   test/                   the test that runs, or ran last:
 #     run                     what bash runs: first line ours, then the test
 #     control, output         spools: all that it has sent over test control, and printed
-#     wrapper, leader         the stat lines of the sessions' leaders, which tell a process from a later
-#                             one with the same number
-#     end                     its exit status and the sizes of both spools, once it has ended
+#     wrapper, leader         the stat lines of the shell that runs `run` here and of the leader of the
+#                             test's session; they tell a process from a later one with the same number
+#     end                     its exit status and the sizes of both spools; empty until it has ended
+#     state                   whether all of this can be used again for the next test
 #
-# A test is detached from the connection: `run` starts a wrapper in a session of its own, which starts the
-# test in another one. `run` itself then follows the spools: control to stdout, output to stderr, until its
-# stdin ends. The wrapper's last words, after everything in the control spool, are a line that begins
-# with a word that only it and atex-exec know.
+# A test is detached from the connection: it has a session of its own, and what it sends goes through pipes
+# and relays into spools. `run` also follows the spools: control to stdout, output to stderr. When the test
+# has ended, the last thing in the control spool is a line that begins with a word that only `run` and
+# atex-exec know. Small tests are many, so `run` starts as few programs as it can.
 
 W=${0%/*}
 cd "$W" || exit 125
 
-# Fields of a process's stat line from the third on (its name before them may hold blanks).
+# The fields of a process's stat line, from the third on: its name, before them, may hold blanks.
 fields() { # LINE
     rest=${1##*) }
 }
 
-# Kills all of the session that the file $1 tells of, unless its leader's number is another process's by now.
-kill_session() { # FILE SIGNAL
-    [ -r "$1" ] || return 0
-    read -r line <"$1" || return 0
-    sid=${line%% *}
-    fields "$line"
-    set -- "$2" $rest
-    start=${21}
-    signal=$1
-    if read -r line 2>/dev/null <"/proc/$sid/stat"; then
+# The processes of which field $1 (2: parent, 4: session; counted from the state) is $2.
+processes() { # FIELD VALUE
+    found=
+    field=$1
+    value=$2
+    for stat in /proc/[0-9]*/stat; do
+        read -r line 2>/dev/null <"$stat" || continue
         fields "$line"
-        set -- x $rest
-        [ "${21}" = "$start" ] || return 0
-    fi
-    round=0
-    # A process that forks while we look may have a child that we have not seen: look again.
-    while [ "$round" -lt 50 ]; do
-        round=$((round + 1))
-        pids=
-        for stat in /proc/[0-9]*/stat; do
-            read -r line 2>/dev/null <"$stat" || continue
-            fields "$line"
-            set -- $rest
-            [ "$4" = "$sid" ] && [ "$1" != Z ] && pids="$pids ${line%% *}"
-        done
-        [ -n "$pids" ] || return 0
-        kill -s "$signal" $pids 2>/dev/null
-        [ "$signal" = KILL ] || return 0
+        set -- $rest
+        [ "$1" = Z ] && continue
+        eval "[ \"\${$field}\" = \"$value\" ]" && found="$found ${line%% *}"
     done
-    return 1
+    [ -n "$found" ]
+}
+
+# Whether the process that a file tells of may still be there, or what it has started: its number is not
+# another process's by now. Sets pid.
+is_ours() { # FILE
+    [ -s "$1" ] && read -r line <"$1" || return 1
+    pid=${line%% *}
+    fields "$line"
+    set -- $rest
+    start=${20}
+    read -r line 2>/dev/null <"/proc/$pid/stat" || return 0
+    fields "$line"
+    set -- $rest
+    [ "${20}" = "$start" ]
+}
+
+# Kills all processes of the test's session.
+kill_test() {
+    is_ours test/leader || return 0
+    round=0
+    # One that forks while we look may have a child that we have not seen: look again.
+    while processes 4 "$pid"; do
+        round=$((round + 1))
+        [ "$round" -lt 50 ] || return 1
+        kill -s KILL $found 2>/dev/null
+    done
+    return 0
 }
 
 # Ends whatever of ours still runs here.
 fence() {
-    kill_session test/leader KILL && kill_session test/wrapper KILL
+    # The one that waits for the test first, so that it says nothing of an end that is not the test's own.
+    if is_ours test/wrapper; then
+        processes 2 "$pid"
+        relays=
+        for one in $found; do
+            read -r line 2>/dev/null <"/proc/$one/stat" || continue
+            fields "$line"
+            set -- $rest
+            # The leader of the test is a child, too, and has a session of its own.
+            [ "$4" = "$one" ] || relays="$relays $one"
+        done
+        kill -s KILL "$pid" $relays 2>/dev/null
+    fi
+    kill_test
 }
 
 # Unpacks SETUP.tar afresh.
@@ -69,11 +93,27 @@ unpack() { # SETUP
     fi
 }
 
-# Whether a process is waiting for input, or has ended: then all that was sent to it has been copied.
-is_idle() { # PID
+# What a relay is doing: S waits for input, so that all that was sent to it has been copied; Z has ended.
+state_of() { # PID
+    state=Z
     read -r line 2>/dev/null <"/proc/$1/stat" || return 0
     fields "$line"
-    case $rest in [SZX]*) ;; *) return 1 ;; esac
+    state=${rest%% *}
+}
+
+# How much a relay has copied, by its own account if it has ended.
+size_of() { # SPOOL
+    size=
+    while read -r number unit _; do
+        case $unit in byte | bytes) size=$number ;; esac
+    done <"$1.log"
+    case $size in
+    '' | *[!0-9]*)
+        read -r size _ <<X
+$(wc -c "$1")
+X
+        ;;
+    esac
 }
 
 case $1 in
@@ -83,14 +123,14 @@ hello)
     rm -rf test
     read -r boot </proc/sys/kernel/random/boot_id
     missing=
-    for program in bash cat dd mkfifo mv rm setsid tail tar wc; do
+    for program in bash cat dd mkfifo rm setsid tail tar wc; do
         command -v "$program" >/dev/null || missing="$missing $program"
     done
     # Where inotify is of no use (overlayfs, and so most containers), tail looks once a second unless told;
     # busybox knows whole seconds only.
     pace=
     tail -s 0.02 -c +1 /dev/null 2>/dev/null && pace='-s 0.02'
-    echo "$pace" >pace
+    echo "$pace" >pace || exit 125
     echo "dir=$PWD"
     echo "boot=$boot"
     echo "missing=$missing"
@@ -118,64 +158,75 @@ bare)
     unpack "$2"
     ;;
 run)
-    # $2: the size of the script, which comes first over stdin. $3: the wrapper's word.
-    rm -rf test && mkdir test && cd test || exit 125
-    mkfifo control.pipe output.pipe || exit 125
-    : >control
-    : >output
-    dd bs="$2" count=1 iflag=fullblock of=run 2>/dev/null || exit 125
-    exec 3<&0
-    # A pipeline rather than `&`, which would leave the test deaf to INT and QUIT for ever.
-    setsid sh "$W/agent" wrap "$3" 3<&- </dev/null >/dev/null 2>&1 | {
-        read -r pace <"$W/pace"
-        tail $pace -c +1 -f control </dev/null 2>/dev/null &
-        control=$!
-        tail $pace -c +1 -f output </dev/null >&2 2>/dev/null &
-        cat <&3 >/dev/null
-        kill "$control" "$!"
-    }
-    ;;
-wrap)
-    cd test || exit 125
+    # $2: the size of the script, which comes first over stdin. $3: the word of the last line.
+    state=
+    cd test 2>/dev/null && read -r state <state
+    if [ "$state" != clean ]; then
+        cd "$W" && rm -rf test && mkdir test && cd test && mkfifo control.pipe output.pipe || exit 125
+    fi
+    echo used >state && : >control && : >output && : >end && : >leader || exit 125
     read -r line </proc/$$/stat && echo "$line" >wrapper
-    dd bs=64k if=control.pipe >>control &
+    dd bs="$2" count=1 iflag=fullblock of=run 2>/dev/null || exit 125
+    read -r pace <../pace
+    # What is said here from now on is nothing that the test has printed.
+    exec 4>&2 2>/dev/null
+    tail $pace -c +1 -f control 4>&- &
+    tails=$!
+    tail $pace -c +1 -f output >&4 4>&- &
+    tails="$tails $!"
+    LC_ALL=C dd bs=64k if=control.pipe >>control 2>control.log 4>&- &
     control=$!
-    dd bs=64k if=output.pipe >>output &
+    LC_ALL=C dd bs=64k if=output.pipe >>output 2>output.log 4>&- &
     output=$!
-    # In a subshell: else dash says of a killed test that it was `Killed`, and says it to the test's output.
-    (exec setsid bash run >output.pipe 2>&1 9>control.pipe)
+    # Not in the background, where it would be deaf to INT and QUIT for ever; and in a subshell, else dash
+    # says of a killed test that it was `Killed`, and says it to the test's output.
+    (exec setsid bash run </dev/null >output.pipe 2>&1 9>control.pipe 4>&-)
     status=$?
     if read -r line <leader; then
         kill -s KILL -- "-${line%% *}"
     fi
-    # A process that has left the test's group may hold the pipes open, so that they never end.
-    until is_idle "$control" && is_idle "$output"; do
-        sleep 0.01 || sleep 1
+    # A process that has left the test's group may hold the pipes open, so that the relays never end.
+    turn=0
+    while :; do
+        state_of "$control"
+        states=$state
+        state_of "$output"
+        case $states$state in
+        ZZ)
+            echo clean >state
+            break
+            ;;
+        [SZ][SZ])
+            kill "$control" "$output"
+            : >control.log
+            : >output.log
+            break
+            ;;
+        esac
+        turn=$((turn + 1))
+        [ "$turn" -lt 50 ] || sleep 0.01 || sleep 1
     done
-    kill "$control" "$output"
-    {
-        read -r control _
-        read -r output _
-    } <<X
-$(wc -c control output)
-X
-    echo "$status $control $output" >end.part
-    mv end.part end
-    printf '%s %s\n' "$2" "$status $control $output" >>control
+    size_of control
+    sizes=$size
+    size_of output
+    echo "$status $sizes $size" >end
+    echo "$3 $status $sizes $size" >>control
+    # atex-exec ends our input when it has everything, or is gone.
+    while read -r line; do :; done
+    kill $tails
     ;;
 sizes)
     # How much has been spooled by now.
     wc -c test/control test/output
     ;;
 stop)
-    # Sends the signal $2 to the test; KILL: to all of its session.
-    case $2 in
-    KILL) kill_session test/leader KILL ;;
-    *)
-        read -r line <test/leader || exit 0
-        kill -s "$2" -- "-${line%% *}" 2>/dev/null
-        ;;
-    esac
+    # Sends the signal $2 to the test's process group; KILL: to all of its session.
+    if [ "$2" = KILL ]; then
+        kill_test
+    elif is_ours test/leader; then
+        kill -s "$2" -- "-$pid" 2>/dev/null
+    fi
+    exit 0
     ;;
 bye)
     # Leaves nothing behind.

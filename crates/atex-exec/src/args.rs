@@ -5,15 +5,11 @@ use std::path::PathBuf;
 use clap::Parser;
 
 /// Give each free host the next test and collect results
-///
-/// Reads tests and hosts, one JSON record a line, from standard input (and hosts from --hosts), runs every
-/// test on a host that suits it, and writes what happens as records to standard output. All of it is also kept
-/// in a run directory.
 #[derive(Debug, Clone, Parser)]
 #[command(
     name = "atex-exec",
     version,
-    before_help = EXAMPLES,
+    long_about = ABOUT,
     after_long_help = atex_cli::EXIT_STATUS,
 )]
 pub(crate) struct Args {
@@ -83,9 +79,14 @@ pub(crate) enum Duplicates {
     Number,
 }
 
-const EXAMPLES: &str = "\
+const ABOUT: &str = "\
+Give each free host the next test and collect results
+
+Reads tests and hosts, one JSON record a line, from standard input (and hosts from --hosts), runs every
+test on a host that suits it, and writes what happens as records to standard output. All of it is also kept
+in a run directory.
+
 Examples:
   atex-discover . | atex-exec --local 4 | atex-report
   atex-discover . --plan /plans/daily | atex-exec --hosts lab.jsonl | atex-report
-  echo '{\"type\":\"test\",\"name\":\"/hi\",\"data\":{\"test\":\"echo hi\"}}' | atex-exec --local 1
-";
+  echo '{\"type\":\"test\",\"name\":\"/hi\",\"data\":{\"test\":\"echo hi\"}}' | atex-exec --local 1";
