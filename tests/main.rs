@@ -5,6 +5,7 @@ mod exec_lab;
 mod exec_local;
 mod exec_ssh;
 mod pipeline;
+mod readme;
 mod stream;
 
 /// A module that is forgotten here would pass unseen.
