@@ -181,7 +181,7 @@ pub struct TestResult {
     /// `result`, `old-result` or `live-result`
     #[serde(rename = "type")]
     pub kind: ResultKind,
-    /// When it was handed on.
+    /// When the attempt ended; of a `live-result`, when the test reported it.
     pub time: Time,
     /// The run's id.
     pub run: String,

@@ -1,0 +1,131 @@
+//! Hosts: how they come, are set up, and go.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use atex_cli::{Failure, now};
+use atex_model::report::{HostEnd, HostEndReason, HostEndTag, HostStart, HostStartTag};
+use atex_model::{Host, Test};
+use atex_schedule::{Event, HostId, Release, SetupEnd, SetupId, TestId};
+
+use super::Dispatcher;
+use crate::packer::{Asked, Packed};
+use crate::pool::{News, Order};
+
+/// A host of the run.
+pub(super) struct HostEntry {
+    pub record: Arc<Host>,
+    /// The line of its record, if it is borrowed: it is handed on when we are done with it.
+    pub line: Option<String>,
+    /// The test that runs there, and which attempt it is.
+    pub running: Option<(TestId, u32, Test)>,
+    pub joined: Option<Instant>,
+    pub busy: f64,
+    /// Why it is no longer used.
+    pub trouble: Option<String>,
+    /// It can no longer be reached.
+    pub lost: bool,
+}
+
+impl Dispatcher {
+    pub(super) fn news(&mut self, host: HostId, news: News) {
+        match news {
+            News::Ready => {
+                let entry = self.entry(host);
+                entry.joined = Some(Instant::now());
+                let record = Arc::clone(&entry.record);
+                let platform = self.platforms.id(record.label());
+                self.record(&HostStart {
+                    kind: HostStartTag,
+                    time: now(),
+                    run: self.dir.id.clone(),
+                    host: record.id.clone(),
+                    platform: record.label().into(),
+                    facts: record.facts.clone(),
+                });
+                self.apply(Event::HostReady { host, platform });
+            }
+            News::Unreachable(problem) => {
+                self.host_trouble(host, problem);
+                self.apply(Event::HostGone { host });
+            }
+            News::SetUp(Ok(())) => self.apply(Event::SetupEnded { host, end: SetupEnd::Done }),
+            News::SetUp(Err(problem)) => {
+                self.host_trouble(host, problem);
+                self.apply(Event::SetupEnded { host, end: SetupEnd::HostFailed });
+            }
+            News::Note(note) => self.note(host, note),
+            News::Ended { done, lost } => self.attempt_ended(host, *done, lost),
+            News::Left => {
+                self.leaving -= 1;
+                self.host_ended(host);
+            }
+        }
+    }
+
+    pub(super) fn packed(&mut self, packed: Packed) {
+        if let Err(problem) = &packed.1 {
+            self.complain(&Failure::trouble(problem));
+        }
+        let setup = packed.0;
+        for (host, clean) in self.packer.finished(packed) {
+            self.set_up(host, setup, clean);
+        }
+    }
+
+    pub(super) fn set_up(&mut self, host: HostId, setup: SetupId, clean: bool) {
+        match self.packer.ask(setup, host, clean) {
+            Asked::Ready(setup) => self.pool.order(host, Order::SetUp { setup, clean }),
+            Asked::Later => {}
+            Asked::Impossible => self.apply(Event::SetupEnded { host, end: SetupEnd::Impossible }),
+        }
+    }
+
+    pub(super) fn host_trouble(&mut self, host: HostId, problem: String) {
+        self.complain(&Failure::trouble(&problem));
+        self.entry(host).trouble = Some(problem);
+    }
+
+    pub(super) fn release(&mut self, host: HostId, why: Release) {
+        if why == Release::Lost {
+            self.host_ended(host);
+        } else {
+            self.leaving += 1;
+            self.pool.order(host, Order::Leave);
+        }
+    }
+
+    pub(super) fn host_ended(&mut self, host: HostId) {
+        let stopping = self.stopping;
+        let entry = self.entry(host);
+        let reason = match (&entry.trouble, entry.joined) {
+            (None, _) if stopping => HostEndReason::Cancelled,
+            (None, _) => HostEndReason::Done,
+            (Some(_), None) => HostEndReason::Unhealthy,
+            (Some(_), Some(_)) if entry.lost => HostEndReason::Lost,
+            (Some(_), Some(_)) => HostEndReason::Unhealthy,
+        };
+        let (record, line, note) = (Arc::clone(&entry.record), entry.line.take(), entry.trouble.clone());
+        let time = entry.joined.map_or(0.0, |joined| joined.elapsed().as_secs_f64());
+        let busy = entry.busy;
+        self.host_seconds = (self.host_seconds.0 + busy, self.host_seconds.1 + time);
+        self.record(&HostEnd {
+            kind: HostEndTag,
+            time: now(),
+            run: self.dir.id.clone(),
+            host: record.id.clone(),
+            platform: record.label().into(),
+            reason,
+            note,
+        });
+        if let Some(line) = line {
+            self.pass_on(&line);
+        }
+    }
+
+    pub(super) fn entry(&mut self, host: HostId) -> &mut HostEntry {
+        let (_, entry) =
+            self.hosts.get_index_mut(host.0 as usize).expect("hosts are numbered as they are entered");
+        entry
+    }
+}

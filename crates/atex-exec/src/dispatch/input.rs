@@ -1,0 +1,135 @@
+//! Tests and hosts as they are taken in.
+
+use std::sync::Arc;
+
+use atex_cli::{Exit, Failure, input::reason, now};
+use atex_model::{Connect, Host, Test};
+use atex_schedule::{Event, HostId};
+
+use super::{Dispatcher, hosts::HostEntry};
+use crate::catalog::Identity;
+use crate::intake::Item;
+use crate::journal::{INPUT_ENDED, InputEnded};
+use crate::pool::Order;
+use crate::run_dir::trouble;
+
+impl Dispatcher {
+    pub(super) fn item(&mut self, item: Item) {
+        // A run that is being stopped takes on nothing more.
+        match item {
+            _ if self.stopping => {}
+            Item::Test { test, line, place } => self.test(*test, line, &place),
+            Item::Host { host, line, place } => {
+                if self.hosts.contains_key(&host.id) {
+                    let message =
+                        format!("{place}: host {}: there is one of this id already", host.id.escape_debug());
+                    self.refuse(&Failure::usage(message));
+                } else {
+                    self.host(*host, Some(line));
+                }
+            }
+            Item::Other { line, incomplete } => {
+                if let Some(tool) = incomplete {
+                    log::warn!("{tool} says that its output is incomplete");
+                    self.exit = self.exit.max(Exit::Trouble);
+                }
+                self.pass_on(&line);
+            }
+            Item::Failed(failure) => self.refuse(&failure),
+            Item::Ended => {
+                self.open_sources -= 1;
+                if self.open_sources == 0 {
+                    self.input_ended();
+                }
+            }
+        }
+    }
+
+    pub(super) fn test(&mut self, mut test: Test, mut line: String, place: &str) {
+        match self.identities.add(&test, self.config.duplicates) {
+            Identity::New => {}
+            Identity::Renamed(name) => {
+                test.name = name;
+                line = serde_json::to_string(&test).expect("a record has only text keys");
+            }
+            Identity::Known => {
+                let message =
+                    format!("{place}: test {}: there is one of this name already", test.name.escape_debug());
+                let hint = "--duplicates number runs it under another name";
+                return self.refuse(&Failure::usage(message).hint(hint));
+            }
+        }
+        let (setup, is_new) = self.setups.id(&test);
+        if is_new {
+            self.warn_of_plan(&test);
+            if let Err(e) = self.packer.add(self.setups.tree(setup)) {
+                return self.refuse(&Failure::trouble(format!("cannot start a thread: {}", reason(&e))));
+            }
+        }
+        let id = match self.tests.push(&line) {
+            Ok(id) => id,
+            Err(e) => return self.cannot_store(&trouble(&self.dir.tests(), &e)),
+        };
+        let platform = test.platform.as_deref().map(|label| self.platforms.id(label));
+        self.apply(Event::TestArrived { test: id, platform, setup });
+    }
+
+    pub(super) fn warn_of_plan(&self, test: &Test) {
+        if let Some(plan) = &test.plan
+            && !(plan.prepare.is_empty() && plan.finish.is_empty())
+        {
+            let name = plan.name.as_deref().unwrap_or("(unnamed)");
+            log::warn!("plan {name}: its prepare and finish items are not carried out by this version");
+        }
+    }
+
+    pub(super) fn host(&mut self, host: Host, line: Option<String>) {
+        let platform = self.platforms.id(host.label());
+        let id = HostId(u32::try_from(self.hosts.len()).expect("each host takes a record, and memory"));
+        let dirs = self.work_dirs(id, &host.connect);
+        let record = Arc::new(host);
+        let entry = HostEntry {
+            record: Arc::clone(&record),
+            line,
+            running: None,
+            joined: None,
+            busy: 0.0,
+            trouble: None,
+            lost: false,
+        };
+        self.hosts.insert(record.id.clone(), entry);
+        self.pool.order(id, Order::Join { record, dirs });
+        self.apply(Event::HostExpected { host: id, platform });
+    }
+
+    /// Where the run's directory on the host may be made, best first.
+    pub(super) fn work_dirs(&self, id: HostId, connect: &Connect) -> Vec<String> {
+        // Hosts may share a file system, so that each needs a directory of its own.
+        let name = format!("atex-{}-{}", self.dir.id, id.0);
+        match (connect, &self.config.work_dir) {
+            (Connect::Local, _) => {
+                vec![self.dir.hosts().join(id.0.to_string()).to_string_lossy().into_owned()]
+            }
+            (_, Some(dir)) => vec![format!("{}/{name}", dir.trim_end_matches('/'))],
+            (_, None) => vec![format!("/var/{name}"), format!("/tmp/{name}")],
+        }
+    }
+
+    pub(super) fn input_ended(&mut self) {
+        if let Err(e) = self.tests.finish() {
+            self.cannot_store(&trouble(&self.dir.tests(), &e));
+        }
+        self.record(&InputEnded { kind: INPUT_ENDED, time: now() });
+        if self.hosts.is_empty() && self.tests.len() > 0 {
+            let hint = "add --local N, --hosts FILE, or host records to the input";
+            self.complain(&Failure::usage("there is no host to run tests on").hint(hint));
+        }
+        self.apply(Event::InputEnded);
+    }
+
+    /// The input is wrong: take nothing more from it and end in good order.
+    pub(super) fn refuse(&mut self, failure: &Failure) {
+        self.complain(failure);
+        self.stop();
+    }
+}

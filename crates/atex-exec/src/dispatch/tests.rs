@@ -1,0 +1,167 @@
+//! Tests: attempts at them, and how they end.
+
+use atex_cli::{Exit, Failure, now};
+use atex_model::report::{
+    Cause, Counts, Outcome, TestEnd, TestEndTag, TestNote, TestNoteTag, TestStart, TestStartTag,
+};
+use atex_model::{Test, artifacts::attempt_dir};
+use atex_schedule::{Ended, Event, HostId, HostIs, TestId, Unrunnable};
+
+use super::Dispatcher;
+use crate::attempt::{Done, Job};
+use crate::pool::Order;
+use crate::run_dir::trouble;
+
+impl Dispatcher {
+    pub(super) fn start(&mut self, host: HostId, id: TestId, attempt: u32) {
+        let test = match self.tests.get(id) {
+            Ok(test) => test,
+            Err(e) => {
+                // Without its record there is neither a name to report nor a command to run.
+                self.cannot_store(&trouble(&self.dir.tests(), &e));
+                let end = Event::AttemptEnded { host, end: Ended::Cancelled, host_is: HostIs::Fine };
+                return self.apply(end);
+            }
+        };
+        let setup = self.setups.id(&test).0;
+        let artifacts = attempt_dir(test.label(), &test.name, attempt);
+        let run = self.dir.id.clone();
+        let name = self.entry(host).record.id.clone();
+        self.record(&TestStart {
+            kind: TestStartTag,
+            time: now(),
+            run: run.clone(),
+            platform: test.label().into(),
+            test: test.name.clone(),
+            attempt,
+            host: name,
+        });
+        self.entry(host).running = Some((id, attempt, test.clone()));
+        let job = Box::new(Job { test, attempt, run, artifacts: self.dir.path.join(artifacts) });
+        self.pool.order(host, Order::Start { setup, job });
+    }
+
+    pub(super) fn note(&mut self, host: HostId, note: String) {
+        let Some((_, _, test)) = &self.entry(host).running else { return };
+        let (platform, test) = (test.label().to_owned(), test.name.clone());
+        let run = self.dir.id.clone();
+        self.record(&TestNote { kind: TestNoteTag, time: now(), run, platform, test, note });
+    }
+
+    pub(super) fn attempt_ended(&mut self, host: HostId, done: Done, lost: bool) {
+        let keep = done.cause == Cause::Test && self.config.keep_host_on.has(done.exit);
+        let host_is = match (lost, keep) {
+            (true, _) => HostIs::Lost,
+            (false, true) => HostIs::Fine,
+            (false, false) => HostIs::Spoilt,
+        };
+        let end = match done.cause {
+            Cause::Test | Cause::Skipped => Ended::ByTest,
+            Cause::Host => Ended::ByHost,
+            Cause::Own => Ended::ByUs,
+            Cause::Cancelled => Ended::Cancelled,
+        };
+        if lost {
+            self.host_trouble(host, done.note.clone().unwrap_or_default());
+            self.entry(host).lost = true;
+        }
+        let not_stored = done.note.clone().filter(|_| done.storage_failed);
+        self.entry(host).busy += done.seconds;
+        self.just_ended = Some((host, done));
+        self.apply(Event::AttemptEnded { host, end, host_is });
+        if let Some(problem) = not_stored {
+            let hint =
+                "make room there, or put runs elsewhere with --run-dir; what was stored before is whole";
+            self.cannot_store(&Failure::trouble(problem).hint(hint));
+        }
+    }
+
+    /// Writes down how the attempt ended that the scheduler has just judged.
+    pub(super) fn judged(&mut self, is_final: bool) {
+        let Some((host, done)) = self.just_ended.take() else { return };
+        let entry = self.entry(host);
+        let name = entry.record.id.clone();
+        let Some((_, attempt, test)) = entry.running.take() else { return };
+        self.test_end(TestEnd {
+            kind: TestEndTag,
+            time: now(),
+            run: self.dir.id.clone(),
+            platform: test.label().into(),
+            attempt,
+            host: Some(name),
+            outcome: done.outcome,
+            cause: done.cause,
+            exit: done.exit,
+            note: done.note,
+            seconds: round(done.seconds),
+            counts: done.counts,
+            is_final,
+            artifacts: Some(attempt_dir(test.label(), &test.name, attempt)),
+            test: test.name,
+        });
+    }
+
+    /// A test ends without an attempt.
+    pub(super) fn abandon(&mut self, id: TestId, why: Unrunnable) {
+        let Ok(test) = self.tests.get(id) else { return };
+        let (cause, note) = match why {
+            Unrunnable::Setup => {
+                let problem =
+                    self.packer.problem(self.setups.id(&test).0).unwrap_or("its files cannot be had");
+                (Cause::Own, problem.to_owned())
+            }
+            Unrunnable::NoHost => (Cause::Host, self.why_no_host(&test)),
+        };
+        self.test_end(TestEnd {
+            kind: TestEndTag,
+            time: now(),
+            run: self.dir.id.clone(),
+            platform: test.label().into(),
+            test: test.name,
+            attempt: 0,
+            host: None,
+            outcome: Outcome::Infra,
+            cause,
+            exit: None,
+            note: Some(note),
+            seconds: 0.0,
+            counts: Counts::new(),
+            is_final: true,
+            artifacts: None,
+        });
+    }
+
+    pub(super) fn why_no_host(&self, test: &Test) -> String {
+        let label = test.platform.as_deref();
+        let fitting =
+            || self.hosts.values().filter(|host| label.is_none_or(|label| host.record.label() == label));
+        match fitting().find_map(|host| host.trouble.as_deref()) {
+            Some(problem) => format!("no host is left that could run it: {problem}"),
+            None => format!("no host matches platform `{}`", test.label().escape_debug()),
+        }
+    }
+
+    pub(super) fn test_end(&mut self, end: TestEnd) {
+        log::info!(
+            "{}: {}{}",
+            end.test.escape_debug(),
+            end.outcome,
+            if end.is_final { "" } else { ", to be tried again" }
+        );
+        if end.is_final {
+            self.counts[end.outcome as usize] += 1;
+            let exit = match end.outcome {
+                Outcome::Infra => Exit::Trouble,
+                Outcome::Error | Outcome::Fail => Exit::Failed,
+                _ => Exit::Done,
+            };
+            self.exit = self.exit.max(exit);
+        }
+        self.record(&end);
+    }
+}
+
+/// To a millisecond, as times are.
+pub(super) fn round(seconds: f64) -> f64 {
+    (seconds * 1000.0).round() / 1000.0
+}
