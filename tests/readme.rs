@@ -29,7 +29,8 @@ fn examples() -> Vec<Example> {
                 (key, _) => panic!("README.md:{}: {key}: what is that?", at + 1),
             }
         } else if line == "```sh" {
-            let body: Vec<&str> = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
+            let body: Vec<&str> =
+                lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```").collect();
             examples.push(Example { line: at + 1, text: body.join("\n"), exit, needs_hosts, output });
             (exit, needs_hosts, output) = (0, false, None);
         }
@@ -68,6 +69,12 @@ fn every_example_of_the_readme_works() {
         let filter = example.output.map(|command| format!(" | {command}")).unwrap_or_default();
         let script = format!("set -euo pipefail\n{{ {}\n}}{filter}", example.text);
         let output = dir.command("bash").args(["-c", &script]).env("PATH", &path).run();
-        assert_eq!(output.status.code(), Some(example.exit), "README.md:{}\n{}", example.line, output.report());
+        assert_eq!(
+            output.status.code(),
+            Some(example.exit),
+            "README.md:{}\n{}",
+            example.line,
+            output.report()
+        );
     }
 }

@@ -1,0 +1,26 @@
+//! Prints the tests of a tree as JSON: `discover DIR [PLAN [DIMENSION=VALUE]...]`.
+
+use std::error::Error;
+use std::io::{BufWriter, Write, stdout};
+
+use atex_fmf::{Context, Request, Tree, discover};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut args = std::env::args().skip(1);
+    let directory = args.next().ok_or("usage: discover DIR [PLAN [DIMENSION=VALUE]...]")?;
+    let plan = args.next();
+    let mut context = Context::new();
+    for argument in args {
+        let (dimension, value) = argument.split_once('=').ok_or("a dimension is given as NAME=VALUE")?;
+        context.set(dimension, [value]);
+    }
+    let tree = Tree::load(directory, &context)?;
+    let found = discover(&tree, &Request { plan, libraries: true, ..Request::default() })?;
+    let mut out = BufWriter::new(stdout().lock());
+    for test in &found.tests {
+        test.write_data(&mut out)?;
+        out.write_all(b"\n")?;
+    }
+    out.flush()?;
+    Ok(())
+}

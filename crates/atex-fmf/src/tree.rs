@@ -1,0 +1,219 @@
+//! Metadata trees: nodes with their complete, adjusted data.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::adjust::Adjuster;
+use crate::build::{Builder, Inherited};
+use crate::context::Context;
+use crate::error::{Error, Pos, Position};
+use crate::mapping::Mapping;
+use crate::pyre::Patterns;
+use crate::share::Freezer;
+use crate::value::Text;
+
+/// One node.
+#[derive(Debug)]
+pub(crate) struct Node {
+    /// Full name.
+    pub name: Text,
+    /// How much of the name's end is the node's own.
+    own_len: usize,
+    /// In order of creation.
+    pub children: Vec<u32>,
+    /// Whether the node takes part in selection, if it says so.
+    pub select: Option<bool>,
+    pub data: Arc<Mapping>,
+    pub sources: Option<Arc<Sources>>,
+}
+
+impl Node {
+    pub fn new(name: Text, own_len: usize) -> Self {
+        Self { name, own_len, children: Vec::new(), select: None, data: Arc::default(), sources: None }
+    }
+
+    pub fn own_name(&self) -> &str {
+        &self.name[self.name.len() - self.own_len..]
+    }
+}
+
+/// Files that contributed to a node, the last one first; parents' lists are shared.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    parent: Option<Arc<Sources>>,
+    file: u32,
+}
+
+impl Sources {
+    pub fn new(parent: Option<Arc<Self>>, file: u32) -> Arc<Self> {
+        Arc::new(Self { parent, file })
+    }
+}
+
+/// A metadata tree, loaded, inherited and adjusted.
+#[derive(Debug)]
+pub struct Tree {
+    root: PathBuf,
+    files: Vec<PathBuf>,
+    nodes: Vec<Node>,
+}
+
+impl Tree {
+    /// Loads the tree that a path is in, and adjusts all of it for a context.
+    ///
+    /// # Errors
+    /// The first thing wrong anywhere in the tree, in the order in which the reference looks at it.
+    pub fn load(path: impl AsRef<Path>, context: &Context) -> Result<Self, Error> {
+        Self::build(Builder::load(path.as_ref())?, context)
+    }
+
+    /// A tree without files, from the data of its root node; keys that start with `/` are child nodes.
+    ///
+    /// # Errors
+    /// As [`Tree::load`].
+    pub fn from_data(data: Mapping, context: &Context) -> Result<Self, Error> {
+        Self::build(Builder::from_data(data)?, context)
+    }
+
+    fn build(builder: Builder, context: &Context) -> Result<Self, Error> {
+        let mut patterns = Patterns::default();
+        let Inherited { root, files, nodes, shares } = builder.inherit(&mut patterns)?;
+        let mut tree = Self { root, files, nodes };
+        tree.adjust(context, shares, &mut patterns)?;
+        Ok(tree)
+    }
+
+    fn adjust(&mut self, context: &Context, shares: bool, patterns: &mut Patterns) -> Result<(), Error> {
+        let mut adjuster = Adjuster::new(context, patterns, shares);
+        let mut stack = vec![0];
+        while let Some(id) = stack.pop() {
+            let node = &mut self.nodes[id as usize];
+            adjuster.adjust(&node.name, &mut node.data).map_err(|fault| fault.locate(&self.files))?;
+            stack.extend(self.nodes[id as usize].children.iter().rev());
+        }
+        if shares {
+            let mut freezer = Freezer::default();
+            for node in &mut self.nodes {
+                freezer.mapping(&mut node.data).map_err(|fault| fault.locate(&self.files))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The directory that holds the tree's `.fmf`, absolute.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// All metadata files that were read, in order.
+    #[must_use]
+    pub fn files(&self) -> &[PathBuf] {
+        &self.files
+    }
+
+    /// The place that a mapping's entry remembers, see [`Mapping::position`].
+    #[must_use]
+    pub fn locate(&self, pos: Pos) -> Option<Position> {
+        pos.locate(&self.files)
+    }
+
+    /// The root node.
+    #[must_use]
+    pub fn root_node(&self) -> NodeRef<'_> {
+        NodeRef { tree: self, id: 0 }
+    }
+
+    /// All nodes, a node before its children, children by name.
+    pub fn nodes(&self) -> impl Iterator<Item = NodeRef<'_>> {
+        let mut stack = vec![0];
+        std::iter::from_fn(move || {
+            let id = stack.pop()?;
+            let start = stack.len();
+            stack.extend_from_slice(&self.nodes[id as usize].children);
+            let own_name = |id: u32| self.nodes[id as usize].own_name();
+            stack[start..].sort_by(|left, right| own_name(*right).cmp(own_name(*left)));
+            Some(NodeRef { tree: self, id })
+        })
+    }
+
+    /// The node of this exact full name.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<NodeRef<'_>> {
+        self.nodes().find(|node| node.name() == name)
+    }
+}
+
+/// A node of a tree.
+#[derive(Clone, Copy, Debug)]
+pub struct NodeRef<'t> {
+    tree: &'t Tree,
+    id: u32,
+}
+
+impl<'t> NodeRef<'t> {
+    fn node(self) -> &'t Node {
+        &self.tree.nodes[self.id as usize]
+    }
+
+    /// The full name, e.g. `/core/smoke`.
+    #[must_use]
+    pub fn name(self) -> &'t str {
+        &self.node().name
+    }
+
+    pub(crate) fn shared_name(self) -> Text {
+        self.node().name.clone()
+    }
+
+    /// The name below the parent.
+    #[must_use]
+    pub fn own_name(self) -> &'t str {
+        self.node().own_name()
+    }
+
+    /// The complete data: inherited, merged, adjusted.
+    #[must_use]
+    pub fn data(self) -> &'t Mapping {
+        &self.node().data
+    }
+
+    pub(crate) fn shared_data(self) -> Arc<Mapping> {
+        self.node().data.clone()
+    }
+
+    /// The children in order of creation.
+    pub fn children(self) -> impl ExactSizeIterator<Item = Self> {
+        self.node().children.iter().map(move |id| Self { tree: self.tree, id: *id })
+    }
+
+    /// Whether the node takes part in selection: by its `select` directive, or else if it has no children.
+    #[must_use]
+    pub fn is_selected(self) -> bool {
+        self.node().select.unwrap_or(self.node().children.is_empty())
+    }
+
+    /// The files that contributed to the node, the last one first.
+    pub fn sources_from_last(self) -> impl Iterator<Item = &'t Path> {
+        let mut next = self.node().sources.as_deref();
+        std::iter::from_fn(move || {
+            let sources = next?;
+            next = sources.parent.as_deref();
+            Some(self.tree.files[sources.file as usize].as_path())
+        })
+    }
+
+    /// The files that contributed to the node, in order.
+    #[must_use]
+    pub fn sources(self) -> Vec<&'t Path> {
+        let mut sources: Vec<_> = self.sources_from_last().collect();
+        sources.reverse();
+        sources
+    }
+
+    /// Where a key of the node's data was written.
+    #[must_use]
+    pub fn position(self, key: &str) -> Option<Position> {
+        self.tree.locate(self.data().position(key))
+    }
+}

@@ -1,0 +1,247 @@
+//! Input that nobody means well: nothing panics, overflows the stack, or takes all memory.
+
+use std::fs;
+
+use atex_fmf::{Context, ErrorClass, Filter, Key, Mapping, Request, Rule, Tree, Value, discover, json, yaml};
+use proptest::prelude::*;
+
+fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir(directory.path().join(".fmf")).unwrap();
+    fs::write(directory.path().join(".fmf/version"), "1\n").unwrap();
+    for (name, text) in files {
+        fs::write(directory.path().join(name), text).unwrap();
+    }
+    directory
+}
+
+fn load(text: &str) -> Result<Tree, atex_fmf::Error> {
+    Tree::load(tree(&[("main.fmf", text)]).path(), &Context::new())
+}
+
+#[test]
+fn deep_nesting_is_an_error() {
+    let levels = 10_000;
+    let block: String = (0..levels).map(|level| format!("{}- \n", " ".repeat(level))).collect();
+    for text in [
+        "[".repeat(levels),
+        "{a: ".repeat(levels),
+        "? ".repeat(levels),
+        "- ".repeat(levels),
+        "[{".repeat(levels),
+        block,
+    ] {
+        let error = yaml::load(&text).unwrap_err();
+        assert!(error.message.contains("levels of nesting"), "{error}");
+    }
+    assert!(yaml::load(&format!("{}{}", "[".repeat(199), "]".repeat(199))).is_ok());
+}
+
+#[test]
+fn aliases_cannot_nest_or_grow_without_bounds() {
+    let mut nested = String::from("a0: &a0 [x]\n");
+    let mut doubled = String::from("a0: &a0 [x, x]\n");
+    let mut mappings = String::from("a0: &a0 {x: 1, y: 1}\n");
+    for level in 1..2000 {
+        let below = level - 1;
+        nested += &format!("a{level}: &a{level} [*a{below}]\n");
+        doubled += &format!("a{level}: &a{level} [*a{below}, *a{below}]\n");
+        mappings += &format!("a{level}: &a{level} {{x: *a{below}, y: *a{below}}}\n");
+    }
+    for text in [nested, doubled, mappings] {
+        let error = yaml::load(&text).unwrap_err();
+        assert!(error.message.contains("too deep or too large"), "{error}");
+    }
+}
+
+#[test]
+fn an_alias_within_its_own_value_is_an_error() {
+    for text in ["&a [*a]", "a: &a {b: *a}", "&a {<<: *a}"] {
+        let error = yaml::load(text).unwrap_err();
+        assert!(error.syntax && error.message.contains("contains itself"), "{text}: {error}");
+    }
+}
+
+#[test]
+fn a_mapping_that_comes_to_contain_itself_is_an_error() {
+    let error = load("a: &a {x: 1}\nb: &b {y: *a}\na+: {z: *b}\n").unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Recursion);
+}
+
+#[test]
+fn nodes_cannot_be_nested_without_bounds() {
+    let error = load(&format!("? {}\n: {{x: 1}}\n", "/a".repeat(10_000))).unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Recursion);
+    assert_eq!(error.position().map(|position| (position.line, position.column)), Some((1, 3)));
+}
+
+#[test]
+fn text_cannot_double_for_ever() {
+    let rules = "- s~: /./../\n".repeat(80).replace("../", "$$/");
+    let error = load(&format!("s: x\nadjust:\n{rules}")).unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Recursion);
+}
+
+#[test]
+fn libraries_that_require_each_other_twice_are_an_error() {
+    let mut text = String::from("/t: {test: t, require: [{nick: n, name: /l0}]}\n");
+    for level in 0..60 {
+        let next = format!("{{nick: n, name: /l{}}}", level + 1);
+        text += &format!("/l{level}: {{require: [{next}, {next}]}}\n");
+    }
+    text += "/l60: {require: [x]}\n";
+    let tree = load(&text).unwrap();
+    let request = Request { libraries: true, ..Request::default() };
+    assert_eq!(discover(&tree, &request).unwrap_err().class(), ErrorClass::Recursion);
+}
+
+#[test]
+fn errors_name_the_key_at_fault() {
+    for (text, line, column, message) in [
+        ("a: 1\nb: [\n", 3, 1, "Failed to parse"),
+        ("tag: [a]\n/x:\n  y: 1\n  tag+: b\n", 4, 3, "Key 'tag' in /x"),
+        ("/x:\n  adjust:\n  - when: 'a ='\n", 3, 5, "Cannot parse expression"),
+        ("/x:\n  /: {inherit: 1}\n", 2, 7, "Invalid fmf directive 'inherit'"),
+        ("a:\n  b: 1\n  b: 2\n", 3, 3, "Failed to parse"),
+        ("adjust: {continue: 1}\n", 1, 10, "The 'continue' value"),
+    ] {
+        let error = load(text).unwrap_err();
+        let position = error.position().unwrap_or_else(|| panic!("no place in {error}"));
+        assert_eq!((position.line, position.column), (line, column), "{error}");
+        assert!(error.message().contains(message), "{error}");
+        assert!(
+            error.to_string().contains(&format!("main.fmf:{line}:{column}: {}", error.class())),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn a_section_from_elsewhere_is_refused_by_name() {
+    let tree = load("/p: {discover: {how: fmf, name: ext, url: https://example.org/x}}\n").unwrap();
+    let error = discover(&tree, &Request { plan: Some("/p".into()), ..Request::default() }).unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Fetch);
+    assert!(
+        error.message().contains("'ext'") && error.message().contains("https://example.org/x"),
+        "{error}"
+    );
+}
+
+#[test]
+fn conditions_drop_nodes_or_end_the_selection() {
+    let tree = load("/a: {test: a, n: 1}\n/b: {test: b}\n").unwrap();
+    let has_n = |data: &Mapping| match data.get("n") {
+        Some(value) => Ok(value.is_truthy()),
+        None => Err(atex_fmf::Error::new(ErrorClass::Filter, "no n")),
+    };
+    let found = discover(&tree, &Request { conditions: vec![&has_n], ..Request::default() }).unwrap();
+    assert_eq!(found.tests.iter().map(|test| &*test.name).collect::<Vec<_>>(), ["/a"]);
+    let fails = |_: &Mapping| Err(atex_fmf::Error::new(ErrorClass::Type, "no"));
+    let failed = discover(&tree, &Request { conditions: vec![&fails], ..Request::default() });
+    assert_eq!(failed.unwrap_err().class(), ErrorClass::Type);
+}
+
+/// Pieces of which YAML is made, so that random texts get past the first character.
+fn yaml_like() -> impl Strategy<Value = String> {
+    let pieces = [
+        "a",
+        "b: ",
+        "- ",
+        "\n",
+        "\n  ",
+        "[",
+        "]",
+        "{",
+        "}",
+        ", ",
+        "? ",
+        ": ",
+        "\"",
+        "'",
+        "# ",
+        "|\n",
+        ">-\n",
+        "&x ",
+        "*x",
+        "!!int ",
+        "!!omap ",
+        "<<: ",
+        "1",
+        ".5",
+        "~",
+        "2020-01-01",
+        "---\n",
+        "...\n",
+        "%YAML 1.1\n",
+        "\t",
+        "\\",
+        "é",
+        "\u{85}",
+        "\u{feff}",
+        "=",
+        "-~: ",
+        "+: ",
+        "/",
+    ];
+    prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..40).prop_map(|pieces| pieces.concat())
+}
+
+fn small_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        any::<bool>().prop_map(Value::Bool),
+        any::<i64>().prop_map(Value::Int),
+        "[a-z]{0,3}".prop_map(Value::from)
+    ]
+}
+
+fn small_mapping() -> impl Strategy<Value = Mapping> {
+    prop::collection::vec(("[a-e]{1,2}", small_value()), 0..6).prop_map(|pairs| pairs.into_iter().collect())
+}
+
+proptest! {
+    #[test]
+    fn any_text_is_yaml_or_an_error(text in "\\PC{0,60}|(\\PC|\\s){0,60}") {
+        let _ = yaml::load(&text);
+    }
+
+    #[test]
+    fn anything_like_yaml_loads_or_fails_and_can_be_written(text in yaml_like()) {
+        if let Ok(value) = yaml::load(&text) {
+            let written = json::to_string(&value);
+            prop_assert!(serde_json::from_str::<serde_json::Value>(&written).is_ok(), "{written}");
+        }
+    }
+
+    #[test]
+    fn json_is_yaml_that_means_the_same(mapping in small_mapping()) {
+        let value = Value::Map(mapping.into());
+        prop_assert_eq!(yaml::load(&json::to_string(&value)).unwrap(), value);
+    }
+
+    #[test]
+    fn any_text_is_a_filter(text in "(\\PC|[|&:,\\\\-]){0,30}", name in "/[a-z/]{0,10}") {
+        let _ = Filter::parse(&text).matches(&name, &Mapping::from_iter([("tag", "a")]));
+    }
+
+    #[test]
+    fn any_text_is_a_rule_or_an_error(text in "(\\PC|[<>=~!,]| and | or |distro){0,12}") {
+        let mut context = Context::new();
+        context.set("distro", ["rhel-9.6", ""]);
+        if let Ok(rule) = Rule::parse(&text) {
+            let _ = rule.eval(&context);
+        }
+    }
+
+    #[test]
+    fn a_child_keeps_its_parents_keys_and_their_order(parent in small_mapping(), child in small_mapping()) {
+        let mut data = parent.clone();
+        data.set("/child", Value::Map(child.clone().into()));
+        let tree = Tree::from_data(data, &Context::new()).unwrap();
+        let merged = tree.find("/child").unwrap().data();
+        let keys: Vec<&Key> = merged.keys().collect();
+        prop_assert!(keys.starts_with(&parent.keys().collect::<Vec<_>>()));
+        for (key, value) in child.iter() {
+            prop_assert_eq!(merged.get_key(key), Some(value));
+        }
+    }
+}
