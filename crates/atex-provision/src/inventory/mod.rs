@@ -1,0 +1,169 @@
+//! Lists of fixed hosts, in several formats, as one thing: hosts in order, each with its groups.
+
+mod address;
+mod ansible;
+mod list;
+mod ranges;
+mod records;
+mod source;
+
+use std::collections::HashMap;
+use std::io::Write;
+
+use atex_cli::Failure;
+use atex_cli::output::{Output, OutputError};
+use atex_model::Host;
+
+use crate::Format;
+pub(crate) use source::Source;
+
+/// The most hosts that a list can have, so that a typing error in a range does not fill the memory.
+const MOST_HOSTS: usize = 100_000;
+
+/// How many names of groups a message shows.
+const NAMES_SHOWN: usize = 20;
+
+/// What a list holds, in order.
+#[derive(Debug, Default)]
+pub(crate) struct Inventory {
+    /// The hosts, and what stands between them.
+    pub(crate) items: Vec<Item>,
+    /// The names of all groups, in order.
+    groups: Vec<String>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Item {
+    Host(Box<Listed>),
+    /// A line that is no host and is handed on.
+    Other(String),
+}
+
+/// A host and what the list says of it beside the record.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    host: Host,
+    /// The record as it was read, if it was one.
+    text: Option<String>,
+    groups: Vec<String>,
+}
+
+/// Reads a whole list, so that nothing comes out of one that is wrong further down.
+pub(crate) fn read(source: &Source, format: Option<Format>) -> Result<Inventory, Failure> {
+    let text = source.read()?;
+    let inventory = match format.unwrap_or_else(|| recognise(&text)) {
+        Format::List => list::read(&text, source),
+        Format::AnsibleYaml => ansible::read(&text, source),
+        Format::Records => records::read(&text, source),
+    }?;
+    if !inventory.items.iter().any(|item| matches!(item, Item::Host(_))) {
+        return Err(Failure::usage(format!("{}: there is no host in it", source.name)));
+    }
+    Ok(inventory)
+}
+
+/// The format of a list, by the first line that says something.
+fn recognise(text: &str) -> Format {
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    let first = lines.next().unwrap_or_default();
+    let word = first.split_whitespace().next().unwrap_or_default();
+    if first.starts_with('{') {
+        Format::Records
+    } else if word == "---" || word.ends_with(':') {
+        // No host ends with a colon, every group of an inventory does.
+        Format::AnsibleYaml
+    } else {
+        Format::List
+    }
+}
+
+impl Inventory {
+    /// Leaves the hosts of these groups; without groups, all.
+    pub(crate) fn select(&mut self, source: &Source, groups: &[String]) -> Result<(), Failure> {
+        if groups.is_empty() {
+            return Ok(());
+        }
+        if let Some(unknown) = groups.iter().find(|group| !self.groups.contains(group)) {
+            let message = format!("{}: there is no group `{unknown}`", source.name);
+            return Err(Failure::usage(message).hint(self.describe_groups()));
+        }
+        self.items.retain(|item| match item {
+            Item::Host(listed) => listed.groups.iter().any(|group| groups.contains(group)),
+            Item::Other(_) => true,
+        });
+        if !self.items.iter().any(|item| matches!(item, Item::Host(_))) {
+            let message = format!("{}: there is no host in the group `{}`", source.name, groups.join("`, `"));
+            return Err(Failure::usage(message));
+        }
+        Ok(())
+    }
+
+    fn describe_groups(&self) -> String {
+        if self.groups.is_empty() {
+            return "it has no groups; leave --group out".to_owned();
+        }
+        let shown = self.groups.iter().take(NAMES_SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+        match self.groups.len().saturating_sub(NAMES_SHOWN) {
+            0 => format!("its groups are {shown}"),
+            more => format!("its groups are {shown}, and {more} more"),
+        }
+    }
+}
+
+impl Listed {
+    /// Writes the record, with `platform` where the host has no label of its own.
+    pub(crate) fn write<W: Write>(
+        mut self,
+        platform: Option<&str>,
+        out: &mut Output<W>,
+    ) -> Result<(), OutputError> {
+        let platform = platform.filter(|_| self.host.platform.is_none());
+        match (self.text, platform) {
+            (Some(text), None) => out.line(&text),
+            (Some(text), Some(platform)) => out.line(&records::label(&text, platform)),
+            (None, platform) => {
+                self.host.platform = self.host.platform.or_else(|| platform.map(str::to_owned));
+                out.record(&self.host)
+            }
+        }
+    }
+}
+
+/// Sees that no id is given twice.
+#[derive(Default)]
+struct Ids(HashMap<String, usize>);
+
+impl Ids {
+    /// Takes the id of the host in `line`.
+    fn take(&mut self, id: &str, line: usize) -> Result<(), String> {
+        match self.0.insert(id.to_owned(), line) {
+            None => Ok(()),
+            Some(first) => Err(format!("expected another host, found `{id}` again (first in line {first})")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_format_is_recognised_by_the_beginning() {
+        for (text, format) in [
+            ("", Format::List),
+            ("node1", Format::List),
+            ("# hosts\n\n[web]\nnode1:22", Format::List),
+            ("[::1]:22", Format::List),
+            ("a.example:22 port=3", Format::List),
+            ("{\"type\":\"host\"}", Format::Records),
+            ("\n {\"type\":\"host\"}", Format::Records),
+            ("---\nweb:", Format::AnsibleYaml),
+            ("# hosts\nall:\n  hosts:", Format::AnsibleYaml),
+            ("all: # hosts", Format::AnsibleYaml),
+            ("all: {hosts: {a: }}", Format::AnsibleYaml),
+            ("\"web\":", Format::AnsibleYaml),
+        ] {
+            assert_eq!(recognise(text), format, "{text}");
+        }
+    }
+}
