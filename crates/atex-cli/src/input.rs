@@ -21,6 +21,7 @@ pub struct Lines {
     name: String,
     buffer: Vec<u8>,
     number: u64,
+    spent: bool,
 }
 
 /// One line, without its end.
@@ -60,6 +61,7 @@ impl Lines {
             name: name.to_owned(),
             buffer: Vec::new(),
             number: 0,
+            spent: false,
         }
     }
 
@@ -68,12 +70,22 @@ impl Lines {
         &self.name
     }
 
-    /// The next line that is not blank, or `None` at the end.
+    /// Whether nothing more can be read: the end was reached, or an error that ends the source. An error after
+    /// which this is false concerns one line only.
+    pub fn is_spent(&self) -> bool {
+        self.spent
+    }
+
+    /// The next line that is not blank, or `None` at the end and after an error that ends the source.
     ///
     /// # Errors
     /// The source cannot be read, or the line is too long or not UTF-8. After the first two, nothing more
-    /// can be read.
+    /// can be read, see [`Lines::is_spent`].
     pub fn next_line(&mut self) -> Result<Option<Line<'_>>, Failure> {
+        // Until a line has been read whole; so every way out of the loop but that one leaves it set.
+        if std::mem::replace(&mut self.spent, true) {
+            return Ok(None);
+        }
         loop {
             self.buffer.clear();
             self.number += 1;
@@ -91,6 +103,7 @@ impl Lines {
                 break;
             }
         }
+        self.spent = false;
         match std::str::from_utf8(&self.buffer) {
             Ok(text) => {
                 let text = text.strip_suffix('\n').unwrap_or(text);
@@ -148,11 +161,32 @@ mod tests {
     }
 
     #[test]
+    fn an_error_of_one_line_is_told_from_the_end_of_the_source() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("disk on fire"))
+            }
+        }
+        let mut lines = Lines::new("in", Box::new(b"a\n\xff\nb\n".chain(Broken)));
+        let mut seen = Vec::new();
+        while !lines.is_spent() {
+            let next = lines.next_line().map(|line| line.map(|line| line.text.to_owned()));
+            seen.push(next.map_err(|failure| failure.message));
+        }
+        let ok = |text: &str| Ok(Some(text.to_owned()));
+        let error = |text: &str| Err(text.to_owned());
+        assert_eq!(seen, [ok("a"), error("in:2:1: not UTF-8"), ok("b"), error("in: disk on fire")]);
+        assert!(lines.next_line().unwrap().is_none());
+    }
+
+    #[test]
     fn an_endless_line_does_not_fill_the_memory() {
         let mut lines = Lines::new("in", Box::new(io::repeat(b'x')));
         let error = lines.next_line().unwrap_err();
         assert_eq!(error.message, "in:1:67108864: expected a record, found a line over 64 MiB");
         assert!(lines.buffer.capacity() < 2 * LONGEST_LINE + BUFFER);
+        assert!(lines.is_spent() && lines.next_line().unwrap().is_none());
     }
 
     #[test]

@@ -2,53 +2,42 @@
 
 use std::path::PathBuf;
 
-use atex_cli::{Common, Failure};
+use atex_cli::{Common, EXIT_STATUS, Failure};
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::TOOL;
 use crate::config::RequiredEnd;
 
-/// What the numbers mean that all tools exit with.
-///
-/// It stands here until atex-cli has the text beside the table that it describes.
-const EXIT_STATUS: &str = "\
-EXIT STATUS
-  0    all was done, and no test failed
-  1    all was done, and at least one test failed or was in error
-  2    wrong usage or wrong input; also: no test found, unless --allow-empty
-  3    trouble: a test has no result that can be trusted (infra), hosts or files failed, or
-       the stream is not all there is
-  4    the run was stopped before all was run, or has not ended in what was read
-  129, 130, 143
-       the run was ended by SIGHUP, SIGINT or SIGTERM
-  Of several, the first in this order: 129/130/143, 2, 3, 4, 1, 0. It is the status that atex-exec
-  itself gave the run. A reader of the summary that goes away early ends it with 0.";
-
 const EXAMPLES: &str = "\
-EXAMPLES
-  Run tests and read how it went:
-      atex-discover . | atex-exec --local 4 | atex-report
+Examples:
+  atex-discover . | atex-exec --local 4 | atex-report
+      run tests and read how it went
+  atex-discover . | atex-exec | tee all.jsonl | atex-report check
+      keep everything, and let the exit status decide
+  jq -c 'select(.test // \"/net/\" | startswith(\"/net/\"))' a.jsonl b.jsonl | atex-report
+      one summary of two runs, only of what concerns the network";
 
-  Keep everything, and let the exit status decide:
-      atex-discover . | atex-exec | tee all.jsonl | atex-report check
+const ABOUT: &str = "\
+Turn results into what people and machines read
 
-  One summary of two runs, only of what concerns the network:
-      jq -c 'select(.test // \"/net/\" | startswith(\"/net/\"))' a.jsonl b.jsonl | atex-report";
+Reads the records that atex-exec writes, from files or from stdin, and says what became of the tests.
+Without a subcommand it is `summary`.
+
+A stream may be cut, filtered, shuffled or put together from several; lines that come twice count once.
+
+The exit status is that which atex-exec itself gave the run; besides, it is 3 if the stream is not all there
+is, and 4 if the run has not ended in what was read. A reader of the summary that goes away early ends it
+with 0.";
 
 /// Turn results into what people and machines read
-///
-/// Reads the records that atex-exec writes, from files or from stdin, and says what became of the tests.
-/// Without a subcommand it is `summary`.
-///
-/// A stream may be cut, filtered, shuffled or put together from several. Lines that come twice, as they may
-/// after `atex-exec --resume`, count once.
 #[derive(Debug, Parser)]
 #[command(
     name = "atex-report",
     version,
     subcommand_precedence_over_arg = true,
     override_usage = "atex-report [summary] [OPTIONS] [FILE]...\n       atex-report check [OPTIONS] [FILE]...",
-    after_long_help = format!("{EXAMPLES}\n\n{EXIT_STATUS}"),
+    long_about = format!("{ABOUT}\n\n{EXAMPLES}"),
+    after_long_help = EXIT_STATUS,
     max_term_width = 100
 )]
 pub struct Args {

@@ -85,7 +85,8 @@ pub fn read_lines(mut lines: Lines, faults: &mut Faults<'_>, mut take: impl FnMu
             Err(failure) if failure.kind == Kind::Trouble => return faults.source(&failure),
             Err(failure) => {
                 faults.line(&failure);
-                if !can_go_on(&failure) {
+                // What follows a line that is too long would be the rest of it, perhaps without end.
+                if lines.is_spent() {
                     return faults.sources += 1;
                 }
             }
@@ -95,12 +96,6 @@ pub fn read_lines(mut lines: Lines, faults: &mut Faults<'_>, mut take: impl FnMu
 
 fn parse(line: &Line<'_>) -> Result<Record, Failure> {
     record::parse(line.text).map_err(|error| line.fault(&error))
-}
-
-/// Whether more can be read after a line that was refused. After one that is too long it cannot: what follows
-/// would be the rest of it, perhaps without end. [`Lines`] tells the two apart only by the message.
-fn can_go_on(refused: &Failure) -> bool {
-    refused.message.ends_with(": not UTF-8")
 }
 
 #[cfg(test)]

@@ -192,8 +192,8 @@ fn run_reasons(facts: &Facts) -> Vec<(Exit, String)> {
     for (run, dir) in &facts.open_runs {
         // Whoever wrote the record must not decide what a pasted line does.
         let dir = dir.as_deref().and_then(|dir| shlex::try_quote(dir).ok());
-        let advice = dir.map(|dir| format!("; to go on: atex-exec --resume {dir}")).unwrap_or_default();
-        let text = format!("incomplete: the end of run {run} is missing{advice}");
+        let place = dir.map(|dir| format!("; what there is of it is in {dir}")).unwrap_or_default();
+        let text = format!("incomplete: the end of run {run} is missing{place}");
         reasons.push((Exit::Stopped, text));
     }
     if facts.troubled_hosts > 0 && !executor_has_spoken(facts) {

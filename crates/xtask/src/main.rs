@@ -1,0 +1,87 @@
+//! What is generated from the code and committed: the manual pages and the JSON Schemas below `man/`.
+//!
+//!     cargo run -p xtask -- generate     write them
+//!     cargo run -p xtask -- check        say which of them are not what the code makes now
+//!
+//! Options, usage and the table of exit statuses come from the tools' code; everything else of a page is
+//! written by hand, in `text/`, as roff with a line such as `@OPTIONS@` where a generated part belongs.
+
+mod man;
+mod options;
+mod tools;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// A file that is generated.
+struct Generated {
+    /// Relative to the top of the repository.
+    path: String,
+    text: String,
+}
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    let done = match words[..] {
+        ["generate"] => generate(),
+        ["check"] => check(),
+        _ => Err("usage: cargo run -p xtask -- generate|check".to_owned()),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("xtask: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn generate() -> Result<(), String> {
+    for file in all()? {
+        let path = top().join(&file.path);
+        let of = |e: std::io::Error| format!("{}: {e}", path.display());
+        if let Some(parent) = path.parent() {
+            fs::create_dir_all(parent).map_err(of)?;
+        }
+        fs::write(&path, &file.text).map_err(of)?;
+    }
+    Ok(())
+}
+
+fn check() -> Result<(), String> {
+    let mut stale = Vec::new();
+    for file in all()? {
+        // One that is not there is as wrong as one that differs.
+        let there = fs::read_to_string(top().join(&file.path)).unwrap_or_default();
+        if there != file.text {
+            stale.push(file.path);
+        }
+    }
+    match stale[..] {
+        [] => Ok(()),
+        _ => Err(format!(
+            "not what the code makes now: {}\nrun `cargo run -p xtask -- generate` and commit the result",
+            stale.join(", ")
+        )),
+    }
+}
+
+/// All files, as the code makes them now.
+fn all() -> Result<Vec<Generated>, String> {
+    let mut files = Vec::new();
+    for tool in tools::all() {
+        let page = man::page(&tool).map_err(|e| format!("text/{}.1: {e}", tool.name))?;
+        files.push(Generated { path: format!("man/{}.1", tool.name), text: page });
+        // The same bytes as `--schema` prints.
+        let schema = format!("{:#}\n", atex_model::schemas(tool.name, &tool.schemas));
+        files.push(Generated { path: format!("man/schema/{}.json", tool.name), text: schema });
+    }
+    Ok(files)
+}
+
+/// The top of the repository.
+fn top() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
