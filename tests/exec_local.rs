@@ -228,8 +228,8 @@ fn trees_are_uploaded_whole_and_fresh_for_a_host_that_was_spoilt() {
     );
     dir.write(format!("tree/{odd}/f\n1"), "file ");
     dir.write("tree/data", "data ");
-    for n in 0..2_000 {
-        dir.write(format!("tree/many/{}/{n}", n % 10), n.to_string());
+    for n in 0..20_000 {
+        dir.write(format!("tree/many/{}/{n}", n % 100), n.to_string());
     }
     let with_tree = |name: &str, command: &str| {
         let mut test = test(name, command);
@@ -248,7 +248,7 @@ fn trees_are_uploaded_whole_and_fresh_for_a_host_that_was_spoilt() {
     output.code(1);
     let said = ["/1", "/2", "/3"].map(|name| printed(&dir, &output, name));
     assert_eq!(said, ["data file ", "changed\nfile ", "data file "], "{}", output.report());
-    assert_eq!(printed(&dir, &output, "/4"), "2000\n");
+    assert_eq!(printed(&dir, &output, "/4"), "20000\n");
     assert_eq!(dir.read("tree/data"), "data ", "the original is never touched");
 }
 

@@ -104,7 +104,10 @@ impl fmt::Display for Error {
         if let Some(position) = &self.position {
             write!(f, "{position}: ")?;
         }
-        write!(f, "{}: {}", self.class, self.message)?;
+        // The reference's texts of merge errors begin with their class already.
+        let class = format!("{}: ", self.class);
+        let message = self.message.strip_prefix(&class).unwrap_or(&self.message);
+        write!(f, "{class}{message}")?;
         match &self.details {
             Some(details) => write!(f, " {details}"),
             None => Ok(()),

@@ -61,11 +61,16 @@ fn head(tool: &Tool, command: &Command) -> Result<String, String> {
 
 /// How the tool, and each of its commands, is called.
 fn synopsis(_: &Tool, command: &Command) -> Result<String, String> {
-    // A usage that was written by hand tells of the commands, too.
+    // Each command has a form of its own, unless one that was written by hand tells of it.
     let mut forms = usage(command);
-    if command.get_overridden_usage().is_none() {
-        forms.extend(options::subcommands(command).flat_map(usage));
-    }
+    forms.retain(|form| !form.contains("COMMAND"));
+    let is_told = |name: &str| {
+        let is_name = |word: &str| word.trim_matches(['[', ']']) == name;
+        forms.iter().any(|form| form.split_whitespace().any(is_name))
+    };
+    let others: Vec<&Command> =
+        options::subcommands(command).filter(|each| !is_told(each.get_name())).collect();
+    forms.extend(others.into_iter().flat_map(usage));
     let mut roff = Roff::new();
     roff.control("SH", ["SYNOPSIS"]);
     for (n, form) in forms.iter().enumerate() {
@@ -74,7 +79,8 @@ fn synopsis(_: &Tool, command: &Command) -> Result<String, String> {
         }
         // The words before the first option or argument are typed as they are.
         let (name, rest) = form.split_at(form.find(['[', '<']).unwrap_or(form.len()));
-        roff.text([bold(name.trim_end()), roman(format!(" {rest}"))]);
+        let name = bold(name.trim_end());
+        roff.text(if rest.is_empty() { vec![name] } else { vec![name, roman(format!(" {rest}"))] });
     }
     Ok(roff.to_roff())
 }
@@ -142,6 +148,16 @@ mod tests {
         ]
         .map(position);
         assert!(places.is_sorted(), "{page}");
+    }
+
+    #[test]
+    fn each_command_has_a_form_of_its_own() {
+        let by_hand = "tool [one] FILE\n       tool COMMAND";
+        let command = Command::new("tool").override_usage(by_hand);
+        let mut command = command.subcommand(Command::new("one")).subcommand(Command::new("two"));
+        command.build();
+        let text = synopsis(&tool(TEXT), &command).unwrap();
+        assert_eq!(text, ".SH SYNOPSIS\n\\fBtool\\fR [one] FILE\n.br\n\\fBtool two\\fR\n");
     }
 
     #[test]

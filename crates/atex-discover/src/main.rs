@@ -1,0 +1,7 @@
+//! The binary is a shim; everything is in the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    atex_cli::main(atex_discover::TOOL, atex_discover::main)
+}

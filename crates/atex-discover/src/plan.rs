@@ -1,0 +1,54 @@
+//! Plans: what execution needs of one, and which there are.
+
+use atex_cli::Failure;
+use atex_fmf::{Mapping, NodeRef, Tree, Value, json};
+
+use crate::record::append;
+
+/// How many names of plans a message shows.
+const NAMES_SHOWN: usize = 20;
+
+/// What execution needs of the plan `name`, as a JSON object. The rest, such as how tests were found, would only
+/// make every record longer.
+pub(crate) fn for_execution(name: &str, data: &Mapping) -> Vec<u8> {
+    let mut plan = br#"{"name":"#.to_vec();
+    append(&mut plan, name);
+    if let Some(environment) = data.get("environment").filter(|value| !value.is_null()) {
+        plan.extend_from_slice(b",\"environment\":");
+        plan.extend_from_slice(json::to_string(environment).as_bytes());
+    }
+    for key in ["prepare", "finish"] {
+        let items = data.get(key).map(Value::to_list).unwrap_or_default();
+        if !items.is_empty() {
+            let items = json::to_string(&Value::list(items));
+            plan.extend_from_slice(format!(",\"{key}\":{items}").as_bytes());
+        }
+    }
+    plan.push(b'}');
+    plan
+}
+
+/// That a tree has no plan of this name, with those that it has.
+pub(crate) fn not_found(tree: &Tree, name: &str) -> Failure {
+    let message = format!("plan {name} not found in {}", tree.root().display());
+    Failure::usage(message).hint(describe(tree))
+}
+
+/// Says which plans a tree has.
+fn describe(tree: &Tree) -> String {
+    let names: Vec<&str> = tree.nodes().filter(|node| is_plan(*node)).map(NodeRef::name).collect();
+    let shown = names[..names.len().min(NAMES_SHOWN)].join(", ");
+    match names.len().saturating_sub(NAMES_SHOWN) {
+        0 if names.is_empty() => "the tree has no plans".to_owned(),
+        0 => format!("its plans are {shown}"),
+        more => format!("its plans are {shown}, and {more} more"),
+    }
+}
+
+/// Whether a node looks like a plan. Nothing is required of one, so that this is for advice only.
+pub(crate) fn is_plan(node: NodeRef<'_>) -> bool {
+    let data = node.data();
+    node.children().len() == 0
+        && !data.contains("test")
+        && (data.contains("discover") || data.contains("execute"))
+}

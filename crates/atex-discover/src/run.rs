@@ -1,0 +1,185 @@
+//! From a task to records, or to an answer.
+
+use std::io::Write;
+
+use atex_cli::output::{Output, OutputError};
+use atex_cli::{Exit, Failure};
+use atex_model::report::{Counts, End, EndTag};
+
+use crate::config::{Config, Metadata, Question, Source, Task};
+use crate::made::{self, Made};
+use crate::platforms::Platform;
+use crate::record::{Common, Data};
+use crate::{TOOL, find, lint, ls, names, plan, show, why};
+
+/// Writes to `out` what `task` asks for; of records the last is an `end` record.
+pub(crate) fn run<W: Write>(task: &Task, out: &mut Output<W>) -> Result<Exit, Failure> {
+    let written = match task {
+        Task::Records(config) => match write_tests(config, out) {
+            Ok(tests) => write_end(out, Exit::Done, tests).map(|()| Exit::Done).map_err(Stop::from),
+            Err(Stop::Failed(failure)) => {
+                failed(&failure, out);
+                Err(Stop::Failed(failure))
+            }
+            closed => closed.map(|_| Exit::Done),
+        },
+        Task::Answer(question) => answer(question, out),
+    };
+    match written {
+        Ok(exit) => Ok(exit),
+        Err(Stop::Output(OutputError::Closed)) => Ok(Exit::Done),
+        Err(Stop::Output(failed)) => Err(failed.into()),
+        Err(Stop::Failed(failure)) => Err(failure),
+    }
+}
+
+/// Says on `out` that there are no tests because of a failure.
+pub(crate) fn failed<W: Write>(failure: &Failure, out: &mut Output<W>) {
+    // Of two failures the first is the cause.
+    let _ = write_end(out, failure.kind.exit(), 0);
+}
+
+/// Why not all was written.
+pub(crate) enum Stop {
+    Failed(Failure),
+    Output(OutputError),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Stop {
+        Stop::Failed(failure)
+    }
+}
+
+impl From<OutputError> for Stop {
+    fn from(error: OutputError) -> Stop {
+        Stop::Output(error)
+    }
+}
+
+fn answer<W: Write>(question: &Question, out: &mut Output<W>) -> Result<Exit, Stop> {
+    let exit = match question {
+        Question::Ls(ls) => ls::write(ls, out),
+        Question::Show(show) => show::write(show, out),
+        Question::Why(why) => why::write(why, out),
+        Question::Lint(lint) => lint::write(lint, out),
+    }?;
+    out.flush()?;
+    Ok(exit)
+}
+
+/// Writes the tests and says how many there are.
+fn write_tests<W: Write>(config: &Config, out: &mut Output<W>) -> Result<u64, Stop> {
+    match &config.source {
+        Source::Tree(metadata) => of_tree(config, metadata, out),
+        Source::Executables { dirs, args } => {
+            let place = dirs.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(", ");
+            of_others(config, &made::executables(dirs, args)?, &place, out)
+        }
+        Source::Runtest { file, ltproot } => {
+            of_others(config, &made::runtest(file, ltproot)?, &file.display().to_string(), out)
+        }
+        Source::List { file, tree } => {
+            of_others(config, &made::list(file, tree.as_deref())?, &file.display().to_string(), out)
+        }
+    }
+}
+
+/// The tests of a tree. Those of all platforms are found before the first is written.
+fn of_tree<W: Write>(config: &Config, metadata: &Metadata, out: &mut Output<W>) -> Result<u64, Stop> {
+    let load = |platform: &Platform| find::load(&metadata.dir, &platform.context);
+    let trees = config.platforms.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+    let mut all = Vec::with_capacity(trees.len());
+    for tree in &trees {
+        let found = find::find(tree, metadata, &config.names)?;
+        all.push((found, names::matching(tree, &config.variants.only)?));
+    }
+    let total = all.iter().map(|(found, _)| found.tests.len()).sum();
+    find::check_any(total, &config.names, trees[0].root().display())?;
+    let mut written = 0;
+    for (platform, (found, to_vary)) in config.platforms.iter().zip(&all) {
+        let files = find::files(&found.sections)?;
+        let plan = metadata.plan.as_deref().zip(found.plan.as_deref());
+        let plan = plan.map(|(name, data)| plan::for_execution(name, data));
+        let common = Common::new(platform.label.as_deref(), Some(&files), plan.as_deref());
+        for test in &found.tests {
+            let varied = config.variants.only.is_empty() || to_vary.contains(test.node.name());
+            let dir = Some(&*test.source_dir);
+            out.append(|buffer| {
+                written += append(config, &common, buffer, &test.name, dir, &Data::Found(test), varied);
+            })?;
+        }
+    }
+    Ok(written)
+}
+
+/// Tests that are no metadata: the same ones for all platforms.
+fn of_others<W: Write>(
+    config: &Config,
+    tests: &[Made],
+    place: &str,
+    out: &mut Output<W>,
+) -> Result<u64, Stop> {
+    let tree = made::tree_of_names(tests)?;
+    let taken = config.names.taken(&tree)?;
+    let to_vary = names::matching(&tree, &config.variants.only)?;
+    let tests: Vec<&Made> = tests.iter().filter(|test| taken.contains(&*test.name)).collect();
+    find::check_any(tests.len(), &config.names, place)?;
+    let mut written = 0;
+    for platform in &config.platforms {
+        for test in &tests {
+            let files = test.tree.clone().map(atex_model::Tree::Directory);
+            let common = Common::new(platform.label.as_deref(), files.as_ref(), None);
+            let varied = config.variants.only.is_empty() || to_vary.contains(&*test.name);
+            let data = Data::Made(&test.data);
+            out.append(|buffer| {
+                written += append(config, &common, buffer, &test.name, test.dir.as_deref(), &data, varied);
+            })?;
+        }
+    }
+    Ok(written)
+}
+
+/// Appends the records that a test becomes, and says how many these are.
+fn append(
+    config: &Config,
+    common: &Common,
+    to: &mut Vec<u8>,
+    name: &str,
+    dir: Option<&str>,
+    data: &Data<'_>,
+    varied: bool,
+) -> u64 {
+    let varied = varied && !config.variants.is_empty();
+    if !varied && config.result.is_none() {
+        common.append(to, name, dir, |to| data.write(to));
+        return 1;
+    }
+    let mut data = data.to_mapping();
+    if let Some(format) = config.result {
+        data.set("extra-result", format.into());
+    }
+    if !varied {
+        common.append(to, name, dir, |to| Data::Made(&data).write(to));
+        return 1;
+    }
+    let mut written = 0;
+    for variant in config.variants.iter() {
+        let mut data = data.clone();
+        variant.add_to(&mut data);
+        common.append(to, &variant.name(name), dir, |to| Data::Made(&data).write(to));
+        written += 1;
+    }
+    written
+}
+
+fn write_end<W: Write>(out: &mut Output<W>, exit: Exit, tests: u64) -> Result<(), OutputError> {
+    out.record(&End {
+        kind: EndTag,
+        tool: TOOL.name.to_owned(),
+        complete: exit.is_complete(),
+        exit: exit.code(),
+        counts: Counts::from_iter([("tests".to_owned(), tests)]),
+    })?;
+    out.flush()
+}
