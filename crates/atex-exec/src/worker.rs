@@ -213,7 +213,7 @@ impl Worker {
     /// The command line of the agent with these arguments, which are plain words.
     fn agent(&self, arguments: &str) -> String {
         let dir = self.work_dir.as_deref().unwrap_or_default();
-        format!("sh {} {arguments}", quote(&format!("{dir}/agent")))
+        format!("exec sh {} {arguments}", quote(&format!("{dir}/agent")))
     }
 
     fn heard(&mut self, session: u64, event: Event, context: &Context) {
