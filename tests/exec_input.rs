@@ -3,7 +3,7 @@
 use atex_testkit::sandbox::Dir;
 use serde_json::{Value, json};
 
-use crate::stream::{exec, lines, note, of_type, test, tool, verdicts};
+use crate::stream::{exec, lines, note, of_type, test, test_with, tool, verdicts};
 
 /// Expects exit status 2 with this message, and no work done after it.
 #[track_caller]
@@ -120,6 +120,18 @@ fn an_input_that_says_it_is_incomplete_makes_the_run_so() {
     output.code(3).stderr_has("atex-discover says that its output is incomplete");
     let ends = of_type(&output, "end");
     assert!(ends.contains(&end) && ends.last().unwrap()["complete"] == false, "{}", output.report());
+}
+
+#[test]
+fn what_this_version_does_not_do_is_said_once() {
+    let dir = Dir::new();
+    let more = json!({"require": ["a"], "recommend": [], "tty": true});
+    let tests = [test_with("/a", "true", more.clone()), test_with("/b", "true", more)];
+    let output = exec(&dir, &["--local", "1"], &tests).run();
+    output.success().stderr_is(
+        "atex-exec: test /a: data.require: packages are not installed by this version; said once\n\
+         atex-exec: test /a: data.tty: no terminal is made by this version; said once\n",
+    );
 }
 
 #[test]

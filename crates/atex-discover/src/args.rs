@@ -16,7 +16,7 @@ Examples:
       run all tests of the tree in the working directory
   atex-discover tests --plan /plans/daily -c distro=rhel-9.6 -c arch=x86_64
       the tests of a plan, adjusted to a context
-  atex-discover . --name ^/smoke/ --filter 'tag: tier1 & tag: -slow' | jq -r .name
+  atex-discover ls --name ^/smoke/ --filter 'tag: tier1 & tag: -slow'
       the names of some tests
   atex-discover . --for-hosts lab.jsonl | atex-exec --hosts lab.jsonl
       the tests for each platform of a lab
@@ -118,9 +118,18 @@ pub struct Metadata {
     #[arg(long = "filter", value_name = "EXPR")]
     pub filters: Vec<String>,
 
+    /// Only tests whose metadata makes this Python expression true, as in `tier == 1`; of several, all count
+    ///
+    /// The keys of the metadata are the names. A test without a key that the expression asks for is not taken. It is
+    /// evaluated without Python, and can do nothing but compute.
+    #[arg(long = "condition", value_name = "EXPR")]
+    pub conditions: Vec<String>,
+
     /// Add to each test what the libraries that it requires require in turn (the default)
     ///
-    /// This version finds libraries in the tree itself only; one with a `url` or a `path` is an error.
+    /// Libraries of other repositories are fetched with git, into the cache that fmf uses, and are uploaded with the
+    /// tests. What is written `library(NICK/PATH)` is a library if there is a repository
+    /// https://github.com/beakerlib/NICK that has it, else a package.
     #[arg(long, overrides_with = "no_libraries")]
     pub libraries: bool,
 

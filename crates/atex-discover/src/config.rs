@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 
 use atex_cli::Failure;
 use atex_cli::input::Lines;
+use atex_fmf::Condition;
+use atex_fmf::condition::Expression;
 
 use crate::Args;
 use crate::args::{self, Command};
@@ -47,6 +49,7 @@ pub(crate) struct Metadata {
     pub dir: PathBuf,
     pub plan: Option<String>,
     pub filters: Vec<String>,
+    pub conditions: Vec<Expression>,
     pub libraries: bool,
 }
 
@@ -117,10 +120,11 @@ impl Task {
     /// Options are wrong in themselves or stand where nobody reads them, or a file that they name cannot be read.
     pub fn new(args: Args) -> Result<Task, Failure> {
         args.check()?;
+        check_stdin(&args)?;
         let Some(command) = args.command else {
             let args::Tests { dir, metadata, names, variants, labels } = args.tests;
             let contexts = platforms::dimensions(&metadata.context.contexts)?;
-            let source = Source::Tree(Metadata::new(dir, metadata));
+            let source = Source::Tree(Metadata::new(dir, metadata)?);
             return Ok(Task::Records(Config::new(source, names, &variants, labels, contexts)?));
         };
         let records = |source, names, variants: &_, labels| {
@@ -139,7 +143,7 @@ impl Task {
             Command::Ls(args::Ls { tree, all, metadata, names, variants }) => {
                 Task::Answer(Question::Ls(Ls {
                     context: platforms::dimensions(&metadata.context.contexts)?,
-                    metadata: Metadata::new(tree.tree, metadata),
+                    metadata: Metadata::new(tree.tree, metadata)?,
                     names: Names::new(names)?,
                     variants: Variants::new(&variants.vary, &variants.vary_only)?,
                     all,
@@ -152,7 +156,7 @@ impl Task {
             })),
             Command::Why(args::Why { name, tree, metadata, names }) => Task::Answer(Question::Why(Why {
                 context: platforms::dimensions(&metadata.context.contexts)?,
-                metadata: Metadata::new(tree.tree, metadata),
+                metadata: Metadata::new(tree.tree, metadata)?,
                 names: Names::new(names)?,
                 name,
             })),
@@ -187,8 +191,22 @@ impl Config {
 }
 
 impl Metadata {
-    fn new(dir: PathBuf, args: args::Metadata) -> Metadata {
-        Metadata { dir, plan: args.plan, filters: args.filters, libraries: !args.no_libraries }
+    fn new(dir: PathBuf, args: args::Metadata) -> Result<Metadata, Failure> {
+        let parse = |text: &String| {
+            Expression::parse(text).map_err(|error| Failure::usage(format!("--condition `{text}`: {error}")))
+        };
+        Ok(Metadata {
+            dir,
+            plan: args.plan,
+            filters: args.filters,
+            conditions: args.conditions.iter().map(parse).collect::<Result<_, _>>()?,
+            libraries: !args.no_libraries,
+        })
+    }
+
+    /// The conditions as atex-fmf takes them.
+    pub(crate) fn conditions(&self) -> Vec<&dyn Condition> {
+        self.conditions.iter().map(|condition| condition as &dyn Condition).collect()
     }
 }
 
@@ -205,6 +223,25 @@ impl Names {
 
     fn all(&self) -> impl Iterator<Item = &Pattern> {
         self.names.iter().chain(self.only.iter().flatten()).chain(&self.excludes)
+    }
+}
+
+/// Refuses that several files are standard input: the second would be empty.
+fn check_stdin(args: &Args) -> Result<(), Failure> {
+    let (file, names, labels) = match &args.command {
+        None => (None, &args.tests.names, Some(&args.tests.labels)),
+        Some(Command::Exec(exec)) => (None, &exec.names, Some(&exec.labels)),
+        Some(Command::Ltp(ltp)) => (Some(&ltp.file), &ltp.names, Some(&ltp.labels)),
+        Some(Command::List(list)) => (Some(&list.file), &list.names, Some(&list.labels)),
+        Some(Command::Ls(ls)) => (None, &ls.names, None),
+        Some(Command::Why(why)) => (None, &why.names, None),
+        Some(Command::Show(_) | Command::Lint(_)) => return Ok(()),
+    };
+    let hosts = labels.and_then(|labels| labels.for_hosts.as_ref());
+    let files = names.only_files.iter().chain(&names.no_files).chain(file).chain(hosts);
+    match files.filter(|file| *file == Path::new("-")).count() {
+        0 | 1 => Ok(()),
+        _ => Err(Failure::usage("`-` is given twice, and standard input can be read once only")),
     }
 }
 

@@ -1,11 +1,14 @@
 //! Finding the tests of a tree, and saying what stands in the way.
 
+use std::collections::HashSet;
+use std::path::Path;
+
 use atex_cli::Failure;
-use atex_fmf::{Context, Criteria, Discovery, Error, ErrorClass, Request, Section, Tree};
+use atex_fmf::{Context, Criteria, Discovery, Error, ErrorClass, Repositories, Request, Section, Tree};
 use atex_model::TreePart;
 
 use crate::config::{Metadata, Names};
-use crate::names;
+use crate::names::{self, Pattern};
 use crate::plan;
 use crate::platforms::Dimensions;
 
@@ -27,8 +30,13 @@ pub(crate) fn context(dimensions: &Dimensions) -> Context {
     context
 }
 
-/// Finds the tests that are asked for. There may be none.
-pub(crate) fn find<'t>(tree: &'t Tree, metadata: &Metadata, names: &Names) -> Result<Discovery<'t>, Failure> {
+/// Finds the tests that are asked for, in a tree and in those of other repositories. There may be none.
+pub(crate) fn find<'t>(
+    tree: &'t Tree,
+    repositories: &'t Repositories<'_>,
+    metadata: &Metadata,
+    names: &Names,
+) -> Result<Discovery<'t>, Failure> {
     let mut request = Request {
         plan: metadata.plan.clone(),
         names: names::texts(&names.names),
@@ -37,19 +45,35 @@ pub(crate) fn find<'t>(tree: &'t Tree, metadata: &Metadata, names: &Names) -> Re
         libraries: metadata.libraries,
         ..Request::default()
     };
-    let mut found = atex_fmf::discover(tree, &request).map_err(|error| {
-        let failure = refused(tree, metadata, &error);
+    request.conditions = metadata.conditions();
+    let mut found = atex_fmf::discover_with(tree, repositories, &request).map_err(|error| {
+        if error.class() != ErrorClass::Fetch {
+            return refused(tree, metadata, &error);
+        }
+        let failure = Failure::trouble(&error);
         // A library that cannot be fetched is told from a section that cannot by leaving libraries alone.
         request.libraries = false;
-        match error.class() == ErrorClass::Fetch && atex_fmf::discover(tree, &request).is_ok() {
-            true => failure
-                .hint("this version fetches nothing; --no-libraries keeps such requirements as they are"),
-            false => failure,
+        match atex_fmf::discover_with(tree, repositories, &request) {
+            Ok(_) => failure.hint("--no-libraries keeps requirements of libraries as they are"),
+            Err(_) => failure,
         }
     })?;
     if let Some(only) = &names.only {
-        let only = names::matching(tree, only)?;
+        let only = matching(tree, repositories, only)?;
         found.tests.retain(|test| only.contains(test.node.name()));
+    }
+    Ok(found)
+}
+
+/// The names of the nodes in which one of the patterns is found, in all trees.
+pub(crate) fn matching<'t>(
+    tree: &'t Tree,
+    repositories: &'t Repositories<'_>,
+    patterns: &[Pattern],
+) -> Result<HashSet<&'t str>, Failure> {
+    let mut found = names::matching(tree, patterns)?;
+    for other in repositories.trees() {
+        found.extend(names::matching(other, patterns)?);
     }
     Ok(found)
 }
@@ -82,22 +106,30 @@ fn bad_filter<'c>(tree: &Tree, filters: &'c [String]) -> Option<&'c String> {
     })
 }
 
-/// The files of all sections: of a lone one without a name its directory, else each under its name.
+/// The files of all sections: of a lone one without a name its directory, else each under its name; and those of
+/// libraries.
 pub(crate) fn files(sections: &[Section]) -> Result<atex_model::Tree, Failure> {
-    let root = |section: &Section| match section.root.to_str() {
-        Some(root) => Ok(root.to_owned()),
+    let text = |path: &Path| match path.to_str() {
+        Some(path) => Ok(path.to_owned()),
         None => Err(Failure::usage(format!(
             "{}: expected a path that is UTF-8, because it goes into records",
-            section.root.display()
+            path.display()
         ))),
     };
-    let part = |section: &Section| {
+    if let [Section { prefix, root, libraries }] = sections
+        && prefix.is_empty()
+        && libraries.is_empty()
+    {
+        return Ok(atex_model::Tree::Directory(text(root)?));
+    }
+    let mut parts = Vec::new();
+    for section in sections {
         // A section whose name is empty stands beside the others' directories.
         let to = if section.prefix.is_empty() { "." } else { &section.prefix };
-        Ok(TreePart { from: root(section)?, to: to.to_owned() })
-    };
-    match sections {
-        [only] if only.prefix.is_empty() => Ok(atex_model::Tree::Directory(root(only)?)),
-        _ => Ok(atex_model::Tree::Parts(sections.iter().map(part).collect::<Result<_, Failure>>()?)),
+        parts.push(TreePart { from: text(&section.root)?, to: to.to_owned() });
+        for library in &section.libraries {
+            parts.push(TreePart { from: text(&library.from)?, to: library.to.clone() });
+        }
     }
+    Ok(atex_model::Tree::Parts(parts))
 }

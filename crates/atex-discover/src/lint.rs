@@ -133,24 +133,37 @@ impl<'t> Linter<'t> {
         }
     }
 
-    /// Keys that neither `own` nor `others` have; one of `others` may be inherited with good reason.
+    /// Keys of a node, and those that its adjust rules may give it, that neither `own` nor `others` have; one of `others`
+    /// may be inherited with good reason.
     fn known_keys(&mut self, node: NodeRef<'_>, kind: &str, own: &[&str], others: &[&str]) {
         for (key, _, pos) in node.data().iter_with_positions() {
-            let key = json::key_text(key);
-            let known = |keys: &[&str]| keys.contains(&&*key);
-            if known(&COMMON_KEYS) || known(own) || known(others) || key.starts_with(FREE_PREFIX) {
-                continue;
-            }
-            let alike = COMMON_KEYS.iter().chain(own).find(|known| are_alike(known, &key));
-            let advice = alike.map(|known| format!("; did you mean `{known}`?")).unwrap_or_default();
-            self.add(pos, format!("unknown key `{key}` of {kind}{advice}"));
+            self.known_key(&json::key_text(key), pos, kind, own, others);
         }
+        for adjust in adjusts::of(node, &atex_fmf::Context::new()) {
+            for (key, _, pos) in adjust.rule.iter_with_positions() {
+                let key = json::key_text(key);
+                if !CONTROL.contains(&&*key) {
+                    // Without what makes it extend or reduce a value.
+                    self.known_key(key.trim_end_matches(['+', '<', '-', '~']), pos, kind, own, others);
+                }
+            }
+        }
+    }
+
+    fn known_key(&mut self, key: &str, pos: Pos, kind: &str, own: &[&str], others: &[&str]) {
+        let mut known = COMMON_KEYS.iter().chain(own).chain(others);
+        if known.any(|known| *known == key) || key.starts_with(FREE_PREFIX) {
+            return;
+        }
+        let alike = COMMON_KEYS.iter().chain(own).find(|known| are_alike(known, key));
+        let advice = alike.map(|known| format!("; did you mean `{known}`?")).unwrap_or_default();
+        self.add(pos, format!("unknown key `{key}` of {kind}{advice}"));
     }
 
     fn test(&mut self, node: NodeRef<'_>) {
         let data = node.data();
         let place = |key: &str| data.position(key);
-        if !data.get("test").and_then(Value::as_str).is_some_and(|command| !command.trim().is_empty()) {
+        if data.get("test").and_then(Value::as_str).is_none_or(|command| command.trim().is_empty()) {
             self.add(place("test"), "`test` holds no command");
         }
         if let Some(duration) = data.get("duration")

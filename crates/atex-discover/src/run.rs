@@ -4,6 +4,7 @@ use std::io::Write;
 
 use atex_cli::output::{Output, OutputError};
 use atex_cli::{Exit, Failure};
+use atex_fmf::{Git, Repositories};
 use atex_model::report::{Counts, End, EndTag};
 
 use crate::config::{Config, Metadata, Question, Source, Task};
@@ -89,10 +90,13 @@ fn write_tests<W: Write>(config: &Config, out: &mut Output<W>) -> Result<u64, St
 fn of_tree<W: Write>(config: &Config, metadata: &Metadata, out: &mut Output<W>) -> Result<u64, Stop> {
     let load = |platform: &Platform| find::load(&metadata.dir, &platform.context);
     let trees = config.platforms.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+    let git = Git::from_environment();
+    let others = |platform: &Platform| Repositories::new(&git, find::context(&platform.context));
+    let others: Vec<_> = config.platforms.iter().map(others).collect();
     let mut all = Vec::with_capacity(trees.len());
-    for tree in &trees {
-        let found = find::find(tree, metadata, &config.names)?;
-        all.push((found, names::matching(tree, &config.variants.only)?));
+    for (tree, others) in trees.iter().zip(&others) {
+        let found = find::find(tree, others, metadata, &config.names)?;
+        all.push((found, find::matching(tree, others, &config.variants.only)?));
     }
     let total = all.iter().map(|(found, _)| found.tests.len()).sum();
     find::check_any(total, &config.names, trees[0].root().display())?;

@@ -4,6 +4,7 @@ use std::io::Write;
 
 use atex_cli::output::Output;
 use atex_cli::{Exit, Failure};
+use atex_fmf::condition::{ConditionErrorKind, Expression};
 use atex_fmf::{ErrorClass, Filter, NodeRef, Tree, Value};
 
 use crate::adjusts::{self, Fate};
@@ -25,7 +26,10 @@ pub(crate) fn write<W: Write>(why: &Why, out: &mut Output<W>) -> Result<Exit, St
     let tree = find::load(&why.metadata.dir, &why.context)?;
     let node = show::node(&tree, &why.name)?;
     let places = Places::here();
-    let own = own_checks(node, &places);
+    let mut own = own_checks(node, &places);
+    for condition in &why.metadata.conditions {
+        own.push(condition_check(node, condition)?);
+    }
     let mut asked = Vec::new();
     for selection in Selection::all(&tree, &why.metadata, &why.names, &places)? {
         let checks = selection_checks(&tree, node, &selection)?;
@@ -117,6 +121,17 @@ fn filter_check(node: NodeRef<'_>, filter: &Pattern) -> Result<Check, Failure> {
             Ok(Check { holds: false, text: format!("{text} asks for the key {key}, which is not there") })
         }
         Err(error) => Err(Failure::usage(format!("{} `{}`: {error}", filter.origin, filter.text))),
+    }
+}
+
+fn condition_check(node: NodeRef<'_>, condition: &Expression) -> Result<Check, Failure> {
+    let text = format!("condition: `{}`", condition.text());
+    match condition.holds(node.data()) {
+        Ok(holds) => Ok(Check { holds, text }),
+        Err(error) if matches!(error.kind, ConditionErrorKind::Name | ConditionErrorKind::Key) => {
+            Ok(Check { holds: false, text: format!("{text} cannot be asked: {error}") })
+        }
+        Err(error) => Err(Failure::usage(format!("--condition `{}`: {error}", condition.text()))),
     }
 }
 

@@ -82,8 +82,8 @@ pub(crate) enum Duplicates {
 const ABOUT: &str = "\
 Give each free host the next test and collect results
 
-Reads tests and hosts, one JSON record a line, from standard input (and hosts from --hosts), runs every
-test on a host that suits it, and writes what happens as records to standard output. All of it is also kept
+Reads tests and hosts, one JSON record a line, from standard input (and hosts from --hosts), runs every \
+test on a host that suits it, and writes what happens as records to standard output. All of it is also kept \
 in a run directory.
 
 Examples:

@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::io::{BufWriter, Write, stdout};
 
-use atex_fmf::{Context, Request, Tree, discover};
+use atex_fmf::{Context, Git, Repositories, Request, Tree, discover_with};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut args = std::env::args().skip(1);
@@ -15,7 +15,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         context.set(dimension, [value]);
     }
     let tree = Tree::load(directory, &context)?;
-    let found = discover(&tree, &Request { plan, libraries: true, ..Request::default() })?;
+    let git = Git::from_environment();
+    let repositories = Repositories::new(&git, context);
+    let request = Request { plan, libraries: true, ..Request::default() };
+    let found = discover_with(&tree, &repositories, &request)?;
     let mut out = BufWriter::new(stdout().lock());
     for test in &found.tests {
         test.write_data(&mut out)?;

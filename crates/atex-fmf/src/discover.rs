@@ -11,6 +11,7 @@ use crate::json;
 use crate::library::Libraries;
 use crate::mapping::{Key, Mapping};
 use crate::pytext;
+use crate::remote::{Identifier, Repositories};
 use crate::select::{Condition, Criteria};
 use crate::tree::{NodeRef, Tree};
 use crate::value::{Text, Value};
@@ -51,6 +52,18 @@ pub struct Section {
     pub prefix: String,
     /// The root of the tree that its files come from, absolute.
     pub root: PathBuf,
+    /// The files of libraries that its tests require: those of other trees, and those of its own tree that stand where
+    /// tests do not look for libraries. They are put into the section's files in this order.
+    pub libraries: Vec<Part>,
+}
+
+/// A directory, and where its files belong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Part {
+    /// The directory, absolute.
+    pub from: PathBuf,
+    /// Where its contents stand, relative to the common root.
+    pub to: String,
 }
 
 /// A test.
@@ -120,12 +133,33 @@ fn wrong_type(message: impl Into<String>) -> Error {
     Error::new(ErrorClass::Type, message)
 }
 
-/// Finds tests in a tree.
+/// Finds tests in a tree. Sections and libraries of other repositories are errors.
 ///
 /// # Errors
 /// The plan or a section is not what it should be, a pattern is bad, or a library cannot be found. There are no
 /// partial results.
 pub fn discover<'t>(tree: &'t Tree, request: &Request<'_>) -> Result<Discovery<'t>> {
+    find(tree, None, request)
+}
+
+/// Finds tests in a tree, and in those of other repositories that its plan and its tests name. Trees that were loaded
+/// for one discovery serve later ones.
+///
+/// # Errors
+/// As [`discover`]; or a repository cannot be fetched, or its tree not be loaded.
+pub fn discover_with<'t>(
+    tree: &'t Tree,
+    repositories: &'t Repositories<'_>,
+    request: &Request<'_>,
+) -> Result<Discovery<'t>> {
+    find(tree, Some(repositories), request)
+}
+
+fn find<'t>(
+    tree: &'t Tree,
+    repositories: Option<&'t Repositories<'t>>,
+    request: &Request<'_>,
+) -> Result<Discovery<'t>> {
     let plan = match request.plan.as_deref() {
         Some(name) if !name.is_empty() => Some(find_plan(tree, name)?),
         _ => None,
@@ -137,6 +171,7 @@ pub fn discover<'t>(tree: &'t Tree, request: &Request<'_>) -> Result<Discovery<'
     let plan = plan.map(NodeRef::shared_data);
     let mut finder = Finder {
         tree,
+        repositories,
         request,
         found: Discovery { plan, sections: Vec::new(), tests: Vec::new() },
         names: HashMap::new(),
@@ -196,7 +231,9 @@ fn check_section_names(sections: &[Arc<Mapping>]) -> Result<()> {
 }
 
 struct Finder<'t, 'r> {
+    /// The tree that the plan is in.
     tree: &'t Tree,
+    repositories: Option<&'t Repositories<'t>>,
     request: &'r Request<'r>,
     found: Discovery<'t>,
     /// Where each name is among the tests.
@@ -209,14 +246,7 @@ impl<'t> Finder<'t, '_> {
     fn section(&mut self, section: &Mapping) -> Result<()> {
         let prefix = self.prefix(section)?;
         self.last_source = None;
-        if let Some(url) = section.get("url") {
-            let name = if prefix.is_empty() { "without a name".to_owned() } else { format!("'{prefix}'") };
-            let message = format!(
-                "discover section {name}: fetching {} is not supported; check it out and discover there",
-                pytext::text(url)
-            );
-            return Err(Error::new(ErrorClass::Fetch, message).at(self.tree.locate(section.position("url"))));
-        }
+        let tree = self.section_tree(section, &prefix)?;
         let number = self.found.sections.len();
         let criteria = Criteria {
             names: self.texts(section, "test", &self.request.names)?,
@@ -227,20 +257,35 @@ impl<'t> Finder<'t, '_> {
         let mut excludes: Vec<_> = self.request.excludes.iter().map(LazyPattern::search).collect();
         excludes.extend(self.texts(section, "exclude", &[])?.into_iter().map(LazyPattern::search));
         let mut batch = Vec::new();
-        for node in self.tree.prune(&criteria)? {
+        for node in tree.prune(&criteria)? {
             if !is_excluded(&excludes, node.name())? && is_test(node.data()) {
-                batch.push(self.test(node, &prefix, number)?);
+                batch.push(self.test(tree, node, &prefix, number)?);
             }
         }
+        let mut libraries = Libraries::new(tree, self.repositories, &prefix);
         if self.request.libraries {
-            let mut libraries = Libraries::new(self.tree);
             for test in &mut batch {
                 test.needs = Some(libraries.lists(test.node.data())?);
             }
         }
+        let libraries = libraries.into_files();
         batch.into_iter().for_each(|test| self.add(test));
-        self.found.sections.push(Section { prefix, root: self.tree.root().to_owned() });
+        self.found.sections.push(Section { prefix, root: tree.root().to_owned(), libraries });
         Ok(())
+    }
+
+    /// The tree that a section takes its tests from.
+    fn section_tree(&self, section: &Mapping, prefix: &str) -> Result<&'t Tree> {
+        let Some(url) = section.get("url") else { return Ok(self.tree) };
+        let place = || self.tree.locate(section.position("url"));
+        let Some(repositories) = self.repositories else {
+            let name = if prefix.is_empty() { "without a name".to_owned() } else { format!("'{prefix}'") };
+            let message = format!("discover section {name}: {} cannot be fetched here", pytext::text(url));
+            return Err(Error::new(ErrorClass::Fetch, message).at(place()));
+        };
+        let tree =
+            Identifier::new(section).and_then(|identifier| repositories.tree(&identifier.without_name()));
+        tree.map_err(|error| if error.position().is_some() { error } else { error.at(place()) })
     }
 
     fn prefix(&self, section: &Mapping) -> Result<String> {
@@ -278,8 +323,8 @@ impl<'t> Finder<'t, '_> {
         Ok(texts)
     }
 
-    fn test(&mut self, node: NodeRef<'t>, prefix: &str, section: usize) -> Result<Test<'t>> {
-        let source_dir = self.source_directory(node, prefix)?;
+    fn test(&mut self, tree: &'t Tree, node: NodeRef<'t>, prefix: &str, section: usize) -> Result<Test<'t>> {
+        let source_dir = self.source_directory(tree, node, prefix)?;
         let name = match prefix {
             "" => node.shared_name(),
             prefix => format!("/{prefix}{}", node.name()).into(),
@@ -288,7 +333,7 @@ impl<'t> Finder<'t, '_> {
     }
 
     /// The directory of the last file that contributed to a node, below the prefix.
-    fn source_directory(&mut self, node: NodeRef<'t>, prefix: &str) -> Result<Text> {
+    fn source_directory(&mut self, tree: &'t Tree, node: NodeRef<'t>, prefix: &str) -> Result<Text> {
         let source = node.sources_from_last().next();
         let source =
             source.ok_or_else(|| wrong_type(format!("{}: the test comes from no file", node.name())))?;
@@ -297,7 +342,7 @@ impl<'t> Finder<'t, '_> {
         {
             return Ok(directory.clone());
         }
-        let directory: Text = match (prefix, relative_directory(self.tree.root(), source, node)?) {
+        let directory: Text = match (prefix, relative_directory(tree.root(), source, node)?) {
             ("", directory) => directory.into(),
             (prefix, ".") => prefix.into(),
             (prefix, directory) => format!("{prefix}/{directory}").into(),

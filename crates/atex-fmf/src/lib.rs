@@ -18,15 +18,17 @@
 //!
 //! The layers, from below: [`yaml`] (text to [`Value`]), `walk` and `build` (directories to nodes with own data),
 //! `merge` (suffixes such as `tag+`), `adjust` and `context` (rules), `filter` and `select` (which nodes),
-//! `discover` and `library` (which tests, and what they require). [`Rule`] and [`Context`] are of use on their own:
+//! `discover` and `library` (which tests, and what they require), `remote` (trees of other repositories, for sections
+//! and libraries that name one by its URL). [`Rule`] and [`Context`] are of use on their own:
 //! any facts can be asked with them. Behaviour follows the reference implementation wherever it can be seen; the corpus
 //! under `tests/corpus` of the repository says what that is.
 //!
-//! What this crate deliberately does not know: records and other output, exit statuses, hosts, networks (other
-//! repositories are never fetched), and the language of `--condition`, which comes in as a [`Condition`].
+//! What this crate deliberately does not know: records and other output, exit statuses, hosts, and networks: it starts
+//! no program and fetches nothing, unless [`discover_with`] is given a [`Fetch`] for other repositories, such as [`Git`].
 
 mod adjust;
 mod build;
+pub mod condition;
 mod context;
 mod datetime;
 mod discover;
@@ -40,6 +42,7 @@ pub mod meta;
 mod number;
 mod pyre;
 mod pytext;
+mod remote;
 mod select;
 mod share;
 mod tree;
@@ -48,10 +51,11 @@ mod walk;
 pub mod yaml;
 
 pub use context::{Context, Rule, Verdict};
-pub use discover::{Discovery, Request, Section, Test, discover};
+pub use discover::{Discovery, Part, Request, Section, Test, discover, discover_with};
 pub use error::{Error, ErrorClass, Pos, Position};
 pub use filter::Filter;
 pub use mapping::{Key, Mapping};
+pub use remote::{Fetch, Git, Repositories};
 pub use select::{Condition, Criteria};
 pub use tree::{NodeRef, Tree};
 pub use value::{BigInt, Date, DateTime, Int, Shared, Text, Value};

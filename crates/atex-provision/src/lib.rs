@@ -25,6 +25,9 @@ pub use run::run;
 /// This tool.
 pub const TOOL: atex_cli::Tool = atex_cli::Tool { name: "atex-provision" };
 
+/// What it reads and writes, for schemas.
+pub const SCHEMAS: [Schema; 2] = [Schema::Host, Schema::End];
+
 /// The command line, for parsing and for the manual.
 pub fn command() -> clap::Command {
     Args::command()
@@ -37,7 +40,7 @@ pub fn command() -> clap::Command {
 pub fn main() -> Result<Exit, Failure> {
     let args = atex_cli::parse_args(TOOL, |args: &Args| &args.common);
     if args.common.schema {
-        atex_cli::print_schema(TOOL, &[Schema::Host, Schema::End])?;
+        atex_cli::print_schema(TOOL, &SCHEMAS)?;
         return Ok(Exit::Done);
     }
     run(&Config::new(args)?, &mut Output::stdout())

@@ -20,13 +20,13 @@ Examples:
 const ABOUT: &str = "\
 Turn results into what people and machines read
 
-Reads the records that atex-exec writes, from files or from stdin, and says what became of the tests.
+Reads the records that atex-exec writes, from files or from stdin, and says what became of the tests. \
 Without a subcommand it is `summary`.
 
 A stream may be cut, filtered, shuffled or put together from several; lines that come twice count once.
 
-The exit status is that which atex-exec itself gave the run; besides, it is 3 if the stream is not all there
-is, and 4 if the run has not ended in what was read. A reader of the summary that goes away early ends it
+The exit status is that which atex-exec itself gave the run; besides, it is 3 if the stream is not all there \
+is, and 4 if the run has not ended in what was read. A reader of the summary that goes away early ends it \
 with 0.";
 
 /// Turn results into what people and machines read

@@ -28,6 +28,9 @@ use clap::CommandFactory as _;
 /// The tool as its users know it.
 pub const TOOL: Tool = Tool { name: "atex-report" };
 
+/// What it reads and writes, for schemas.
+pub const SCHEMAS: [Schema; 2] = [Schema::Report, Schema::End];
+
 /// The command line, for manuals and completions.
 pub fn command() -> clap::Command {
     args::Args::command()
@@ -41,7 +44,7 @@ pub fn command() -> clap::Command {
 pub fn main() -> Result<Exit, Failure> {
     let args: args::Args = atex_cli::parse_args(TOOL, |args: &args::Args| &args.common);
     if args.common.schema {
-        atex_cli::print_schema(TOOL, &[Schema::Report, Schema::End])?;
+        atex_cli::print_schema(TOOL, &SCHEMAS)?;
         return Ok(Exit::Done);
     }
     run(&Config::new(args)?, std::io::stdout(), &mut |message| log::warn!("{message}"))

@@ -20,13 +20,13 @@ pub(crate) fn all() -> [Tool; 4] {
         Tool {
             name: atex_discover::TOOL.name,
             command: atex_discover::command(),
-            schemas: vec![Schema::Test, Schema::End],
+            schemas: atex_discover::SCHEMAS.to_vec(),
             text: include_str!("../text/atex-discover.1"),
         },
         Tool {
             name: atex_provision::TOOL.name,
             command: atex_provision::command(),
-            schemas: vec![Schema::Host, Schema::End],
+            schemas: atex_provision::SCHEMAS.to_vec(),
             text: include_str!("../text/atex-provision.1"),
         },
         Tool {
@@ -38,7 +38,7 @@ pub(crate) fn all() -> [Tool; 4] {
         Tool {
             name: atex_report::TOOL.name,
             command: atex_report::command(),
-            schemas: vec![Schema::Report, Schema::End],
+            schemas: atex_report::SCHEMAS.to_vec(),
             text: include_str!("../text/atex-report.1"),
         },
     ]

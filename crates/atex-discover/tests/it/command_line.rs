@@ -21,6 +21,64 @@ fn wrong_usage_is_refused() {
 }
 
 #[test]
+fn every_command_is_described_alike() {
+    let mut command = command();
+    command.build();
+    let help = command.render_long_help().to_string();
+    let about = "Finds tests in fmf trees, prints a record for each\n\nExamples:\n";
+    assert!(help.starts_with(about) && help.contains(atex_cli::EXIT_STATUS.trim_end()), "{help}");
+    for each in command.get_subcommands().filter(|each| each.get_name() != "help") {
+        let help = each.clone().render_long_help().to_string();
+        assert!(help.contains(atex_cli::EXIT_STATUS.trim_end()), "{help}");
+    }
+}
+
+#[test]
+fn options_before_a_command_are_refused() {
+    for words in
+        [&["x", "--plan", "/p", "ls"][..], &["x", "dir", "ls"], &["x", "--allow-empty", "exec", "dir"]]
+    {
+        let mut written = Vec::new();
+        let failure = run(Args::try_parse_from(words).unwrap(), &mut Output::new(&mut written)).unwrap_err();
+        let message = "options and directories must stand behind the command";
+        assert_eq!((failure.kind, &*failure.message), (Kind::Usage, message));
+        // Who waits for records is told that there are none.
+        let end = r#"{"type":"end","tool":"atex-discover","complete":false,"exit":2,"counts":{"tests":0}}"#;
+        let expected = if words.contains(&"exec") { end } else { "" };
+        assert_eq!(String::from_utf8(written).unwrap().trim_end(), expected);
+    }
+}
+
+#[test]
+fn the_names_of_commands_can_be_values_and_directories() {
+    let tree = tree(&[("main.fmf", "test: a\n")]);
+    assert_eq!(crate::names(&tree, &["--name", "ls", "--allow-empty"]), "");
+    let words = ["x", "./ls"];
+    let failure = run(Args::try_parse_from(words).unwrap(), &mut Output::new(Vec::new())).unwrap_err();
+    assert!(failure.message.contains("Invalid directory path"), "{}", failure.message);
+}
+
+#[test]
+fn of_two_options_that_contradict_each_other_the_last_counts() {
+    let tree = tree(&[("main.fmf", "test: a\nrequire: {url: http://localhost/x}\n")]);
+    assert_eq!(crate::names(&tree, &["--libraries", "--no-libraries"]), "/");
+    let refused = crate::refusal(tree.path(), &["--no-libraries", "--libraries"]);
+    let message = "FetchError: the library of another repository cannot be fetched: {'url': 'http://localhost/x'}; this \
+        version fetches nothing; --no-libraries keeps such requirements as they are";
+    assert!(refused.starts_with("/DIR/main.fmf:2:") && refused.ends_with(message), "{refused}");
+}
+
+#[test]
+fn a_section_of_another_repository_is_refused_without_false_hope() {
+    let tree = tree(&[("t.fmf", "test: a\n"), ("p.fmf", "discover: {how: fmf, url: http://localhost/x}\n")]);
+    for words in [&["--plan", "/p"][..], &["--plan", "/p", "--no-libraries"]] {
+        let refused = crate::refusal(tree.path(), words);
+        assert!(refused.starts_with("/DIR/p.fmf:1:"), "{refused}");
+        assert!(refused.contains("FetchError: ") && !refused.contains("--no-libraries"), "{refused}");
+    }
+}
+
+#[test]
 fn a_context_without_a_value_is_refused() {
     for word in ["distro", "=rhel", ""] {
         let args = Args::try_parse_from(["x", "--context", word]).unwrap();
@@ -40,6 +98,18 @@ fn a_reader_that_went_away_ends_the_work_quietly() {
         drop(reader);
         let exit = run(args, &mut Output::new(writer));
         assert_eq!(exit.unwrap(), Exit::Done);
+    }
+}
+
+#[test]
+fn a_reader_of_an_answer_that_went_away_is_no_trouble() {
+    let tree = tree(&[("main.fmf", "test: a\nfoo: 1\n")]);
+    let dir = tree.path().to_str().unwrap();
+    for words in [&["ls"][..], &["show", "/"], &["why", "/"], &["lint"]] {
+        let args = Args::try_parse_from([&["x"], words, &["--tree", dir]].concat()).unwrap();
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        assert_eq!(run(args, &mut Output::new(writer)).unwrap(), Exit::Done, "{words:?}");
     }
 }
 

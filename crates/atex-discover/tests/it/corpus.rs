@@ -74,7 +74,7 @@ fn runs(corpus: &Path) -> Vec<Run> {
         let dir = path.join("tree").join(args["subdir"].as_str().unwrap_or("."));
         Run { path: run, dir: dir.to_str().unwrap().to_owned(), args }
     };
-    let expressible = |run: &Run| run.args["mode"].is_null() && run.args["conditions"].is_null();
+    let expressible = |run: &Run| run.args["mode"].is_null();
     runs.map(read).filter(expressible).collect()
 }
 
@@ -88,9 +88,13 @@ impl Run {
                 words.push(format!("{option}={}", value.as_str().unwrap()));
             }
         };
-        for (option, key) in
-            [("--plan", "plan"), ("--name", "names"), ("--filter", "filters"), ("--exclude", "excludes")]
-        {
+        for (option, key) in [
+            ("--plan", "plan"),
+            ("--name", "names"),
+            ("--filter", "filters"),
+            ("--exclude", "excludes"),
+            ("--condition", "conditions"),
+        ] {
             add(option, &self.args[key]);
         }
         for (key, values) in self.args["context"].as_object().into_iter().flatten() {
@@ -120,11 +124,17 @@ impl Run {
 }
 
 #[test]
-fn real_trees_give_what_the_reference_gives() {
+fn real_trees() {
     let Some(corpus) = corpus() else { return };
     let runs = runs(corpus.path());
     assert!(runs.len() > 50, "{} runs", runs.len());
-    for run in &runs {
+    give_what_the_reference_gives(&runs);
+    load_with_at_most_one_option(&runs);
+    have_reasons_that_agree_with_the_selection(&runs);
+}
+
+fn give_what_the_reference_gives(runs: &[Run]) {
+    for run in runs {
         let path = run.path.display();
         let libraries = if run.args["libraries"] == true { "--libraries" } else { "--no-libraries" };
         let (result, records) = run.call(&[libraries, "--allow-empty"]);
@@ -147,11 +157,9 @@ fn real_trees_give_what_the_reference_gives() {
     }
 }
 
-#[test]
-fn every_real_tree_loads_with_at_most_one_option() {
-    let Some(corpus) = corpus() else { return };
+fn load_with_at_most_one_option(runs: &[Run]) {
     let mut with_option = 0;
-    for run in runs(corpus.path()).iter().filter(|run| run.lines("expected.jsonl").is_some()) {
+    for run in runs.iter().filter(|run| run.lines("expected.jsonl").is_some()) {
         let path = run.path.display();
         if let (Err(message), _) = run.call(&["--allow-empty"]) {
             assert!(
@@ -165,11 +173,9 @@ fn every_real_tree_loads_with_at_most_one_option() {
     assert!(with_option > 0, "no tree has a library of another repository");
 }
 
-#[test]
-fn the_reasons_agree_with_the_selection() {
-    let Some(corpus) = corpus() else { return };
+fn have_reasons_that_agree_with_the_selection(runs: &[Run]) {
     let mut asked = [0, 0];
-    for run in runs(corpus.path()).iter().filter(|run| run.args["libraries"] != true) {
+    for run in runs.iter().filter(|run| run.args["libraries"] != true) {
         let Some(expected) = run.lines("expected.jsonl") else { continue };
         let (_, all) = discover(&["ls", "--all", "--allow-empty", "--no-libraries", "--tree", &run.dir]);
         // With the section in front, where it has a name.

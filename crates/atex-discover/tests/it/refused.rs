@@ -69,6 +69,12 @@ fn a_question_that_is_wrong_is_refused() {
         (&["--exclude", "a{2,1}"], "--exclude `a{2,1}`: PatternError: "),
         (&["--name", "/other", "--exclude", "("], "--exclude `(`: PatternError: "),
         (&["--filter", "tag: (", "--filter", "tag: x"], "--filter `tag: (`: PatternError: "),
+        (&["--condition", "tag =="], "--condition `tag ==`: "),
+        (&["--condition", "tag < 1"], "GeneralError: condition 'tag < 1': "),
+        (
+            &["--only-file", "-", "--for-hosts", "-"],
+            "`-` is given twice, and standard input can be read once only",
+        ),
     ] {
         let found = refusal(tree.path(), words);
         assert!(found.starts_with(message), "{found}");

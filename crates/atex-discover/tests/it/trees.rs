@@ -76,6 +76,10 @@ fn names_excludes_and_filters_select() {
         (&["--filter", "tag: two", "--filter", "tag: -one"], "/b"),
         (&["--filter", "tag: one | tag: three", "--exclude", "/a"], "/c/d"),
         (&["--name", "nothing", "--allow-empty"], ""),
+        (&["--condition", "'two' in tag"], "/a /b"),
+        (&["--condition", "'two' in tag", "--condition", "len(tag) == 1"], "/b"),
+        (&["--condition", "not nosuch", "--allow-empty"], ""),
+        (&["--condition", "len(tag) < 2", "--filter", "tag: two"], "/b"),
     ] {
         assert_eq!(names(&tree, words), expected, "{words:?}");
     }

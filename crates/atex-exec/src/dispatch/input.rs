@@ -5,6 +5,7 @@ use std::sync::Arc;
 use atex_cli::{Exit, Failure, input::reason, now};
 use atex_model::{Connect, Host, Test};
 use atex_schedule::{Event, HostId};
+use serde_json::Value;
 
 use super::{Dispatcher, hosts::HostEntry};
 use crate::catalog::Identity;
@@ -59,12 +60,10 @@ impl Dispatcher {
                 return self.refuse(&Failure::usage(message).hint(hint));
             }
         }
+        self.warn_of_what_is_not_done(&test);
         let (setup, is_new) = self.setups.id(&test);
-        if is_new {
-            self.warn_of_plan(&test);
-            if let Err(e) = self.packer.add(self.setups.tree(setup)) {
-                return self.refuse(&Failure::trouble(format!("cannot start a thread: {}", reason(&e))));
-            }
+        if is_new && let Err(e) = self.packer.add(self.setups.tree(setup)) {
+            return self.refuse(&Failure::trouble(format!("cannot start a thread: {}", reason(&e))));
         }
         let id = match self.tests.push(&line) {
             Ok(id) => id,
@@ -74,12 +73,20 @@ impl Dispatcher {
         self.apply(Event::TestArrived { test: id, platform, setup });
     }
 
-    pub(super) fn warn_of_plan(&self, test: &Test) {
-        if let Some(plan) = &test.plan
-            && !(plan.prepare.is_empty() && plan.finish.is_empty())
-        {
-            let name = plan.name.as_deref().unwrap_or("(unnamed)");
-            log::warn!("plan {name}: its prepare and finish items are not carried out by this version");
+    /// Says, once a run, what its tests ask for and this version does not do.
+    fn warn_of_what_is_not_done(&mut self, test: &Test) {
+        let plan = test.plan.as_ref();
+        for (what, asked) in [
+            ("data.require: packages are not installed", is_set(test.data.get("require"))),
+            ("data.recommend: packages are not installed", is_set(test.data.get("recommend"))),
+            ("data.tty: no terminal is made", is_set(test.data.get("tty"))),
+            ("data.extra-result: output is not read as results", is_set(test.data.get("extra-result"))),
+            ("plan.prepare: it is not carried out", plan.is_some_and(|plan| !plan.prepare.is_empty())),
+            ("plan.finish: it is not carried out", plan.is_some_and(|plan| !plan.finish.is_empty())),
+        ] {
+            if asked && self.warned.insert(what) {
+                log::warn!("test {}: {what} by this version; said once", test.name.escape_debug());
+            }
         }
     }
 
@@ -131,5 +138,15 @@ impl Dispatcher {
     pub(super) fn refuse(&mut self, failure: &Failure) {
         self.complain(failure);
         self.stop();
+    }
+}
+
+/// Whether a key of the metadata asks for anything.
+fn is_set(value: Option<&Value>) -> bool {
+    match value {
+        None | Some(Value::Null | Value::Bool(false)) => false,
+        Some(Value::String(text)) => !text.is_empty(),
+        Some(Value::Array(items)) => !items.is_empty(),
+        Some(_) => true,
     }
 }

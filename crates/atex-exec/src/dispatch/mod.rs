@@ -5,6 +5,7 @@ mod hosts;
 mod input;
 mod tests;
 
+use std::collections::BTreeSet;
 use std::io;
 use std::time::Instant;
 
@@ -64,6 +65,8 @@ pub(crate) struct Dispatcher {
     storage_failed: bool,
     /// How long hosts were busy with tests, and how long they were there.
     host_seconds: (f64, f64),
+    /// What has been said that this version does not do.
+    warned: BTreeSet<&'static str>,
     /// The attempt that the scheduler is about to judge.
     just_ended: Option<(HostId, Done)>,
 }
@@ -145,6 +148,7 @@ pub(crate) fn run(mut config: Config, signals: Receiver<Signal>) -> Result<Exit,
         stopping: false,
         storage_failed: false,
         host_seconds: (0.0, 0.0),
+        warned: BTreeSet::new(),
         just_ended: None,
     };
     dispatcher.begin();

@@ -41,11 +41,16 @@ pub fn equal<'d>(meter: Meter<'_, 'd>, left: &Obj<'d>, right: &Obj<'d>) -> Res<b
             left.len == right.len
                 && (left.len == 0 || left.start == right.start && (left.len == 1 || left.step == right.step))
         }
+        (Obj::Method(left), Obj::Method(right)) => left.0.is(&right.0) && left.1 == right.1,
         (Obj::View(View::Values, _), _) | (_, Obj::View(View::Values, _)) => left.is(right),
-        (Obj::Set(_) | Obj::View(..), Obj::Set(_) | Obj::View(..)) => match (as_set(meter, left), as_set(meter, right)) {
-            (Ok(left), Ok(right)) => left.len() == right.len() && left.iter().all(|item| right.contains(item)),
-            _ => false,
-        },
+        (Obj::Set(_) | Obj::View(..), Obj::Set(_) | Obj::View(..)) => {
+            match (as_set(meter, left), as_set(meter, right)) {
+                (Ok(left), Ok(right)) => {
+                    left.len() == right.len() && left.iter().all(|item| right.contains(item))
+                }
+                _ => false,
+            }
+        }
         _ => left.is(right),
     })
 }
@@ -149,7 +154,9 @@ pub fn ordered<'d>(machine: &Machine<'d>, op: CmpOp, left: &Obj<'d>, right: &Obj
         (Obj::List(left), Obj::List(right)) | (Obj::Tuple(left), Obj::Tuple(right)) => {
             ordered_items(machine, op, left, right)
         }
-        (Obj::View(View::Values, _), _) | (_, Obj::View(View::Values, _)) => Err(not_ordered(op, left, right)),
+        (Obj::View(View::Values, _), _) | (_, Obj::View(View::Values, _)) => {
+            Err(not_ordered(op, left, right))
+        }
         (Obj::Set(_) | Obj::View(..), Obj::Set(_) | Obj::View(..)) => {
             let (left, right) = (as_set(Some(machine), left)?, as_set(Some(machine), right)?);
             machine.spend(left.len() + right.len())?;
@@ -216,7 +223,9 @@ pub fn contains<'d>(machine: &Machine<'d>, container: &Obj<'d>, item: &Obj<'d>) 
                 && (0..range.len as i128).contains(&(distance / range.step)))
         }
         Obj::Bytes(bytes) => match item {
-            Obj::Bytes(part) => Ok(part.is_empty() || bytes.windows(part.len()).any(|window| *window == **part)),
+            Obj::Bytes(part) => {
+                Ok(part.is_empty() || bytes.windows(part.len()).any(|window| *window == **part))
+            }
             other => Ok(u8::try_from(other.to_index()?).is_ok_and(|byte| bytes.contains(&byte))),
         },
         Obj::List(items) | Obj::Tuple(items) => {
@@ -250,7 +259,11 @@ pub fn as_set<'d>(meter: Meter<'_, 'd>, object: &Obj<'d>) -> Res<Rc<Set<'d>>> {
         Obj::Set(set) => Ok(set.clone()),
         Obj::View(view, dict) => {
             charge(meter, dict.len())?;
-            dict.view(*view).into_iter().map(|item| HashKey::new(meter, item)).collect::<Res<Set<'d>>>().map(Rc::new)
+            dict.view(*view)
+                .into_iter()
+                .map(|item| HashKey::new(meter, item))
+                .collect::<Res<Set<'d>>>()
+                .map(Rc::new)
         }
         other => Err(type_error(format!("'{}' object is not a set", other.type_name()))),
     }

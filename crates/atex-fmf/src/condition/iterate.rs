@@ -6,7 +6,7 @@ use std::rc::Rc;
 use super::machine::{Args, Machine, Scope};
 use super::object::{Obj, Range, Seq, Text};
 use super::syntax::{Comprehension, Made};
-use super::{Res, Fault, type_error, value_error};
+use super::{Fault, Res, type_error, value_error};
 
 /// A place in something that is iterated over.
 pub enum Iter<'d> {
@@ -89,7 +89,8 @@ impl<'d> Machine<'d> {
             }
             Iter::Generator(generator) => return generator.next(self),
             Iter::Shared(inner) => {
-                let mut inner = inner.try_borrow_mut().map_err(|_| value_error("generator already executing"))?;
+                let mut inner =
+                    inner.try_borrow_mut().map_err(|_| value_error("generator already executing"))?;
                 return self.next(&mut inner);
             }
             Iter::Enumerate(inner, number) => match self.next(inner)? {

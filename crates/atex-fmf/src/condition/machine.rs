@@ -10,7 +10,10 @@ use super::compare::{self, HashKey, Set};
 use super::iterate::{Generator, Iter};
 use super::object::{Closure, Dict, Obj, Text};
 use super::syntax::{Call, Choice, Comprehension, Expr, Item, Made, Node, Piece, Target};
-use super::{ConditionErrorKind, Fault, Res, builtins, format, methods, number, show, subscript, type_error, value_error};
+use super::{
+    ConditionErrorKind, Fault, Res, builtins, format, methods, number, show, subscript, type_error,
+    value_error,
+};
 use crate::mapping::Mapping;
 
 /// The most work for one evaluation, in steps of a node, an item, or a few bytes of text. Conditions that people write
@@ -83,7 +86,10 @@ impl<'d> Machine<'d> {
     pub fn spend(&self, steps: usize) -> Res<()> {
         self.steps.set(self.steps.get().saturating_add(steps));
         if self.steps.get() > MAX_STEPS {
-            return Err(Fault::new(ConditionErrorKind::Limit, format!("too much work: more than {MAX_STEPS} steps")));
+            return Err(Fault::new(
+                ConditionErrorKind::Limit,
+                format!("too much work: more than {MAX_STEPS} steps"),
+            ));
         }
         Ok(())
     }
@@ -97,7 +103,9 @@ impl<'d> Machine<'d> {
         self.spend(1)?;
         let depth = self.depth.get() + 1;
         if depth > MAX_DEPTH {
-            return Err(Fault::new(ConditionErrorKind::Limit, "evaluation is nested too deeply").or_at(expr.at));
+            return Err(
+                Fault::new(ConditionErrorKind::Limit, "evaluation is nested too deeply").or_at(expr.at)
+            );
         }
         self.depth.set(depth);
         let result = self.node(&expr.node, scope).map_err(|fault| fault.or_at(expr.at));
@@ -165,9 +173,8 @@ impl<'d> Machine<'d> {
         if matches!(name, "locals" | "vars" | "dir") && scope.is_some() {
             return Err(Fault::unsupported(format!("{name} inside a comprehension or lambda")));
         }
-        builtins::named(name).ok_or_else(|| {
-            Fault::new(ConditionErrorKind::Name, format!("name '{name}' is not defined"))
-        })
+        builtins::named(name)
+            .ok_or_else(|| Fault::new(ConditionErrorKind::Name, format!("name '{name}' is not defined")))
     }
 
     /// The items of a list display or a call, starred ones unpacked.
@@ -195,7 +202,9 @@ impl<'d> Machine<'d> {
                         self.spend(dict.len())?;
                         all.extend(dict.entries());
                     }
-                    other => return Err(type_error(format!("'{}' object is not a mapping", other.type_name()))),
+                    other => {
+                        return Err(type_error(format!("'{}' object is not a mapping", other.type_name())));
+                    }
                 },
             }
         }
@@ -203,7 +212,8 @@ impl<'d> Machine<'d> {
     }
 
     fn choose(&self, choice: &'d Choice, scope: &Scope<'d>) -> Res<Obj<'d>> {
-        let chosen = if self.eval(&choice.test, scope)?.is_truthy() { &choice.then } else { &choice.otherwise };
+        let chosen =
+            if self.eval(&choice.test, scope)?.is_truthy() { &choice.then } else { &choice.otherwise };
         self.eval(chosen, scope)
     }
 
@@ -284,7 +294,8 @@ impl<'d> Machine<'d> {
                 let parameters = &closure.lambda.parameters;
                 let values = args.exactly("<lambda>", parameters.len(), parameters.len())?;
                 // Even without parameters it has a namespace of its own.
-                let mut scope = Some(Rc::new(Variable { name: "", value: Obj::None, outer: closure.scope.clone() }));
+                let mut scope =
+                    Some(Rc::new(Variable { name: "", value: Obj::None, outer: closure.scope.clone() }));
                 for (name, value) in parameters.iter().zip(values) {
                     scope = Some(Rc::new(Variable { name, value, outer: scope }));
                 }
@@ -366,7 +377,8 @@ impl<'d> Machine<'d> {
 
     /// The distinct items of anything that can be iterated over.
     pub fn set(&self, object: &Obj<'d>) -> Res<Rc<Set<'d>>> {
-        let set: Set<'d> = self.collect(object)?.into_iter().map(|item| self.key(item)).collect::<Res<_>>()?;
+        let set: Set<'d> =
+            self.collect(object)?.into_iter().map(|item| self.key(item)).collect::<Res<_>>()?;
         Ok(Rc::new(set))
     }
 
@@ -385,7 +397,9 @@ impl<'d> Machine<'d> {
         let mut entries = Vec::with_capacity(pairs.len());
         for (at, pair) in pairs.iter().enumerate() {
             let Ok(items) = self.collect(pair) else {
-                return Err(type_error(format!("cannot convert dictionary update sequence element #{at} to a sequence")));
+                return Err(type_error(format!(
+                    "cannot convert dictionary update sequence element #{at} to a sequence"
+                )));
             };
             let [key, value] = &items[..] else {
                 let length = items.len();

@@ -181,7 +181,10 @@ impl Expression {
     /// [`ConditionErrorKind::Name`] and [`ConditionErrorKind::Key`] only say that this data cannot be asked.
     pub fn holds(&self, data: &Mapping) -> Result<bool, ConditionError> {
         let machine = Machine::new(data);
-        machine.eval(&self.tree, &None).map(|object| object.is_truthy()).map_err(|fault| fault.locate(&self.text))
+        machine
+            .eval(&self.tree, &None)
+            .map(|object| object.is_truthy())
+            .map_err(|fault| fault.locate(&self.text))
     }
 }
 

@@ -66,7 +66,9 @@ pub fn binary<'d>(machine: &Machine<'d>, op: Operator, left: &Obj<'d>, right: &O
     if let Some(pair) = pair(left, right) {
         return match pair {
             Pair::Ints(a, b) => match (left, right) {
-                (Obj::Bool(a), Obj::Bool(b)) if is_bitwise(op) => Ok(Obj::Bool(bits_of_flags(op, *a, *b))),
+                (Obj::Bool(a), Obj::Bool(b)) if is_bitwise(op) => {
+                    Ok(Some(Obj::Bool(bits_of_flags(op, *a, *b))))
+                }
                 _ => ints(op, a, b),
             },
             Pair::Floats(a, b) => floats(op, a, b),
@@ -86,7 +88,9 @@ pub fn binary<'d>(machine: &Machine<'d>, op: Operator, left: &Obj<'d>, right: &O
             Obj::Bytes(_) => Err(Fault::unsupported("% of bytes")),
             _ => Err(unsupported_operands(op, left, right)),
         },
-        Operator::Sub | Operator::BitAnd | Operator::BitOr | Operator::BitXor => sets(machine, op, left, right),
+        Operator::Sub | Operator::BitAnd | Operator::BitOr | Operator::BitXor => {
+            sets(machine, op, left, right)
+        }
         _ => Err(unsupported_operands(op, left, right)),
     }
 }
@@ -120,9 +124,9 @@ fn ints<'d>(op: Operator, left: i128, right: i128) -> Res<Option<Obj<'d>>> {
         Operator::FloorDiv => left.checked_div(right).map(|quotient| {
             if left % right != 0 && (left < 0) != (right < 0) { quotient - 1 } else { quotient }
         }),
-        Operator::Mod => left.checked_rem(right).map(|rest| {
-            if rest != 0 && (rest < 0) != (right < 0) { rest + right } else { rest }
-        }),
+        Operator::Mod => left
+            .checked_rem(right)
+            .map(|rest| if rest != 0 && (rest < 0) != (right < 0) { rest + right } else { rest }),
         Operator::Pow => return power_ints(left, right).map(Some),
         Operator::BitAnd => Some(left & right),
         Operator::BitOr => Some(left | right),
@@ -269,7 +273,8 @@ fn add<'d>(machine: &Machine<'d>, left: &Obj<'d>, right: &Obj<'d>) -> Res<Obj<'d
 }
 
 fn repeat<'d>(machine: &Machine<'d>, left: &Obj<'d>, right: &Obj<'d>) -> Res<Obj<'d>> {
-    let is_sequence = |object: &Obj<'_>| matches!(object, Obj::Text(_) | Obj::List(_) | Obj::Tuple(_) | Obj::Bytes(_));
+    let is_sequence =
+        |object: &Obj<'_>| matches!(object, Obj::Text(_) | Obj::List(_) | Obj::Tuple(_) | Obj::Bytes(_));
     let (sequence, count) = if is_sequence(left) { (left, right) } else { (right, left) };
     if !is_sequence(sequence) {
         return Err(unsupported_operands(Operator::Mult, left, right));
@@ -282,7 +287,8 @@ fn repeat<'d>(machine: &Machine<'d>, left: &Obj<'d>, right: &Obj<'d>) -> Res<Obj
     let items = |items: &Seq<'d>| {
         machine.spend(items.len().saturating_mul(count))?;
         let once: Vec<_> = items.iter().collect();
-        Ok::<Vec<_>, Fault>(if once.is_empty() { once } else { once.repeat(count) })
+        let count = if once.is_empty() { 0 } else { count };
+        Ok::<Vec<_>, Fault>(std::iter::repeat_n(once, count).flatten().collect())
     };
     match sequence {
         Obj::Text(text) => {
@@ -303,7 +309,8 @@ fn sets<'d>(machine: &Machine<'d>, op: Operator, left: &Obj<'d>, right: &Obj<'d>
     if let (Operator::BitOr, Obj::Dict(left), Obj::Dict(right)) = (op, left, right) {
         return machine.dict(left.entries().into_iter().chain(right.entries()));
     }
-    if op == Operator::BitOr && matches!((left, right), (Obj::Type(_), Obj::Type(_) | Obj::None) | (Obj::None, Obj::Type(_)))
+    if op == Operator::BitOr
+        && matches!((left, right), (Obj::Type(_), Obj::Type(_) | Obj::None) | (Obj::None, Obj::Type(_)))
     {
         return Err(Fault::unsupported("a union of types"));
     }

@@ -57,6 +57,8 @@ pub enum View {
 #[derive(Clone, Copy)]
 pub struct Range {
     pub start: i128,
+    /// Only for showing it; `len` says where it ends.
+    pub stop: i128,
     pub step: i128,
     pub len: usize,
 }
@@ -168,7 +170,9 @@ impl<'d> Dict<'d> {
 
     pub fn entries(&self) -> Vec<(Obj<'d>, Obj<'d>)> {
         match self {
-            Self::Data(mapping) => mapping.iter().map(|(key, value)| (Obj::of_key(key), Obj::of(value))).collect(),
+            Self::Data(mapping) => {
+                mapping.iter().map(|(key, value)| (Obj::of_key(key), Obj::of(value))).collect()
+            }
             Self::Own(map) => map.iter().map(|(key, value)| (key.object().clone(), value.clone())).collect(),
         }
     }
@@ -270,8 +274,11 @@ impl<'d> Obj<'d> {
         }
     }
 
-    /// The number that something takes as a count or an index.
+    /// The number that something takes as a count or an index. Too many bits are as far out of bounds as the most.
     pub fn to_index(&self) -> Res<i128> {
+        if let Self::BigInt(number) = self {
+            return Ok(if number.to_f64() > 0.0 { i128::MAX } else { i128::MIN });
+        }
         self.as_int().ok_or_else(|| {
             type_error(format!("'{}' object cannot be interpreted as an integer", self.type_name()))
         })
@@ -330,17 +337,22 @@ impl<'d> Obj<'d> {
             (Self::Float(left), Self::Float(right)) => left.to_bits() == right.to_bits(),
             // Python keeps one copy of each short text.
             (Self::Text(left), Self::Text(right)) => {
-                ptr::eq(&raw const **left, &raw const **right) || left.chars().count() < 2 && **left == **right
+                ptr::eq(&raw const **left, &raw const **right)
+                    || left.chars().count() < 2 && **left == **right
             }
             (Self::Bytes(left), Self::Bytes(right)) => Rc::ptr_eq(left, right),
             (Self::Date(left), Self::Date(right)) => left == right,
             (Self::DateTime(left), Self::DateTime(right)) => Rc::ptr_eq(left, right),
             (Self::List(left), Self::List(right)) => left.same(right),
-            (Self::Tuple(left), Self::Tuple(right)) => left.same(right) || left.len() == 0 && right.len() == 0,
+            (Self::Tuple(left), Self::Tuple(right)) => {
+                left.same(right) || left.len() == 0 && right.len() == 0
+            }
             (Self::Set(left), Self::Set(right)) => Rc::ptr_eq(left, right),
             (Self::Dict(left), Self::Dict(right)) => left.same(right),
             (Self::Iter(left), Self::Iter(right)) => Rc::ptr_eq(left, right),
-            (Self::Type(left), Self::Type(right)) | (Self::Function(left), Self::Function(right)) => left == right,
+            (Self::Type(left), Self::Type(right)) | (Self::Function(left), Self::Function(right)) => {
+                left == right
+            }
             (Self::Method(left), Self::Method(right)) => Rc::ptr_eq(left, right),
             (Self::Lambda(left), Self::Lambda(right)) => Rc::ptr_eq(left, right),
             _ => false,

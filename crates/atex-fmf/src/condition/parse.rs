@@ -5,7 +5,9 @@ use ruff_python_ast::token::TokenKind;
 use ruff_python_parser::{Mode, lexer, parse_expression};
 use ruff_text_size::Ranged;
 
-use super::syntax::{Call, Choice, Clause, Comprehension, Expr, Item, Lambda, Made, Node, Piece, Slice, Target};
+use super::syntax::{
+    Call, Choice, Clause, Comprehension, Expr, Item, Lambda, Made, Node, Piece, Slice, Target,
+};
 use super::{ConditionErrorKind, Fault, Res};
 use crate::number::Int;
 
@@ -26,6 +28,12 @@ const DEEP_STACK_BYTES: usize = 256 * 1024 * 1024;
 pub fn parse(text: &str) -> Res<Expr> {
     if text.len() > MAX_BYTES {
         return Err(limit(format!("the condition is longer than {MAX_BYTES} bytes")));
+    }
+    if let Some(at) = text.find('\0') {
+        return Err(syntax_error(
+            "source code string cannot contain null bytes",
+            u32::try_from(at).unwrap_or(0),
+        ));
     }
     let depth = possible_depth(text)?;
     if depth > TOO_DEEP {
@@ -63,11 +71,19 @@ fn possible_depth(text: &str) -> Res<usize> {
         let kind = lexer.next_token();
         match kind {
             TokenKind::EndOfFile => return Ok(deepest),
-            TokenKind::Lpar | TokenKind::Lsqb | TokenKind::Lbrace | TokenKind::FStringStart | TokenKind::TStringStart => {
+            TokenKind::Lpar
+            | TokenKind::Lsqb
+            | TokenKind::Lbrace
+            | TokenKind::FStringStart
+            | TokenKind::TStringStart => {
                 count(&mut levels);
                 levels.push(0);
             }
-            TokenKind::Rpar | TokenKind::Rsqb | TokenKind::Rbrace | TokenKind::FStringEnd | TokenKind::TStringEnd => {
+            TokenKind::Rpar
+            | TokenKind::Rsqb
+            | TokenKind::Rbrace
+            | TokenKind::FStringEnd
+            | TokenKind::TStringEnd => {
                 if levels.len() > 1 {
                     levels.pop();
                 }
@@ -76,7 +92,7 @@ fn possible_depth(text: &str) -> Res<usize> {
             _ => count(&mut levels),
         }
         if levels.len() > MAX_BRACKETS {
-            return Err(syntax_error("too many nested parentheses", lexer.current_range().start().to_u32()));
+            return Err(syntax_error("too many nested parentheses", 0));
         }
         deepest = deepest.max(levels.iter().sum());
     }
@@ -84,10 +100,26 @@ fn possible_depth(text: &str) -> Res<usize> {
 
 /// Tokens that do not nest: operands, commas, and operators of which a row is one level.
 fn is_flat(kind: TokenKind) -> bool {
-    use TokenKind::{And, Comma, EqEqual, Greater, GreaterEqual, In, Int, Less, LessEqual, Name, NotEqual, Or, String};
+    use TokenKind as T;
     matches!(
         kind,
-        And | Comma | EqEqual | Greater | GreaterEqual | In | Int | Less | LessEqual | Name | NotEqual | Or | String
+        T::And
+            | T::Or
+            | T::Comma
+            | T::EqEqual
+            | T::NotEqual
+            | T::Less
+            | T::LessEqual
+            | T::Greater
+            | T::GreaterEqual
+            | T::In
+            | T::Int
+            | T::Float
+            | T::String
+            | T::Name
+            | T::NonLogicalNewline
+            | T::Newline
+            | T::Comment
     )
 }
 
@@ -197,7 +229,9 @@ impl Translator {
             })),
             ast::Expr::ListComp(comp) => self.comprehension(Made::List, None, &comp.elt, &comp.generators)?,
             ast::Expr::SetComp(comp) => self.comprehension(Made::Set, None, &comp.elt, &comp.generators)?,
-            ast::Expr::Generator(comp) => self.comprehension(Made::Generator, None, &comp.elt, &comp.generators)?,
+            ast::Expr::Generator(comp) => {
+                self.comprehension(Made::Generator, None, &comp.elt, &comp.generators)?
+            }
             ast::Expr::DictComp(comp) => {
                 self.comprehension(Made::Dict, comp.key.as_deref(), &comp.value, &comp.generators)?
             }
@@ -257,7 +291,8 @@ impl Translator {
             return Ok(Node::Index(self.pair(&subscript.value, &subscript.slice)?));
         };
         let value = self.expr(&subscript.value)?;
-        let mut bound = |bound: &Option<Box<ast::Expr>>| bound.as_ref().map(|bound| self.expr(bound)).transpose();
+        let mut bound =
+            |bound: &Option<Box<ast::Expr>>| bound.as_ref().map(|bound| self.expr(bound)).transpose();
         let bounds = [bound(&slice.lower)?, bound(&slice.upper)?, bound(&slice.step)?];
         Ok(Node::Slice(Box::new(Slice { value, bounds })))
     }
@@ -271,7 +306,10 @@ impl Translator {
                 return self.refuse("**", keyword);
             };
             if named.iter().any(|(known, _)| **known == *name.as_str()) {
-                return Err(syntax_error(format!("keyword argument repeated: {}", name.as_str()), self.at(keyword)));
+                return Err(syntax_error(
+                    format!("keyword argument repeated: {}", name.as_str()),
+                    self.at(keyword),
+                ));
             }
             named.push((name.as_str().into(), self.expr(&keyword.value)?));
         }
@@ -364,7 +402,9 @@ impl Translator {
     fn pieces(&mut self, elements: &[ast::InterpolatedStringElement], pieces: &mut Vec<Piece>) -> Res<()> {
         for element in elements {
             match element {
-                ast::InterpolatedStringElement::Literal(literal) => pieces.push(Piece::Text((*literal.value).into())),
+                ast::InterpolatedStringElement::Literal(literal) => {
+                    pieces.push(Piece::Text((*literal.value).into()))
+                }
                 ast::InterpolatedStringElement::Interpolation(value) => self.interpolation(value, pieces)?,
             }
         }

@@ -79,10 +79,12 @@ pub fn slice<'d>(
         }
         Obj::Range(whole) => {
             let part = bounds(whole.len)?;
-            let step = whole.step.checked_mul(part.step);
-            let start = whole.step.checked_mul(part.start).and_then(|offset| whole.start.checked_add(offset));
-            match (start, step) {
-                (Some(start), Some(step)) => Ok(Obj::Range(Range { start, step, len: part.len })),
+            let place =
+                |at: i128| whole.step.checked_mul(at).and_then(|offset| whole.start.checked_add(offset));
+            match (place(part.start), place(part.stop), whole.step.checked_mul(part.step)) {
+                (Some(start), Some(stop), Some(step)) => {
+                    Ok(Obj::Range(Range { start, stop, step, len: part.len }))
+                }
                 _ => Err(Fault::new(ConditionErrorKind::Limit, "a range of more than 128 bits")),
             }
         }
@@ -96,9 +98,10 @@ pub fn slice<'d>(
 fn places<'d>(len: usize, start: &Obj<'d>, stop: &Obj<'d>, step: &Obj<'d>) -> Res<Range> {
     let number = |object: &Obj<'d>| match object {
         Obj::None => Ok(None),
-        other => other.as_int().map(Some).ok_or_else(|| {
-            type_error("slice indices must be integers or None or have an __index__ method")
-        }),
+        other => other
+            .as_int()
+            .map(Some)
+            .ok_or_else(|| type_error("slice indices must be integers or None or have an __index__ method")),
     };
     let step = number(step)?.unwrap_or(1);
     if step == 0 {
@@ -110,7 +113,7 @@ fn places<'d>(len: usize, start: &Obj<'d>, stop: &Obj<'d>, step: &Obj<'d>) -> Re
     let clamp = |bound: i128| (if bound < 0 { bound.saturating_add(len) } else { bound }).clamp(low, high);
     let start = start.map_or(if step > 0 { low } else { high }, clamp);
     let stop = stop.map_or(if step > 0 { high } else { low }, clamp);
-    Ok(Range { start, step, len: steps(start, stop, step) })
+    Ok(Range { start, stop, step, len: steps(start, stop, step) })
 }
 
 /// How many steps lead from start to before stop.
