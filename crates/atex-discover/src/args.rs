@@ -136,6 +136,24 @@ pub struct Metadata {
     /// Leave `require` and `recommend` as they are written
     #[arg(long, overrides_with = "libraries")]
     pub no_libraries: bool,
+
+    #[command(flatten)]
+    pub fetching: Fetching,
+}
+
+/// How repositories that plans and libraries name by their URL come here.
+#[derive(Debug, PartialEq, Eq, clap::Args)]
+pub struct Fetching {
+    /// Where repositories of plans and libraries are kept
+    ///
+    /// Several processes can use it at a time, and so can fmf. Without the option it is $FMF_CACHE_DIRECTORY, else `fmf`
+    /// in $XDG_CACHE_HOME or ~/.cache.
+    #[arg(long, value_name = "DIR", value_hint = clap::ValueHint::DirPath)]
+    pub cache: Option<PathBuf>,
+
+    /// How long fetching one repository may take: 90s, 5m
+    #[arg(long, value_name = "DURATION", default_value = "5m")]
+    pub fetch_timeout: String,
 }
 
 /// What `adjust` rules can ask for.

@@ -2,11 +2,12 @@
 //! trees are read here.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use atex_cli::Failure;
 use atex_cli::input::Lines;
-use atex_fmf::Condition;
 use atex_fmf::condition::Expression;
+use atex_fmf::{Condition, Git, meta};
 
 use crate::Args;
 use crate::args::{self, Command};
@@ -51,6 +52,15 @@ pub(crate) struct Metadata {
     pub filters: Vec<String>,
     pub conditions: Vec<Expression>,
     pub libraries: bool,
+    pub fetching: Fetching,
+}
+
+/// How other repositories come here.
+#[derive(Debug)]
+pub(crate) struct Fetching {
+    /// Where they are kept, if not where fmf does it.
+    cache: Option<PathBuf>,
+    limit: Duration,
 }
 
 /// Which names are taken.
@@ -201,12 +211,32 @@ impl Metadata {
             filters: args.filters,
             conditions: args.conditions.iter().map(parse).collect::<Result<_, _>>()?,
             libraries: !args.no_libraries,
+            fetching: Fetching::new(args.fetching)?,
         })
     }
 
     /// The conditions as atex-fmf takes them.
     pub(crate) fn conditions(&self) -> Vec<&dyn Condition> {
         self.conditions.iter().map(|condition| condition as &dyn Condition).collect()
+    }
+}
+
+impl Fetching {
+    fn new(args: args::Fetching) -> Result<Fetching, Failure> {
+        let timeout = args.fetch_timeout.as_str().into();
+        let seconds = meta::duration_seconds(&timeout).ok().filter(|seconds| *seconds > 0);
+        let seconds = seconds.ok_or_else(|| {
+            let message =
+                format!("--fetch-timeout {}: expected a number of seconds, or 5m or 1h", args.fetch_timeout);
+            Failure::usage(message)
+        })?;
+        Ok(Fetching { cache: args.cache, limit: Duration::from_secs(seconds) })
+    }
+
+    /// What fetches.
+    pub(crate) fn git(&self) -> Git {
+        let git = self.cache.as_ref().map_or_else(Git::from_environment, Git::with_cache);
+        git.with_limit(self.limit)
     }
 }
 

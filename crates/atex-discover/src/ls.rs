@@ -4,7 +4,7 @@ use std::io::Write;
 
 use atex_cli::Exit;
 use atex_cli::output::Output;
-use atex_fmf::{Criteria, Git, NodeRef, Repositories, Tree};
+use atex_fmf::{Criteria, NodeRef, Repositories, Tree};
 
 use crate::config::Ls;
 use crate::place::{Places, visible};
@@ -15,7 +15,7 @@ use crate::{find, names};
 /// Writes a name a line, and what is left out behind them, with the reason.
 pub(crate) fn write<W: Write>(ls: &Ls, out: &mut Output<W>) -> Result<Exit, Stop> {
     let tree = find::load(&ls.metadata.dir, &ls.context)?;
-    let git = Git::from_environment();
+    let git = ls.metadata.fetching.git();
     let others = Repositories::new(&git, find::context(&ls.context));
     let found = find::find(&tree, &others, &ls.metadata, &ls.names)?;
     let left_out = if ls.all { left_out(&tree, ls)? } else { Vec::new() };

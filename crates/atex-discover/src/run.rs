@@ -4,7 +4,7 @@ use std::io::Write;
 
 use atex_cli::output::{Output, OutputError};
 use atex_cli::{Exit, Failure};
-use atex_fmf::{Git, Repositories};
+use atex_fmf::Repositories;
 use atex_model::report::{Counts, End, EndTag};
 
 use crate::config::{Config, Metadata, Question, Source, Task};
@@ -90,7 +90,7 @@ fn write_tests<W: Write>(config: &Config, out: &mut Output<W>) -> Result<u64, St
 fn of_tree<W: Write>(config: &Config, metadata: &Metadata, out: &mut Output<W>) -> Result<u64, Stop> {
     let load = |platform: &Platform| find::load(&metadata.dir, &platform.context);
     let trees = config.platforms.iter().map(load).collect::<Result<Vec<_>, _>>()?;
-    let git = Git::from_environment();
+    let git = metadata.fetching.git();
     let others = |platform: &Platform| Repositories::new(&git, find::context(&platform.context));
     let others: Vec<_> = config.platforms.iter().map(others).collect();
     let mut all = Vec::with_capacity(trees.len());

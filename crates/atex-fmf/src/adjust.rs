@@ -106,25 +106,40 @@ impl<'a> Adjuster<'a> {
         let mut stored: Vec<Text> = vec!["adjust".into()];
         for rule in rules {
             let Some(rule) = rule.as_map() else { continue };
+            let (changes, stores) = mappings_touched(&rule, &stored);
+            // Most rules touch none, and need not be decided here.
+            if !changes && stores.is_empty() {
+                continue;
+            }
             if self.decide(&rule).is_ok_and(|verdict| verdict != Verdict::True) {
                 continue;
             }
-            for (key, value) in rule.iter() {
-                let Some(key) = key.as_str().filter(|key| !CONTROL.contains(key)) else { continue };
-                let (operation, base) = Operation::split(key);
-                let changes =
-                    may_change_mapping(operation, value) && stored.iter().any(|known| **known == *base);
-                if changes || changes_inside(value) {
-                    return true;
-                }
-                let stores = matches!(operation, Operation::Replace | Operation::Append | Operation::Prepend);
-                if stores && share::holds_mapping(value) {
-                    stored.push(base.into());
-                }
+            if changes {
+                return true;
             }
+            stored.extend(stores);
         }
         false
     }
+}
+
+/// Whether a rule could change a mapping that is stored under one of these keys or that it stores itself, and under
+/// which keys it stores mappings.
+fn mappings_touched(rule: &Mapping, stored: &[Text]) -> (bool, Vec<Text>) {
+    let mut stores: Vec<Text> = Vec::new();
+    for (key, value) in rule.iter() {
+        let Some(key) = key.as_str().filter(|key| !CONTROL.contains(key)) else { continue };
+        let (operation, base) = Operation::split(key);
+        let known = || stored.iter().chain(&stores).any(|known| **known == *base);
+        if may_change_mapping(operation, value) && known() || changes_inside(value) {
+            return (true, stores);
+        }
+        let can_store = matches!(operation, Operation::Replace | Operation::Append | Operation::Prepend);
+        if can_store && share::holds_mapping(value) {
+            stores.push(base.into());
+        }
+    }
+    (false, stores)
 }
 
 fn apply(merger: &mut Merger<'_>, data: &mut Mapping, rule: &Mapping) -> Result<()> {

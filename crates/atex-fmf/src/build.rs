@@ -5,6 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::ahead::Ahead;
 use crate::error::{Error, ErrorClass, Fault, Pos};
 use crate::mapping::{Key, Mapping};
 use crate::merge::Merger;
@@ -13,12 +14,12 @@ use crate::pytext;
 use crate::share::Copier;
 use crate::tree::{Node, Sources};
 use crate::value::{Text, Value};
-use crate::walk::{self, Config};
-use crate::yaml::Keys;
+use crate::walk::{self, Config, Directory, Listing, Reader};
+use crate::yaml::Document;
 
 /// Nodes may be nested this deep. Names repeat those of all parents, so without a limit a short file with a key like
 /// `/a/a/a/...` would take all memory.
-const MAX_LEVELS: usize = 128;
+pub const MAX_LEVELS: usize = 128;
 
 /// A tree whose nodes have all their data, not yet adjusted.
 pub struct Inherited {
@@ -33,11 +34,14 @@ pub struct Inherited {
 pub struct Builder {
     root: PathBuf,
     files: Vec<PathBuf>,
+    /// Those of the files that were read ahead.
+    documents: Vec<Option<Result<Document>>>,
     nodes: Vec<Building>,
     /// Whether any mapping has an identity.
     shares: bool,
     config: Config,
-    keys: Keys,
+    /// For the files that were not.
+    reader: Reader,
     children: HashMap<(usize, Text), usize>,
     /// Resolved targets of all links to directories met so far.
     linked: HashSet<PathBuf>,
@@ -59,8 +63,10 @@ impl Builder {
     /// Reads the whole tree that a path belongs to.
     pub fn load(start: &Path) -> Result<Self> {
         let root = walk::find_root(start)?;
-        let mut builder = Self::new(root.clone(), Config::load(&root)?);
-        builder.directory(0, &root)?;
+        let config = Config::load(&root)?;
+        let Ahead { listing, files, documents } = Ahead::read(&root, &config);
+        let mut builder = Self { files, documents, ..Self::new(root, config) };
+        builder.listing(0, listing)?;
         Ok(builder)
     }
 
@@ -76,9 +82,10 @@ impl Builder {
             config,
             root,
             files: Vec::new(),
+            documents: Vec::new(),
             nodes: vec![Building::new(Node::new("/".into(), 0), 0)],
             shares: false,
-            keys: Keys::default(),
+            reader: Reader::default(),
             children: HashMap::new(),
             linked: HashSet::new(),
         }
@@ -86,34 +93,28 @@ impl Builder {
 
     // Directories and files.
 
-    fn directory(&mut self, node: usize, directory: &Path) -> Result<()> {
-        let listing = walk::list(directory);
-        self.listing(node, listing)
-    }
-
-    fn listing(&mut self, node: usize, listing: walk::Listing) -> Result<()> {
-        for path in &listing.files {
-            if self.config.accepts(path)? {
-                self.file(node, path)?;
+    fn listing(&mut self, node: usize, listing: Listing) -> Result<()> {
+        for file in listing.files {
+            if self.config.accepts(&file.path)? {
+                self.file(node, &file)?;
             }
         }
-        for (path, is_link) in &listing.directories {
-            if self.config.accepts(path)? {
-                self.subdirectory(node, path, *is_link)?;
+        for directory in listing.directories {
+            if self.config.accepts(&directory.path)? {
+                self.subdirectory(node, directory)?;
             }
         }
         self.drop_empty_children(node);
         Ok(())
     }
 
-    fn file(&mut self, node: usize, path: &Path) -> Result<()> {
-        let file = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
-        self.files.push(path.to_owned());
-        let document = walk::read(path, file, &mut self.keys)?;
+    fn file(&mut self, node: usize, file: &walk::File) -> Result<()> {
+        let path = &file.path;
+        let (number, document) = self.document(file)?;
         self.shares |= document.shares;
-        let pos = Pos::new(file, 1, 1);
+        let pos = Pos::new(number, 1, 1);
         if walk::is_main(path) {
-            self.nodes[node].files.push(file);
+            self.nodes[node].files.push(number);
             return match document.value {
                 value if value.is_null() || value.is_map() => self.update(node, value),
                 other => Err(self.fault(wrong_content(&other), pos)),
@@ -121,18 +122,30 @@ impl Builder {
         }
         let name = path.file_stem().and_then(|stem| stem.to_str()).ok_or_else(|| not_utf8(path))?;
         let child = self.child(node, name, document.value, pos)?;
-        self.nodes[child].files.push(file);
+        self.nodes[child].files.push(number);
         Ok(())
     }
 
-    fn subdirectory(&mut self, node: usize, path: &Path, is_link: bool) -> Result<()> {
+    /// A file's number and content.
+    fn document(&mut self, file: &walk::File) -> Result<(u32, Document)> {
+        let mut ahead = |number: u32| Some((number, self.documents.get_mut(number as usize)?.take()?));
+        if let Some((number, document)) = file.number.and_then(&mut ahead) {
+            return Ok((number, document?));
+        }
+        let number = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
+        self.files.push(file.path.clone());
+        Ok((number, self.reader.read(&file.path, number)?))
+    }
+
+    fn subdirectory(&mut self, node: usize, directory: Directory) -> Result<()> {
+        let Directory { path, is_link, listing } = directory;
         if is_link {
-            let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+            let target = fs::canonicalize(&path).unwrap_or_else(|_| path.clone());
             if !self.linked.insert(target) {
                 return Ok(());
             }
         }
-        let listing = walk::list(path);
+        let listing = listing.unwrap_or_else(|| walk::list(&path));
         if listing.is_root {
             return Ok(());
         }
@@ -140,7 +153,7 @@ impl Builder {
         let child = self.child_node(node, &name.to_string_lossy())?;
         self.listing(child, listing)?;
         if name.to_str().is_none() && self.nodes[child].is_used() {
-            return Err(not_utf8(path));
+            return Err(not_utf8(&path));
         }
         Ok(())
     }
@@ -193,7 +206,7 @@ impl Builder {
                 if !trimmed.is_empty() {
                     let directory = walk::absolute(Path::new(trimmed))
                         .map_err(|error| Error::new(ErrorClass::Os, format!("{trimmed}: {error}")))?;
-                    self.directory(child, &directory)?;
+                    self.listing(child, walk::list(&directory))?;
                 }
             }
             value if value.is_null() || value.is_map() => self.update(child, value)?,
@@ -289,42 +302,41 @@ impl Builder {
     pub fn inherit(mut self, patterns: &mut Patterns) -> Result<Inherited> {
         // No longer needed, and large.
         self.children = HashMap::new();
-        self.keys = Keys::default();
+        self.reader = Reader::default();
+        self.documents = Vec::new();
         let order = self.preorder();
-        let mut finished: Vec<Option<Node>> = Vec::new();
-        finished.resize_with(self.nodes.len(), || None);
-        let mut parents = vec![None; self.nodes.len()];
-        for id in order {
-            for child in &self.nodes[id].node.children {
-                parents[*child as usize] = Some(id);
+        let mut parents: Vec<Option<usize>> = vec![None; self.nodes.len()];
+        for id in &order {
+            for child in &self.nodes[*id].node.children {
+                parents[*child as usize] = Some(*id);
             }
-            let own = std::mem::take(&mut self.nodes[id].own);
-            let parent = parents[id]
-                .filter(|_| self.nodes[id].inherits)
-                .and_then(|parent: usize| finished[parent].as_ref());
+            let parent =
+                parents[*id].filter(|_| self.nodes[*id].inherits).map(|parent| &self.nodes[parent].node);
             let (data, sources) = match parent {
                 Some(parent) => (parent.data.clone(), parent.sources.clone()),
                 None => (Arc::default(), None),
             };
-            let building = &mut self.nodes[id];
-            let mut node = std::mem::replace(&mut building.node, Node::new("".into(), 0));
+            let building = &mut self.nodes[*id];
+            let own = std::mem::take(&mut building.own);
+            let node = &mut building.node;
             node.sources =
                 building.files.iter().fold(sources, |parent, file| Some(Sources::new(parent, *file)));
             node.data = merged(&node.name, data, &own, &mut self.shares, patterns)
                 .map_err(|fault| fault.locate(&self.files))?;
-            finished[id] = Some(node);
         }
-        Ok(Inherited { root: self.root, files: self.files, nodes: renumbered(finished), shares: self.shares })
+        let nodes = renumbered(self.nodes, &order);
+        Ok(Inherited { root: self.root, files: self.files, nodes, shares: self.shares })
     }
 }
 
-/// Numbers the nodes anew, those that were dropped being left out.
-fn renumbered(finished: Vec<Option<Node>>) -> Vec<Node> {
-    let mut numbers = vec![0u32; finished.len()];
-    for (number, (old, _)) in (0..).zip(finished.iter().enumerate().filter(|(_, node)| node.is_some())) {
-        numbers[old] = number;
+/// Numbers the nodes in use anew, in this order, so that those that were dropped are gone.
+fn renumbered(building: Vec<Building>, order: &[usize]) -> Vec<Node> {
+    let mut numbers = vec![0u32; building.len()];
+    for (number, old) in (0..).zip(order) {
+        numbers[*old] = number;
     }
-    let mut nodes: Vec<Node> = finished.into_iter().flatten().collect();
+    let mut all: Vec<Option<Node>> = building.into_iter().map(|building| Some(building.node)).collect();
+    let mut nodes: Vec<Node> = order.iter().filter_map(|old| all[*old].take()).collect();
     for node in &mut nodes {
         node.children.iter_mut().for_each(|child| *child = numbers[*child as usize]);
     }

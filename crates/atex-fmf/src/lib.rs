@@ -27,6 +27,7 @@
 //! no program and fetches nothing, unless [`discover_with`] is given a [`Fetch`] for other repositories, such as [`Git`].
 
 mod adjust;
+mod ahead;
 mod build;
 pub mod condition;
 mod context;

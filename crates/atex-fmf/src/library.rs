@@ -1,5 +1,9 @@
 //! Libraries that tests require, in their own tree and in others: their requires are added behind them, and their files
 //! to those of the section.
+//!
+//! `library(NICK/PATH)` may be a package, or a library of a repository that the nick stands for. The reference asks the
+//! web server of that repository for the page of the directory; here git is asked for the repository, and its tree for
+//! the node.
 
 use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
@@ -42,6 +46,10 @@ pub struct Libraries<'t> {
     done: HashMap<String, Arc<Needs>>,
     /// Texts that look like libraries, but are packages.
     packages: HashSet<String>,
+    /// Nodes that were looked up, by name in the section's tree, by the entry in others: thousands of tests may require
+    /// the same, and to look a node up is to walk its tree.
+    own_nodes: HashMap<String, NodeRef<'t>>,
+    other_nodes: HashMap<String, (&'t Tree, NodeRef<'t>)>,
     files: Vec<Part>,
     /// Whether a text was found to be a library.
     replaces: bool,
@@ -72,6 +80,8 @@ impl<'t> Libraries<'t> {
             prefix: if prefix.is_empty() { String::new() } else { format!("{prefix}/") },
             done: HashMap::new(),
             packages: HashSet::new(),
+            own_nodes: HashMap::new(),
+            other_nodes: HashMap::new(),
             files: Vec::new(),
             replaces: false,
             chain: 0,
@@ -192,7 +202,7 @@ impl<'t> Libraries<'t> {
         let nick = mapping.get("nick").filter(|nick| nick.is_truthy());
         let nick =
             nick.ok_or_else(|| refused(format!("'nick' must be defined for url-less: {}", shown())))?;
-        let node = mapping.get("name").and_then(Value::as_str).and_then(|name| self.tree.find(name));
+        let node = mapping.get("name").and_then(Value::as_str).and_then(|name| self.own_node(name));
         let node = node.ok_or_else(|| refused(format!("couldn't find library node: {}", shown())))?;
         let nick = text_of(nick, entry)?;
         let library = Library { key: format!("{nick}{}", node.name()), tree: self.tree, node };
@@ -223,13 +233,14 @@ impl<'t> Libraries<'t> {
             None => last_component(url, path),
         };
         let identifier = Identifier::new(mapping)?;
-        let (tree, node) = repositories.node(&identifier).map_err(|error| match error.class() {
-            ErrorClass::Root => refused(format!("repository has no fmf metadata: {}", shown())),
-            ErrorClass::Reference if error.message().starts_with("No tree node found") => {
-                refused(format!("library node not found in repository: {}", shown()))
-            }
-            _ => error,
-        })?;
+        let (tree, node) =
+            self.other_node(repositories, &identifier).map_err(|error| match error.class() {
+                ErrorClass::Root => refused(format!("repository has no fmf metadata: {}", shown())),
+                ErrorClass::Reference if error.message().starts_with("No tree node found") => {
+                    refused(format!("library node not found in repository: {}", shown()))
+                }
+                _ => error,
+            })?;
         let library = Library { key: format!("{nick}{path}{name}"), tree, node };
         if !self.done.contains_key(&library.key) {
             let place = place(&[nick, path, name])?;
@@ -267,12 +278,34 @@ impl<'t> Libraries<'t> {
         if !repositories.exists(url) {
             return None;
         }
-        let (tree, node) = repositories.node(&Identifier::of_repository(url, name)).ok()?;
+        let (tree, node) = self.other_node(repositories, &Identifier::of_repository(url, name)).ok()?;
         let library = Library { key: format!("{nick}{name}"), tree, node };
         if !self.done.contains_key(&library.key) {
             self.add_files_of_other(&library, &place(&[nick, name]).ok()?).ok()?;
         }
         Some(library)
+    }
+
+    fn own_node(&mut self, name: &str) -> Option<NodeRef<'t>> {
+        if let Some(node) = self.own_nodes.get(name) {
+            return Some(*node);
+        }
+        let node = self.tree.find(name)?;
+        self.own_nodes.insert(name.to_owned(), node);
+        Some(node)
+    }
+
+    fn other_node(
+        &mut self,
+        repositories: &'t Repositories<'t>,
+        identifier: &Identifier,
+    ) -> Result<(&'t Tree, NodeRef<'t>)> {
+        if let Some(found) = self.other_nodes.get(identifier.shown()) {
+            return Ok(*found);
+        }
+        let found = repositories.node(identifier)?;
+        self.other_nodes.insert(identifier.shown().to_owned(), found);
+        Ok(found)
     }
 
     fn add_files_of_other(&mut self, library: &Library<'_>, place: &str) -> Result<()> {
@@ -299,7 +332,11 @@ fn text_of<'v>(value: &'v Value, entry: &Value) -> Result<&'v str> {
 
 /// Where the reference looks for a library's files: in the directory that its name is.
 fn directory_of(library: &Library<'_>) -> PathBuf {
-    library.tree.root().join(library.node.name().trim_start_matches('/'))
+    match library.node.name().trim_start_matches('/') {
+        // Joined, nothing would become a slash at the end.
+        "" => library.tree.root().to_owned(),
+        name => library.tree.root().join(name),
+    }
 }
 
 /// Where a library stands in a section's files: each part is one or several directories in the one before.

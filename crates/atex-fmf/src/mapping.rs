@@ -194,6 +194,23 @@ impl Mapping {
         }
     }
 
+    /// As [`Mapping::insert`] of a text key, which is only made, from the text if need be, when it is not there yet.
+    pub(crate) fn insert_text(
+        &mut self,
+        text: &str,
+        key: impl FnOnce() -> Option<Key>,
+        value: Value,
+        pos: Pos,
+    ) {
+        match self.find_text(text) {
+            Some(at) => {
+                self.entries[at].value = value;
+                self.entries[at].pos = pos;
+            }
+            None => self.push(key().unwrap_or_else(|| Key::Text(text.into())), value, pos),
+        }
+    }
+
     /// Sets a text key's value, at no known place.
     pub fn set(&mut self, key: &str, value: Value) {
         self.insert(Key::Text(key.into()), value, Pos::NONE);
@@ -203,6 +220,11 @@ impl Mapping {
     pub(crate) fn push(&mut self, key: Key, value: Value, pos: Pos) {
         if let Some(index) = &mut self.index {
             index.0.insert(key.clone(), self.entries.len());
+        }
+        if self.index.is_none() {
+            // Most mappings get their size when they are made, and at most a key or two afterwards, from adjust rules.
+            // Doubling them then would cost a tenth of a large tree's memory.
+            self.entries.reserve_exact(1);
         }
         self.entries.push(Entry { key, value, pos });
         if self.index.is_none() && self.entries.len() > SEARCHED {
@@ -257,7 +279,7 @@ impl Mapping {
     }
 
     /// The entries in order.
-    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Key, &Value)> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (&Key, &Value)> + Clone {
         self.entries.iter().map(|entry| (&entry.key, &entry.value))
     }
 

@@ -60,8 +60,7 @@ struct Target<'k> {
 
 impl Target<'_> {
     fn store(&self, data: &mut Mapping, value: Value) {
-        let key = self.key.cloned().unwrap_or_else(|| Key::Text(self.base.into()));
-        data.insert(key, value, self.pos);
+        data.insert_text(self.base, || self.key.cloned(), value, self.pos);
     }
 }
 

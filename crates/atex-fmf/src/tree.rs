@@ -2,8 +2,10 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::thread::{self, ScopedJoinHandle};
 
 use crate::adjust::Adjuster;
+use crate::ahead::MAX_THREADS;
 use crate::build::{Builder, Inherited};
 use crate::context::Context;
 use crate::error::{Error, Pos, Position};
@@ -11,6 +13,9 @@ use crate::mapping::Mapping;
 use crate::pyre::Patterns;
 use crate::share::Freezer;
 use crate::value::Text;
+
+/// Smaller trees are adjusted before threads would have started.
+const ADJUSTED_ALONE: usize = 1000;
 
 /// One node.
 #[derive(Debug)]
@@ -55,6 +60,7 @@ impl Sources {
 pub struct Tree {
     root: PathBuf,
     files: Vec<PathBuf>,
+    /// The root first, a node before its children, children in order of creation.
     nodes: Vec<Node>,
 }
 
@@ -84,12 +90,25 @@ impl Tree {
     }
 
     fn adjust(&mut self, context: &Context, shares: bool, patterns: &mut Patterns) -> Result<(), Error> {
-        let mut adjuster = Adjuster::new(context, patterns, shares);
-        let mut stack = vec![0];
-        while let Some(id) = stack.pop() {
-            let node = &mut self.nodes[id as usize];
-            adjuster.adjust(&node.name, &mut node.data).map_err(|fault| fault.locate(&self.files))?;
-            stack.extend(self.nodes[id as usize].children.iter().rev());
+        let files = &self.files;
+        // Nodes whose values may be shared have to be adjusted one after the other.
+        if shares || self.nodes.len() < ADJUSTED_ALONE {
+            adjust_all(&mut self.nodes, &mut Adjuster::new(context, patterns, shares), files)?;
+        } else {
+            let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+            let adjust = |nodes| {
+                adjust_all(nodes, &mut Adjuster::new(context, &mut Patterns::default(), false), files)
+            };
+            thread::scope(|scope| {
+                let part = self.nodes.len().div_ceil(threads);
+                let parts = self.nodes.chunks_mut(part);
+                let running: Vec<_> = parts.map(|nodes| scope.spawn(move || adjust(nodes))).collect();
+                // Of several errors the first in the order of nodes counts.
+                running.into_iter().map(ScopedJoinHandle::join).try_for_each(|result| match result {
+                    Ok(result) => result,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                })
+            })?;
         }
         if shares {
             let mut freezer = Freezer::default();
@@ -106,7 +125,7 @@ impl Tree {
         &self.root
     }
 
-    /// All metadata files that were read, in order.
+    /// All metadata files that were read, in order; those that are found behind links come last.
     #[must_use]
     pub fn files(&self) -> &[PathBuf] {
         &self.files
@@ -142,6 +161,13 @@ impl Tree {
     pub fn find(&self, name: &str) -> Option<NodeRef<'_>> {
         self.nodes().find(|node| node.name() == name)
     }
+}
+
+/// Adjusts nodes in order: parents before children, children in order of creation.
+fn adjust_all(nodes: &mut [Node], adjuster: &mut Adjuster<'_>, files: &[PathBuf]) -> Result<(), Error> {
+    nodes
+        .iter_mut()
+        .try_for_each(|node| adjuster.adjust(&node.name, &mut node.data).map_err(|fault| fault.locate(files)))
 }
 
 /// A node of a tree.

@@ -89,7 +89,6 @@ fn run(tree_dir: &Path, args: &Args) -> Result<Outcome, Error> {
         conditions: conditions.iter().map(|condition| condition as &dyn Condition).collect(),
         excludes: args.excludes.clone(),
         libraries: args.libraries,
-        ..Request::default()
     };
     let found = discover(&tree, &request)?;
     let lines = found.tests.iter().map(|test| {

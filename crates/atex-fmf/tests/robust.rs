@@ -1,6 +1,9 @@
 //! Input that nobody means well: nothing panics, overflows the stack, or takes all memory.
 
+use std::ffi::OsString;
 use std::fs;
+use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use atex_fmf::{Context, ErrorClass, Filter, Key, Mapping, Request, Rule, Tree, Value, discover, json, yaml};
 use proptest::prelude::*;
@@ -48,10 +51,142 @@ fn aliases_cannot_nest_or_grow_without_bounds() {
         doubled += &format!("a{level}: &a{level} [*a{below}, *a{below}]\n");
         mappings += &format!("a{level}: &a{level} {{x: *a{below}, y: *a{below}}}\n");
     }
-    for text in [nested, doubled, mappings] {
+    for (text, message) in [
+        (nested, "aliases make this too deep"),
+        (doubled, "aliases stand for more than"),
+        (mappings, "aliases stand for more than"),
+    ] {
         let error = yaml::load(&text).unwrap_err();
-        assert!(error.message.contains("too deep or too large"), "{error}");
+        assert!(error.message.contains(message), "{error}");
     }
+}
+
+#[test]
+fn a_bomb_of_aliases_names_its_file() {
+    let mut bomb = String::from("a0: &a0 [x, x]\n");
+    for level in 1..60 {
+        let below = level - 1;
+        bomb += &format!("a{level}: &a{level} [*a{below}, *a{below}]\n");
+    }
+    let directory = tree(&[("a.fmf", "test: t\n"), ("bomb.fmf", &bomb)]);
+    let error = Tree::load(directory.path(), &Context::new()).unwrap_err();
+    assert_eq!(error.class(), ErrorClass::File);
+    assert_eq!(
+        error.position().map(|position| position.path.clone()),
+        Some(directory.path().join("bomb.fmf"))
+    );
+}
+
+fn names(tree: &Tree) -> Vec<&str> {
+    tree.nodes().map(|node| node.name()).collect()
+}
+
+#[test]
+fn loops_of_links_end() {
+    let directory = tree(&[("main.fmf", "test: t\n")]);
+    let at = |name: &str| directory.path().join(name);
+    fs::create_dir_all(at("a/b")).unwrap();
+    fs::write(at("a/b/x.fmf"), "").unwrap();
+    symlink(".", at("a/loop")).unwrap();
+    symlink("../../a", at("a/b/up")).unwrap();
+    symlink("loop", at("a/other")).unwrap();
+    symlink("self.fmf", at("a/self.fmf.d")).unwrap();
+    symlink("knot", at("a/knot")).unwrap();
+    let tree = Tree::load(directory.path(), &Context::new()).unwrap();
+    // The target of each link is entered once, under the first link to it.
+    assert_eq!(names(&tree), ["/", "/a", "/a/b", "/a/b/up", "/a/b/up/b", "/a/b/up/b/x", "/a/b/x"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_an_error_with_its_path() {
+    let directory = tree(&[("a.fmf", "test: t\n")]);
+    let path = directory.path().join("dangling.fmf");
+    symlink("nowhere", &path).unwrap();
+    let error = Tree::load(directory.path(), &Context::new()).unwrap_err();
+    assert_eq!(error.class(), ErrorClass::Os);
+    assert!(error.message().contains(path.to_str().unwrap()), "{error}");
+}
+
+#[test]
+fn a_directory_that_cannot_be_read_is_passed_by() {
+    let directory = tree(&[("a.fmf", "test: t\n")]);
+    let hidden = directory.path().join("hidden");
+    fs::create_dir(&hidden).unwrap();
+    fs::write(hidden.join("x.fmf"), "").unwrap();
+    fs::set_permissions(&hidden, fs::Permissions::from_mode(0o000)).unwrap();
+    // Root reads it all the same.
+    let expected = match fs::read_dir(&hidden) {
+        Ok(_) => vec!["/", "/a", "/hidden", "/hidden/x"],
+        Err(_) => vec!["/", "/a"],
+    };
+    let tree = Tree::load(directory.path(), &Context::new());
+    fs::set_permissions(&hidden, fs::Permissions::from_mode(0o700)).unwrap();
+    assert_eq!(names(&tree.unwrap()), expected);
+}
+
+#[test]
+fn names_that_are_not_utf8_are_errors_with_the_path_only_where_they_matter() {
+    let odd = |end: &[u8]| OsString::from_vec([b"odd\xff", end].concat());
+    for (file, is_error) in [
+        (odd(b".fmf"), true),
+        (OsString::from("main.fmf"), true),
+        (OsString::from("README"), false),
+        (odd(b".txt"), false),
+    ] {
+        let directory = tree(&[("a.fmf", "test: t\n")]);
+        let below = directory.path().join(odd(b""));
+        fs::create_dir(&below).unwrap();
+        fs::write(below.join(&file), "").unwrap();
+        match Tree::load(directory.path(), &Context::new()) {
+            Ok(tree) => assert!(!is_error && names(&tree) == ["/", "/a"], "{file:?}"),
+            Err(error) => {
+                assert!(is_error, "{error}");
+                assert_eq!(error.class(), ErrorClass::Unicode);
+                assert!(error.message().contains("odd\u{fffd}"), "{error}");
+            }
+        }
+    }
+}
+
+#[test]
+fn of_several_errors_the_first_in_the_order_of_files_counts() {
+    // Many files, so that they are parsed by several threads.
+    let directory = tree(&[]);
+    for number in 0..200 {
+        let text = if number >= 100 { "a: [\n" } else { "test: t\n" };
+        fs::write(directory.path().join(format!("t{number:03}.fmf")), text).unwrap();
+    }
+    for _ in 0..20 {
+        let error = Tree::load(directory.path(), &Context::new()).unwrap_err();
+        let path = error.position().unwrap().path.clone();
+        assert_eq!(path, directory.path().join("t100.fmf"));
+    }
+}
+
+#[test]
+fn of_several_bad_rules_the_first_in_the_order_of_nodes_counts() {
+    // Enough nodes to be adjusted by several threads.
+    let nodes: String = (0..4000)
+        .map(|number| match number {
+            0..50 => format!("/t{number}: {{test: t}}\n"),
+            _ => format!("/t{number}: {{adjust: {{when: 'bad {number}'}}}}\n"),
+        })
+        .collect();
+    for _ in 0..5 {
+        let error = load(&nodes).unwrap_err();
+        assert_eq!(error.class(), ErrorClass::InvalidRule);
+        assert_eq!(error.position().map(|position| position.line), Some(51), "{error}");
+    }
+}
+
+#[test]
+fn a_file_of_100_megabytes_that_is_no_metadata_is_an_error_with_its_path() {
+    let directory = tree(&[("a.fmf", "test: t\n")]);
+    let path = directory.path().join("image.fmf");
+    fs::File::create(&path).unwrap().set_len(100_000_000).unwrap();
+    let error = Tree::load(directory.path(), &Context::new()).unwrap_err();
+    assert_eq!(error.class(), ErrorClass::File);
+    assert_eq!(error.position().map(|position| (&position.path, position.line)), Some((&path, 1)));
 }
 
 #[test]

@@ -60,22 +60,12 @@ fn the_names_of_commands_can_be_values_and_directories() {
 
 #[test]
 fn of_two_options_that_contradict_each_other_the_last_counts() {
-    let tree = tree(&[("main.fmf", "test: a\nrequire: {url: http://localhost/x}\n")]);
+    let tree = tree(&[("main.fmf", "test: a\nrequire: {url: 'ext::id'}\n")]);
     assert_eq!(crate::names(&tree, &["--libraries", "--no-libraries"]), "/");
     let refused = crate::refusal(tree.path(), &["--no-libraries", "--libraries"]);
-    let message = "FetchError: the library of another repository cannot be fetched: {'url': 'http://localhost/x'}; this \
-        version fetches nothing; --no-libraries keeps such requirements as they are";
-    assert!(refused.starts_with("/DIR/main.fmf:2:") && refused.ends_with(message), "{refused}");
-}
-
-#[test]
-fn a_section_of_another_repository_is_refused_without_false_hope() {
-    let tree = tree(&[("t.fmf", "test: a\n"), ("p.fmf", "discover: {how: fmf, url: http://localhost/x}\n")]);
-    for words in [&["--plan", "/p"][..], &["--plan", "/p", "--no-libraries"]] {
-        let refused = crate::refusal(tree.path(), words);
-        assert!(refused.starts_with("/DIR/p.fmf:1:"), "{refused}");
-        assert!(refused.contains("FetchError: ") && !refused.contains("--no-libraries"), "{refused}");
-    }
+    let message =
+        "/DIR/main.fmf:2:11: ReferenceError: URL 'ext::id' refused: 'ext::' would run a helper program";
+    assert_eq!(refused, message);
 }
 
 #[test]

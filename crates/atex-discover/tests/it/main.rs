@@ -6,6 +6,7 @@ mod corpus;
 mod hosts;
 mod plans;
 mod refused;
+mod repositories;
 mod sources;
 mod trees;
 mod variants;

@@ -1,9 +1,9 @@
 //! The dispatcher: one loop that takes an event, asks the scheduler, writes down what is decided, and has it
 //! carried out. It owns the state of the run; nobody else decides anything.
 
+mod attempts;
 mod hosts;
 mod input;
-mod tests;
 
 use std::collections::BTreeSet;
 use std::io;
@@ -21,8 +21,8 @@ use nix::sys::signal::Signal;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
+use self::attempts::round;
 use self::hosts::HostEntry;
-use self::tests::round;
 use crate::announce::Announcer;
 use crate::attempt::Done;
 use crate::catalog::{Identities, Platforms, Setups};

@@ -28,13 +28,16 @@ const LIMIT_OF_QUESTION: Duration = Duration::from_secs(10);
 /// The lock around reading is held during fetching: so much longer it is waited for.
 const READING: Duration = Duration::from_secs(60);
 
+/// A URL and a ref.
+type Asked = (String, Option<String>);
+
 /// Fetches with `git`.
 pub struct Git {
     /// Where clones are kept, if the environment says.
     cache: Option<PathBuf>,
     limit: Duration,
     /// What has been fetched: for one user of this it stays the same commit, or the same failure.
-    fetched: RefCell<HashMap<(String, Option<String>), Result<PathBuf>>>,
+    fetched: RefCell<HashMap<Asked, Result<PathBuf>>>,
     known: RefCell<HashMap<String, bool>>,
 }
 

@@ -158,6 +158,11 @@ impl Identifier {
         Self { source, name: name.to_owned(), shown: format!("{url}{name}") }
     }
 
+    /// The mapping, as Python shows it.
+    pub fn shown(&self) -> &str {
+        &self.shown
+    }
+
     /// The tree's root node, whatever `name` says.
     pub fn without_name(mut self) -> Self {
         "/".clone_into(&mut self.name);

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, setsid};
 
 use super::url::PROTOCOLS;
 use crate::error::{Error, ErrorClass};
@@ -36,7 +36,7 @@ const OF_AN_OUTER_GIT: [&str; 16] = [
     "GIT_WORK_TREE",
 ];
 
-/// Settings that would let git go on in the background, or leave files out.
+/// Against git going on in the background, and leaving files out.
 const SETTINGS: [&str; 3] = ["gc.auto=0", "maintenance.auto=false", "core.sparseCheckout=false"];
 
 /// So much of each stream is kept.
@@ -158,10 +158,12 @@ impl Call {
 }
 
 /// The line that says what is wrong. What may stand behind it is advice.
-fn complaint(stderr: &str) -> Option<&str> {
+fn complaint(stderr: &str) -> Option<String> {
     let mut lines = stderr.lines().map(str::trim_end).filter(|line| !line.is_empty()).rev();
     let says = |line: &&str| ["fatal: ", "error: "].iter().any(|start| line.starts_with(start));
-    lines.clone().find(says).or_else(|| lines.next())
+    let line = lines.clone().find(says).or_else(|| lines.next())?;
+    // A server may have written it.
+    Some(line.chars().map(|c| if c.is_control() { '?' } else { c }).collect())
 }
 
 fn prepare(command: &mut Command) {
@@ -173,17 +175,20 @@ fn prepare(command: &mut Command) {
         .env("GIT_TERMINAL_PROMPT", "0")
         // Empty means that nobody is asked, not even by a window.
         .env("GIT_ASKPASS", "")
+        .env("SSH_ASKPASS_REQUIRE", "never")
         .env("GIT_ALLOW_PROTOCOL", PROTOCOLS.join(":"))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .process_group(0);
-    if std::env::var_os("GIT_SSH_COMMAND").is_none() {
-        command.env("GIT_SSH_COMMAND", "ssh -oBatchMode=yes");
-    }
-    let die_with_us = || Ok(prctl::set_pdeathsig(Signal::SIGTERM)?);
-    // SAFETY: between fork and exec only a system call is made, which takes no lock and no memory.
-    unsafe { command.pre_exec(die_with_us) };
+        .stderr(Stdio::piped());
+    // In a session of its own it has no terminal to ask on, whichever ssh the user's settings name, and is a group that
+    // can be killed.
+    // The signal comes when the thread ends that started it; that thread waits for it, see `run`.
+    let alone_and_mortal = || {
+        setsid()?;
+        Ok(prctl::set_pdeathsig(Signal::SIGTERM)?)
+    };
+    // SAFETY: between fork and exec only system calls are made, which take no lock and no memory.
+    unsafe { command.pre_exec(alone_and_mortal) };
 }
 
 struct Outcome {
@@ -250,8 +255,9 @@ mod tests {
             ("one\n\ntwo\n\n", Some("two")),
             ("warning: a\nfatal: b\n\nPlease make sure\nthat it exists.\n", Some("fatal: b")),
             ("error: a\nhint: b\n", Some("error: a")),
+            ("fatal: remote error: \x1b[2J\n", Some("fatal: remote error: ?[2J")),
         ] {
-            assert_eq!(complaint(stderr), expected, "{stderr:?}");
+            assert_eq!(complaint(stderr).as_deref(), expected, "{stderr:?}");
         }
     }
 

@@ -45,6 +45,8 @@ struct Composer<'a, 'k> {
     anchors: HashMap<&'a str, Anchor>,
     /// Numbers them.
     anchored: usize,
+    /// Values that aliases stood for so far.
+    expanded: u64,
     /// Whether the text can hold aliases at all; without them, what an anchor names needs no identity.
     has_aliases: bool,
     depth: usize,
@@ -62,6 +64,7 @@ pub fn document(text: &str, file: u32, keys: &mut Keys) -> Result<Document> {
         tag_handles: HashMap::new(),
         anchors: HashMap::new(),
         anchored: 0,
+        expanded: 0,
         has_aliases: text.contains('*'),
         depth: 0,
         shares: false,
@@ -152,13 +155,14 @@ impl<'a> Composer<'a, '_> {
 
     // Tokens.
 
+    /// Whether the next token is of this kind; kinds are enough, since those asked for have no content.
     fn next_is(&mut self, token: &Token<'_>) -> Result<bool> {
-        Ok(self.scanner.peek()?.0 == *token)
+        Ok(self.scanner.peek()?.0.is_like(token))
     }
 
     fn next_is_one_of(&mut self, tokens: &[Token<'_>]) -> Result<bool> {
         let next = &self.scanner.peek()?.0;
-        Ok(tokens.contains(next))
+        Ok(tokens.iter().any(|token| next.is_like(token)))
     }
 
     /// Takes the token if it is the next one.
@@ -172,7 +176,7 @@ impl<'a> Composer<'a, '_> {
 
     fn expect(&mut self, token: &Token<'_>, what: &str) -> Result<()> {
         let (found, mark) = self.scanner.next()?;
-        if found == *token { Ok(()) } else { Err(self.unexpected(&found, mark, what)) }
+        if found.is_like(token) { Ok(()) } else { Err(self.unexpected(&found, mark, what)) }
     }
 
     fn unexpected(&self, found: &Token<'_>, mark: Mark, wanted: &str) -> YamlError {
@@ -230,6 +234,18 @@ impl<'a> Composer<'a, '_> {
         Node { scalar, mark, height: 0, size: 1, unshared: false }
     }
 
+    /// A node where a key is expected. Most are plain words, whose text is kept once however often they occur.
+    fn key_node(&mut self, block: bool) -> Result<Node> {
+        if let (Token::Scalar { text, plain: true }, mark) = self.scanner.peek()?
+            && resolve::is_word(text)
+        {
+            let (text, mark) = (self.keys.intern(text), *mark);
+            self.scanner.next()?;
+            return Ok(self.scalar_node(Ok(Scalar::Value(Value::Text(text))), mark));
+        }
+        self.node(block, block)
+    }
+
     fn empty(&self, mark: Mark) -> Node {
         Node { scalar: Scalar::Value(Value::Null), mark, height: 0, size: 1, unshared: false }
     }
@@ -254,8 +270,8 @@ impl<'a> Composer<'a, '_> {
         }
         let mut node = self.content(block, indentless, anchor.is_some(), tag.as_deref(), start)?;
         self.depth -= 1;
-        if node.height > MAX_DEPTH || node.size > MAX_EXPANDED {
-            return Err(self.scanner.error_at(start, "aliases make this too deep or too large"));
+        if node.height > MAX_DEPTH {
+            return Err(self.scanner.error_at(start, "aliases make this too deep"));
         }
         if let Some(name) = anchor {
             if self.has_aliases && std::mem::take(&mut node.unshared) {
@@ -270,7 +286,14 @@ impl<'a> Composer<'a, '_> {
 
     fn alias(&mut self, name: &str, mark: Mark) -> Result<Node> {
         match self.anchors.get(name).map(|anchor| &anchor.node) {
-            Some(Some(node)) => Ok(Node { mark, ..node.clone() }),
+            Some(Some(node)) => {
+                self.expanded = self.expanded.saturating_add(node.size);
+                if self.expanded > MAX_EXPANDED {
+                    let message = format!("aliases stand for more than {MAX_EXPANDED} values");
+                    return Err(self.scanner.error_at(mark, message));
+                }
+                Ok(Node { mark, ..node.clone() })
+            }
             Some(None) => Err(self.scanner.error_at(mark, format!("'*{name}' contains itself"))),
             None => {
                 Err(self.scanner.error_at(mark, format!("there is no anchor '&{name}' before this alias")))
@@ -417,7 +440,8 @@ impl<'a> Composer<'a, '_> {
         items.values.push(value);
     }
 
-    fn sequence(&mut self, items: Items, tag: Option<&str>, mark: Mark) -> Node {
+    fn sequence(&mut self, mut items: Items, tag: Option<&str>, mark: Mark) -> Node {
+        items.values.shrink_to_fit();
         let (height, size, unshared) = (items.height + 1, items.size.saturating_add(1), items.unshared);
         let made = match tag.map(|tag| tag.strip_prefix(YAML_TAGS).ok_or(tag)) {
             None | Some(Ok("seq")) => Ok(Value::list(items.values)),
@@ -446,7 +470,7 @@ impl<'a> Composer<'a, '_> {
             let key = match token {
                 Token::Key => {
                     self.scanner.next()?;
-                    if self.next_is_one_of(&ends)? { self.empty(mark) } else { self.node(true, true)? }
+                    if self.next_is_one_of(&ends)? { self.empty(mark) } else { self.key_node(true)? }
                 }
                 Token::Value if !self.v11 => self.empty(mark),
                 Token::BlockEnd => break,
@@ -486,7 +510,7 @@ impl<'a> Composer<'a, '_> {
         let ends = [Token::Value, Token::FlowEntry, Token::FlowMappingEnd];
         let mark = self.scanner.peek()?.1;
         let key = if self.take(&Token::Key)? {
-            if self.next_is_one_of(&ends)? { self.empty(mark) } else { self.node(false, false)? }
+            if self.next_is_one_of(&ends)? { self.empty(mark) } else { self.key_node(false)? }
         } else if !self.v11 && self.next_is(&Token::Value)? {
             self.empty(mark)
         } else {
@@ -544,8 +568,10 @@ impl<'a> Composer<'a, '_> {
             let Some(key) = self.key(node) else { continue };
             let value = self.value_of(value);
             let pos = self.pos(key_mark);
-            if unchecked || mapping.get_key(&key).is_none() {
+            if unchecked {
                 mapping.insert(key, value, pos);
+            } else if mapping.get_key(&key).is_none() {
+                mapping.push(key, value, pos);
             } else {
                 self.malformed(key_mark, format!("the key '{}' is there twice", key.to_text()));
             }
@@ -563,7 +589,7 @@ impl<'a> Composer<'a, '_> {
         match node.scalar {
             Scalar::Equals => Some(Key::Text(self.keys.intern("="))),
             Scalar::Merge => None,
-            Scalar::Value(Value::Text(text)) => Some(Key::Text(self.keys.intern(&text))),
+            Scalar::Value(Value::Text(text)) => Some(Key::Text(self.keys.stored(text))),
             Scalar::Value(value) => match hashable(&value) {
                 Some(value) => Some(Key::new(value)),
                 None if matches!(value, Value::List(_)) => {

@@ -13,8 +13,6 @@ mod resolve;
 mod scan;
 mod text;
 
-use std::collections::HashSet;
-
 use crate::mapping::Mapping;
 use crate::share::Freezer;
 use crate::value::{Text, Value};
@@ -22,7 +20,7 @@ use crate::value::{Text, Value};
 /// Collections may be nested this deep. The stack of a thread is enough for a few times that.
 pub const MAX_DEPTH: usize = 200;
 
-/// All values of a file, counting what aliases name as often as it is named.
+/// All values of a file that aliases stand for, counted as often as they are named.
 pub const MAX_EXPANDED: u64 = 5_000_000;
 
 /// Why a file could not be read.
@@ -48,18 +46,46 @@ pub(crate) struct Document {
     pub shares: bool,
 }
 
-/// Mapping keys seen so far, so that equal ones are stored once.
-#[derive(Default)]
-pub(crate) struct Keys(HashSet<Text>);
+/// Mapping keys seen lately, so that equal ones are mostly stored once. Each has one place where it can be, which
+/// another one may take over: a set of all would keep the names of all nodes, and looking keys up in one took as long
+/// as composing.
+pub(crate) struct Keys(Vec<Option<Text>>);
+
+impl Default for Keys {
+    fn default() -> Self {
+        Self(vec![None; Self::PLACES])
+    }
+}
 
 impl Keys {
+    const PLACES: usize = 512;
+
+    fn place(&mut self, text: &str) -> &mut Option<Text> {
+        let bytes = text.as_bytes();
+        let at = |at: usize| bytes.get(at).map_or(0, |byte| usize::from(*byte));
+        let mixed = at(0)
+            + at(1) * 5
+            + at(bytes.len() / 2) * 3
+            + at(bytes.len().wrapping_sub(1)) * 7
+            + bytes.len() * 31;
+        &mut self.0[mixed % Self::PLACES]
+    }
+
     fn intern(&mut self, text: &str) -> Text {
-        if let Some(known) = self.0.get(text) {
-            return known.clone();
+        let place = self.place(text);
+        match place {
+            Some(known) if **known == *text => known.clone(),
+            _ => place.insert(text.into()).clone(),
         }
-        let new: Text = text.into();
-        self.0.insert(new.clone());
-        new
+    }
+
+    /// As [`Keys::intern`], of a text that is stored already.
+    fn stored(&mut self, text: Text) -> Text {
+        let place = self.place(&text);
+        match place {
+            Some(known) if **known == *text => known.clone(),
+            _ => place.insert(text).clone(),
+        }
     }
 }
 

@@ -42,6 +42,13 @@ pub fn plain(text: &str, v11: bool) -> Result<Scalar> {
     Ok(Scalar::Value(special.unwrap_or_else(|| Value::text(text))))
 }
 
+/// Whether a plain scalar is certain to be text, under all versions' rules.
+pub fn is_word(text: &str) -> bool {
+    // The two lists of letters that special forms start with, and YAML 1.1's `yes`, `no`, `on`, `off`.
+    let special = b"~nNtTfFyYoO+-.0123456789<=";
+    text.bytes().next().is_some_and(|first| !special.contains(&first))
+}
+
 fn word(text: &str) -> Option<Value> {
     match text {
         "true" | "True" | "TRUE" => Some(Value::Bool(true)),

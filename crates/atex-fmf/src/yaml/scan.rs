@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::mem::discriminant;
 
 use super::{MAX_DEPTH, YamlError};
 
@@ -51,6 +52,14 @@ pub enum Token<'a> {
         text: Cow<'a, str>,
         plain: bool,
     },
+}
+
+impl Token<'_> {
+    /// Whether both are of the same kind, whatever they hold.
+    #[inline]
+    pub fn is_like(&self, other: &Token<'_>) -> bool {
+        discriminant(self) == discriminant::<Token<'_>>(other)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -115,14 +124,20 @@ impl<'a> Scanner<'a> {
     }
 
     /// The next token and where it starts, without taking it.
+    #[inline]
     pub fn peek(&mut self) -> Result<&(Token<'a>, Mark)> {
         if self.ready != Some(self.taken) {
-            while self.needs_more()? {
-                self.fetch()?;
-            }
-            self.ready = Some(self.taken);
+            self.make_ready()?;
         }
         self.tokens.front().ok_or_else(|| unexpected_end(self))
+    }
+
+    fn make_ready(&mut self) -> Result<()> {
+        while self.needs_more()? {
+            self.fetch()?;
+        }
+        self.ready = Some(self.taken);
+        Ok(())
     }
 
     /// Takes the next token.
@@ -150,11 +165,16 @@ impl<'a> Scanner<'a> {
 
     fn check_printable(&self) -> Result<()> {
         let bytes = self.source.as_bytes();
-        let suspicious = |&byte: &u8| byte < 0x20 || byte == 0x7f || byte == 0xc2 || byte == 0xef;
-        let mut from = 0;
-        while let Some(found) = bytes[from..].iter().position(suspicious) {
-            let at = from + found;
-            from = at + 1;
+        let suspicious = |byte: u8| {
+            let control = byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r');
+            control | matches!(byte, 0x7f | 0xc2 | 0xef)
+        };
+        // Whole blocks at a time, without a branch for each byte.
+        let blocks = bytes.chunks(64).enumerate();
+        let blocks =
+            blocks.filter(|(_, block)| block.iter().fold(false, |found, byte| found | suspicious(*byte)));
+        let places = blocks.flat_map(|(number, block)| (0..block.len()).map(move |at| number * 64 + at));
+        for at in places.filter(|at| suspicious(bytes[*at])) {
             let bad = match (bytes[at], bytes.get(at + 1)) {
                 (b'\t' | b'\n' | b'\r', _) => false,
                 (0..=0x1f | 0x7f, _) => true,

@@ -10,6 +10,7 @@ impl<'a> Scanner<'a> {
 
     pub(super) fn scan_plain(&mut self) -> Cow<'a, str> {
         let indent = self.indent + 1;
+        let from = self.mark.at;
         let mut text = Cow::Borrowed("");
         let mut spaces = Cow::Borrowed("");
         while self.byte(0) != b'#' {
@@ -18,8 +19,18 @@ impl<'a> Scanner<'a> {
                 break;
             }
             self.allow_simple_key = false;
-            append(&mut text, &spaces, &self.rest()[..len]);
+            let word = self.mark.at;
             self.skip(len);
+            match (&mut text, &spaces) {
+                // As long as no line break was folded, it is a piece of the source.
+                (Cow::Borrowed(text), Cow::Borrowed(blanks)) if from + text.len() + blanks.len() == word => {
+                    *text = &self.source[from..self.mark.at];
+                }
+                (text, spaces) => {
+                    text.to_mut().push_str(spaces);
+                    text.to_mut().push_str(&self.source[word..self.mark.at]);
+                }
+            }
             spaces = self.scan_plain_spaces();
             if spaces.is_empty() || !self.in_flow() && self.column() < indent {
                 break;
@@ -30,12 +41,13 @@ impl<'a> Scanner<'a> {
 
     /// How far a plain scalar goes without a blank.
     fn plain_len(&self) -> usize {
+        let bytes = &self.source.as_bytes()[self.mark.at..];
         let mut len = 0;
         loop {
+            len += bytes[len..].iter().take_while(|byte| is_ordinary(**byte)).count();
             let ends = match self.byte(len) {
                 b':' => self.is_blank(len + 1),
                 b',' | b'[' | b']' | b'{' | b'}' => self.in_flow(),
-                byte if byte > b' ' && byte != 0xc2 => false,
                 _ => self.is_blank(len),
             };
             if ends {
@@ -475,15 +487,9 @@ impl<'a> Scanner<'a> {
     }
 }
 
-/// Borrows as long as there is only one piece.
-fn append<'a>(text: &mut Cow<'a, str>, spaces: &str, word: &'a str) {
-    if text.is_empty() {
-        *text = Cow::Borrowed(word);
-    } else {
-        let text = text.to_mut();
-        text.push_str(spaces);
-        text.push_str(word);
-    }
+/// Whether a byte is nothing but a part of a word, wherever it stands.
+fn is_ordinary(byte: u8) -> bool {
+    byte > b' ' && !matches!(byte, b':' | b',' | b'[' | b']' | b'{' | b'}' | 0xc2)
 }
 
 /// A folded line break: a space, or the further breaks alone.

@@ -184,10 +184,11 @@ fn a_server_that_says_nothing_is_given_up() {
 const CACHE: &str = "ATEX_TEST_CACHE";
 const URL: &str = "ATEX_TEST_URL";
 
-fn fetching_process(cache: &TempDir, url: &str) -> Child {
+fn fetching_process(cache: &TempDir, url: &str) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command.args(["--exact", "cache::what_another_process_does", "--ignored", "--nocapture"]);
-    command.env(CACHE, cache.path()).env(URL, url).stdout(Stdio::null()).spawn().unwrap()
+    command.env(CACHE, cache.path()).env(URL, url).stdout(Stdio::null());
+    command
 }
 
 #[test]
@@ -206,7 +207,7 @@ fn several_processes_use_one_cache_at_once() {
     let repository = Repository::new(&many);
     repository.commit(&[("version", "2")]);
     let (cache, url) = (cache(), repository.url());
-    let children: Vec<Child> = (0..6).map(|_| fetching_process(&cache, &url)).collect();
+    let children: Vec<Child> = (0..6).map(|_| fetching_process(&cache, &url).spawn().unwrap()).collect();
     for mut child in children {
         assert!(child.wait().unwrap().success());
     }
@@ -217,10 +218,40 @@ fn several_processes_use_one_cache_at_once() {
 }
 
 #[test]
+fn an_outer_git_is_left_alone() {
+    let outer = Repository::new(&[]);
+    let repository = Repository::new(&[("version", "2")]);
+    let before = outer.git(&["status", "--porcelain=v2", "--branch"]);
+    let cache = cache();
+    // As a hook has them.
+    let status = fetching_process(&cache, &repository.url())
+        .env("GIT_DIR", outer.path().join(".git"))
+        .env("GIT_WORK_TREE", outer.path())
+        .env("GIT_INDEX_FILE", outer.path().join(".git/index"))
+        .env("GIT_PREFIX", "x/")
+        .status();
+    assert!(status.unwrap().success());
+    assert_eq!(outer.git(&["status", "--porcelain=v2", "--branch"]), before);
+}
+
+#[test]
+fn secrets_of_urls_are_not_in_errors() {
+    // A port that was free a moment ago: nobody listens.
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let cache = cache();
+    let url = format!("http://user:secret@127.0.0.1:{port}/x");
+    let error = Git::with_cache(cache.path()).fetch(&url, None).unwrap_err();
+    let message =
+        format!("Command 'git clone http://***@127.0.0.1:{port}/x' returned non-zero exit status 128.");
+    assert_eq!(error.message(), message);
+    assert!(!error.to_string().contains("secret"), "{error}");
+}
+
+#[test]
 fn a_process_that_is_killed_leaves_nothing_in_the_way() {
     let (server, url) = silent_server();
     let cache = cache();
-    let mut child = fetching_process(&cache, &url);
+    let mut child = fetching_process(&cache, &url).spawn().unwrap();
     let (mut connection, _) = server.accept().unwrap();
     child.kill().unwrap();
     child.wait().unwrap();

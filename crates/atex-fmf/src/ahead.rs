@@ -1,0 +1,106 @@
+//! Reading ahead: the directories of a tree are listed in order, and their files parsed on all cores behind that.
+//!
+//! It only saves the builder time, and decides nothing: errors come up where the builder meets them, and what is not
+//! read ahead (behind links, or in directories that metadata names) the builder reads itself.
+
+use std::path::{Path, PathBuf};
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use crate::build::MAX_LEVELS;
+use crate::error::Error;
+use crate::walk::{self, Config, Listing, Reader};
+use crate::yaml::Document;
+
+/// More threads than this do not pay: they wait for the one that lists the directories.
+pub const MAX_THREADS: usize = 8;
+
+/// Files that a thread takes at a time.
+const BATCH: usize = 16;
+
+/// A tree's directories and the content of its files.
+pub struct Ahead {
+    pub listing: Listing,
+    /// In the order of the walk. Listings name their files by their number here.
+    pub files: Vec<PathBuf>,
+    /// By the same numbers. Each is taken once.
+    pub documents: Vec<Option<Result<Document, Error>>>,
+}
+
+type Batch = Vec<(u32, PathBuf)>;
+type Parsed = Vec<(u32, Result<Document, Error>)>;
+
+impl Ahead {
+    /// Lists and parses everything below a tree's root.
+    pub fn read(root: &Path, config: &Config) -> Self {
+        let (batches, waiting) = mpsc::channel();
+        let waiting = Mutex::new(waiting);
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
+        thread::scope(|scope| {
+            let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| parse_all(&waiting))).collect();
+            let mut files = Vec::new();
+            let listing = list_all(root, config, 0, &mut files, &|batch| {
+                // The receiver lives as long as this function.
+                let _ = batches.send(batch);
+            });
+            drop(batches);
+            let mut documents = Vec::new();
+            documents.resize_with(files.len(), || None);
+            let parsed = std::iter::once(parse_all(&waiting)).chain(others.into_iter().map(|thread| {
+                // A thread that panicked has left files to the builder, which will panic where this can be seen.
+                thread.join().unwrap_or_default()
+            }));
+            for (number, document) in parsed.flatten() {
+                documents[number as usize] = Some(document);
+            }
+            Self { listing, files, documents }
+        })
+    }
+}
+
+/// Lists a directory and those below it, and hands out their files.
+fn list_all(
+    directory: &Path,
+    config: &Config,
+    level: usize,
+    files: &mut Vec<PathBuf>,
+    hand_out: &impl Fn(Batch),
+) -> Listing {
+    let mut listing = walk::list(directory);
+    // Another tree is none of our business.
+    if listing.is_root && level > 0 {
+        return listing;
+    }
+    let wanted = |path: &Path| config.accepts(path).unwrap_or(false);
+    let mut batch = Batch::new();
+    for file in listing.files.iter_mut().filter(|file| wanted(&file.path)) {
+        let number = u32::try_from(files.len()).unwrap_or(u32::MAX);
+        file.number = Some(number);
+        files.push(file.path.clone());
+        batch.push((number, file.path.clone()));
+        if batch.len() == BATCH {
+            hand_out(std::mem::take(&mut batch));
+        }
+    }
+    if !batch.is_empty() {
+        hand_out(batch);
+    }
+    for below in listing.directories.iter_mut().filter(|below| !below.is_link && wanted(&below.path)) {
+        if level < MAX_LEVELS {
+            below.listing = Some(list_all(&below.path, config, level + 1, files, hand_out));
+        }
+    }
+    listing
+}
+
+/// Parses files until there will be no more.
+fn parse_all(waiting: &Mutex<Receiver<Batch>>) -> Parsed {
+    let mut reader = Reader::default();
+    let mut parsed = Vec::new();
+    let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
+    while let Ok(batch) = next() {
+        parsed.extend(batch.into_iter().map(|(number, path)| (number, reader.read(&path, number))));
+    }
+    parsed
+}
