@@ -223,7 +223,7 @@ impl Mapping {
         }
         if self.index.is_none() {
             // Most mappings get their size when they are made, and at most a key or two afterwards, from adjust rules.
-            // Doubling them then would cost a tenth of a large tree's memory.
+            // Doubling them then would waste half of a mapping in each of many nodes.
             self.entries.reserve_exact(1);
         }
         self.entries.push(Entry { key, value, pos });

@@ -140,8 +140,8 @@ fn at_file(path: &Path) -> Option<Position> {
 #[derive(Default)]
 pub struct Reader {
     keys: Keys,
-    /// The last file's text. One buffer for all: a large one allocated and freed for each file made the allocator tidy
-    /// up each time, which took a tenth of the time for a large tree.
+    /// The last file's text. One buffer for all: with a large one allocated and freed for each file, the allocator's
+    /// tidying up (`malloc_consolidate`, `unlink_chunk`) was 11 % of a profile, and is 4 % so.
     bytes: Vec<u8>,
 }
 
