@@ -272,13 +272,16 @@ impl Worker {
 
     /// Brings the agent, which ends what still runs there and says what the host has.
     fn hello(&mut self, context: &Context) {
+        let State::SettingUp { setup, .. } = &self.state else { return };
+        // Without files to send there is nothing more to be done.
+        let bare = if setup.upload.is_none() { dir_of(setup.id) } else { String::new() };
         let dirs: Vec<String> = self.dirs.iter().map(|dir| quote(dir)).collect();
         let dirs = dirs.join(" ");
         // A directory of this name that is somebody else's is not used.
         let command = format!(
             "umask 022; for d in {dirs}; do \
              if {{ mkdir \"$d\" || [ -O \"$d\" ]; }} && : >\"$d/agent\"; then \
-             cat >\"$d/agent\" && exec sh \"$d/agent\" hello; exit 125; fi; done 2>/dev/null; \
+             cat >\"$d/agent\" && exec sh \"$d/agent\" hello {bare}; exit 125; fi; done 2>/dev/null; \
              echo \"cannot make a directory for the run, tried:\" {dirs} >&2; exit 125"
         );
         self.errand(Step::Hello, &command, Stdin::bytes(AGENT), context);
@@ -295,12 +298,14 @@ impl Worker {
         let missing: Vec<&str> = said("missing=").split_whitespace().collect();
         if self.work_dir.is_none() {
             self.set_up_ends(Err(self.complaint(&errand.err)), context);
-        } else if missing.is_empty() {
-            self.give(context);
-        } else {
+        } else if !missing.is_empty() {
             let missing = missing.join(", ");
             let message = format!("{}: {missing}: not found there; tests cannot run without it", self.name());
             self.set_up_ends(Err(message), context);
+        } else if matches!(&self.state, State::SettingUp { setup, .. } if setup.upload.is_none()) {
+            self.set_up_ends(Ok(()), context);
+        } else {
+            self.give(context);
         }
     }
 

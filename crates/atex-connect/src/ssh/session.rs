@@ -30,8 +30,12 @@ impl Master {
         stdio: Stdio,
     ) -> Result<RemoteChild, ConnectError> {
         check_argument(self.host(), command)?;
-        let quoted = shlex::try_quote(command).expect("a checked argument can be quoted");
-        let line = format!("exec sh -c {quoted}");
+        let line = if is_plain(command) {
+            command.to_owned()
+        } else {
+            let quoted = shlex::try_quote(command).expect("a checked argument can be quoted");
+            format!("exec sh -c {quoted}")
+        };
         check_argument(self.host(), &line)?;
         let mut remote = openssh::Session::to_raw_command(Arc::clone(&self.session), line);
         remote
@@ -57,6 +61,13 @@ impl Master {
             detail: error.source().map_or_else(|| error.to_string(), ToString::to_string),
         }
     }
+}
+
+/// Whether every shell takes this for the same: a program that replaces it, and plain words. Then there is no
+/// need for a `sh` in between, which costs the host about a millisecond.
+fn is_plain(command: &str) -> bool {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b" /._-".contains(&b);
+    command.starts_with("exec ") && command.bytes().all(plain)
 }
 
 impl Child for RemoteChild {
