@@ -171,7 +171,8 @@ bare)
     unpack "$2"
     ;;
 run)
-    # $2: the size of the script, which comes first over stdin. $3: the word of the last line.
+    # $2: the size of the script, which comes first over stdin. $3: the word of the last line. $4: the number of
+    # the script's lines, if it is so small that the shell reads it sooner than another program would start.
     state=
     cd test 2>/dev/null && read -r state <state
     if [ "$state" != clean ]; then
@@ -179,7 +180,15 @@ run)
     fi
     echo used >state && : >control && : >output && : >end && : >leader || exit 125
     read -r line </proc/$$/stat && echo "$line" >wrapper
-    dd bs="$2" count=1 iflag=fullblock of=run 2>/dev/null || exit 125
+    if [ "${4:-0}" -gt 0 ]; then
+        lines=$4
+        while [ "$lines" -gt 0 ] && IFS= read -r line; do
+            printf '%s\n' "$line"
+            lines=$((lines - 1))
+        done >run || exit 125
+    else
+        dd bs="$2" count=1 iflag=fullblock of=run 2>/dev/null || exit 125
+    fi
     read -r pace <../pace
     # What is said here from now on is nothing that the test has printed.
     exec 4>&2 2>/dev/null

@@ -22,6 +22,9 @@ const AGENT: &str = include_str!("agent.sh");
 /// How much of a small command's output is kept, for its answer or its error.
 const ANSWER_BYTES: usize = 64 << 10;
 
+/// A script of so many bytes a shell reads, byte by byte, sooner than it starts another program for that.
+const SMALL_SCRIPT: usize = 4096;
+
 /// How often a test that is to end is killed again: it may not have begun when it was killed first.
 const KILL_AGAIN: Duration = Duration::from_secs(1);
 
@@ -362,7 +365,9 @@ impl Worker {
             host: self.name(),
         };
         let script = script(&job.test, &at)?;
-        let command = self.agent(&format!("run {} {word}", script.len()));
+        let lines =
+            if script.len() <= SMALL_SCRIPT { memchr::memchr_iter(b'\n', &script).count() } else { 0 };
+        let command = self.agent(&format!("run {} {word} {lines}", script.len()));
         let started = Instant::now();
         let running = self.run(&command, Stdin::bytes(script).keep_open(), context);
         let (session, running) = running.ok_or_else(|| format!("{}: there is no connection", self.name()))?;
