@@ -92,8 +92,11 @@ impl Host {
         );
         let size = script.len().to_string();
         // Both ways of reading the script: by dd, and by the shell itself.
-        let lines =
-            if test.len().is_multiple_of(2) { "0".to_owned() } else { script.matches('\n').count().to_string() };
+        let lines = if test.len().is_multiple_of(2) {
+            "0".to_owned()
+        } else {
+            script.matches('\n').count().to_string()
+        };
         let mut child = self.command(&["run", &size, "WORD", &lines]).spawn().unwrap();
         let mut stdin = child.stdin.take().unwrap();
         stdin.write_all(script.as_bytes()).unwrap();
