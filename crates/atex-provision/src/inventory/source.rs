@@ -82,23 +82,23 @@ mod tests {
     fn paths_are_relative_to_the_list() {
         let home = Path::new("/home/me");
         for (list, path, whole) in [
-            ("lab.txt", "key", "/work/key"),
-            ("lab/hosts", "keys/a", "/work/lab/keys/a"),
-            ("lab/hosts", "./a", "/work/lab/a"),
+            ("lab.txt", "key", "/base/key"),
+            ("lab/hosts", "keys/a", "/base/lab/keys/a"),
+            ("lab/hosts", "./a", "/base/lab/a"),
             ("/etc/lab", "a", "/etc/a"),
             ("/etc/lab", "/keys/a", "/keys/a"),
-            ("-", "a", "/work/a"),
+            ("-", "a", "/base/a"),
             ("-", "~/.ssh/a", "/home/me/.ssh/a"),
-            ("-", "~other/a", "/work/~other/a"),
+            ("-", "~other/a", "/base/~other/a"),
         ] {
-            let source = Source::new(Path::new(list), Path::new("/work"), Some(home));
+            let source = Source::new(Path::new(list), Path::new("/base"), Some(home));
             assert_eq!(source.absolute(path).as_deref(), Ok(whole), "{list} {path}");
         }
     }
 
     #[test]
     fn without_a_home_the_tilde_is_refused() {
-        let source = Source::new(Path::new("-"), Path::new("/work"), None);
+        let source = Source::new(Path::new("-"), Path::new("/base"), None);
         assert_eq!(source.absolute("~/a").unwrap_err(), "`~/a`: there is no home directory");
     }
 }
