@@ -46,13 +46,33 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub infra_retries: u32,
 
-    /// Give a host up that has not answered a small command for so long
+    /// Give a host up that has not been reached for so long
+    ///
+    /// Until then a test that runs there goes on, and is followed again from where the connection was lost. A
+    /// host that comes back later is cleaned and used again.
     #[arg(long, value_name = "DURATION", default_value = "2m")]
     pub host_timeout: String,
 
     /// Give a host up that is not set up, files included, within this time
     #[arg(long, value_name = "DURATION", default_value = "30m")]
     pub setup_timeout: String,
+
+    /// After a test has announced a reboot and ended, wait so long for its host to go down
+    ///
+    /// Then the test is started again all the same. A host that has gone down is waited for as long as the test
+    /// may run.
+    #[arg(long, value_name = "DURATION", default_value = "10s")]
+    pub reboot_grace: String,
+
+    /// A host that has heard nothing of us for so long ends its test itself
+    #[arg(long, value_name = "DURATION", default_value = "1h")]
+    pub orphan_timeout: String,
+
+    /// Let a host keep up to SIZE of what a test sends, and as much of what it prints, until we have it
+    ///
+    /// At this size the test waits when it writes, as on a slow line.
+    #[arg(long, value_name = "SIZE", default_value = "1GiB")]
+    pub spool_max: String,
 
     /// When the run is stopped, wait so long for tests that were asked to end before killing them
     #[arg(long, value_name = "DURATION", default_value = "30s")]

@@ -11,6 +11,9 @@ use atex_control::{DurationForm, parse_duration};
 use crate::args::{Args, Duplicates};
 use crate::pool::Waits;
 
+/// A spool that holds less than a relay copies at once would stop it in the middle.
+const LEAST_SPOOL: u64 = 1 << 20;
+
 /// After which exit statuses a host is used as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum KeepHostOn {
@@ -38,6 +41,9 @@ impl Config {
             host: duration("--host-timeout", &args.host_timeout)?,
             setup: duration("--setup-timeout", &args.setup_timeout)?,
             grace: duration("--grace", &args.grace)?,
+            reboot_grace: duration("--reboot-grace", &args.reboot_grace)?,
+            orphan: at_least_a_second("--orphan-timeout", &args.orphan_timeout)?,
+            spool_bytes: size("--spool-max", &args.spool_max)?.max(LEAST_SPOOL),
         };
         if args.work_dir.as_deref().is_some_and(|dir| !dir.starts_with('/')) {
             return Err(Failure::usage("--work-dir: expected an absolute path, as it is one on the hosts"));
@@ -73,6 +79,32 @@ fn duration(option: &str, text: &str) -> Result<Duration, Failure> {
     parse_duration(text, DurationForm::Extended).map_err(|e| Failure::usage(format!("{option}: {e}")))
 }
 
+fn at_least_a_second(option: &str, text: &str) -> Result<Duration, Failure> {
+    let found = duration(option, text)?;
+    if found < Duration::from_secs(1) {
+        return Err(Failure::usage(format!("{option}: expected at least a second, found `{text}`")));
+    }
+    Ok(found)
+}
+
+/// A size: bytes, or a number and `KiB`, `MiB` or `GiB`.
+fn size(option: &str, text: &str) -> Result<u64, Failure> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let shift = match unit.trim_start() {
+        "" | "B" => Some(0),
+        "K" | "KiB" => Some(10),
+        "M" | "MiB" => Some(20),
+        "G" | "GiB" => Some(30),
+        "T" | "TiB" => Some(40),
+        _ => None,
+    };
+    let bytes = shift.and_then(|shift| number.parse::<u64>().ok()?.checked_mul(1 << shift));
+    bytes.ok_or_else(|| {
+        Failure::usage(format!("{option}: expected a size as in `500MiB` or `20 GiB`, found `{text}`"))
+    })
+}
+
 fn keep_host_on(text: &str) -> Result<KeepHostOn, Failure> {
     if text == "any" {
         return Ok(KeepHostOn::Any);
@@ -96,6 +128,17 @@ impl KeepHostOn {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes() {
+        let cases = [("0", 0), ("17", 17), ("3KiB", 3072), ("2 M", 2 << 20), ("1GiB", 1 << 30), ("1T", 1 << 40)];
+        for (text, expected) in cases {
+            assert_eq!(size("--x", text).unwrap(), expected, "{text}");
+        }
+        for bad in ["", "KiB", "1kb", "-1", "1.5G", "99999999999999999999", "18446744073709551615K"] {
+            assert!(size("--x", bad).is_err(), "{bad}");
+        }
+    }
 
     #[test]
     fn exit_statuses_that_keep_a_host() {

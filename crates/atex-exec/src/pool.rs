@@ -19,8 +19,9 @@ use crate::worker::Worker;
 /// What a worker is to do.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// Connect to a host. Answered by [`News::Ready`] or [`News::Unreachable`].
-    Join { record: Arc<Host>, dirs: Vec<String> },
+    /// Connect to a host. Answered by [`News::Ready`] or [`News::Unreachable`]; if it is to be adopted with a
+    /// test that it ran before we were started, by [`News::Ended`].
+    Join { record: Arc<Host>, dirs: Vec<String>, adopt: Option<Box<Adoption>> },
     /// Give it what tests need. Answered by [`News::SetUp`].
     SetUp { setup: Arc<Prepared>, clean: bool },
     /// Make an attempt at a test. Answered by [`News::Ended`].
@@ -31,6 +32,13 @@ pub(crate) enum Order {
     Kill,
     /// Clean the host and close the connection. Answered by [`News::Left`].
     Leave,
+}
+
+/// An attempt that a host was making when an earlier process of this run ended.
+#[derive(Debug)]
+pub(crate) struct Adoption {
+    pub setup: Arc<Prepared>,
+    pub job: Box<Job>,
 }
 
 /// What tests need on their host, ready to be given.
@@ -44,6 +52,7 @@ pub(crate) struct Prepared {
 /// What the dispatcher is told.
 #[derive(Debug)]
 pub(crate) enum News {
+    /// It can be used, for the first time or again after it was lost.
     Ready,
     Unreachable(String),
     SetUp(Result<(), String>),
@@ -66,6 +75,19 @@ pub(crate) struct Waits {
     pub setup: Duration,
     /// Between asking a test to end and ending it.
     pub grace: Duration,
+    /// For a reboot, after the end of a test that has announced one.
+    pub reboot_grace: Duration,
+    /// After so long without a sign of life from us a host ends its test itself.
+    pub orphan: Duration,
+    /// How much of what a test sends its host keeps until we have it.
+    pub spool_bytes: u64,
+}
+
+impl Waits {
+    /// Between two signs of life.
+    fn beat(&self) -> Duration {
+        (self.orphan / 12).max(Duration::from_secs(1))
+    }
 }
 
 /// What arrives at a thread of the pool.
@@ -83,6 +105,7 @@ pub(crate) struct Context {
     pub inbox: Sender<Input>,
     pub news: Sender<(HostId, News)>,
     pub waits: Waits,
+    pub limits: Limits,
 }
 
 impl Context {
@@ -102,7 +125,12 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// Starts the threads.
-    pub fn start(connector: Connector, news: &Sender<(HostId, News)>, waits: Waits) -> io::Result<Pool> {
+    pub fn start(
+        connector: Connector,
+        news: &Sender<(HostId, News)>,
+        waits: Waits,
+        limits: Limits,
+    ) -> io::Result<Pool> {
         let connector = Arc::new(connector);
         let count = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
         let start = |n: usize| {
@@ -112,6 +140,7 @@ impl Pool {
                 inbox: inbox.clone(),
                 news: news.clone(),
                 waits,
+                limits,
             };
             let thread = std::thread::Builder::new().name(format!("hosts-{n}"));
             thread.spawn(move || serve(&context, &inputs)).map(|handle| (inbox, handle))
@@ -130,17 +159,21 @@ impl Pool {
 fn serve(context: &Context, inputs: &Receiver<Input>) {
     let mut workers: BTreeMap<HostId, Worker> = BTreeMap::new();
     let mut deadlines = Deadlines::default();
+    let mut beat = Instant::now() + context.waits.beat();
     loop {
-        let input = match deadlines.first() {
-            Some(when) => inputs.recv_deadline(when),
-            None => inputs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        let first = deadlines.first().map_or(beat, |first| first.min(beat));
+        // Without hosts nobody waits for a sign of life.
+        let input = if workers.is_empty() {
+            inputs.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            inputs.recv_deadline(first)
         };
         match input {
             Ok(input) => {
                 let host = input.host();
                 let worker = workers.entry(host).or_insert_with(|| Worker::new(host));
                 worker.handle(input, context);
-                deadlines.set(host, worker.deadline());
+                deadlines.set(host, worker.deadline(context));
                 if worker.is_gone() {
                     workers.remove(&host);
                     deadlines.set(host, None);
@@ -148,10 +181,15 @@ fn serve(context: &Context, inputs: &Receiver<Input>) {
             }
             Err(RecvTimeoutError::Timeout) => {
                 let now = Instant::now();
+                if beat <= now {
+                    // All at once, so that an idle run is woken up rarely.
+                    workers.values().for_each(Worker::beat);
+                    beat = now + context.waits.beat();
+                }
                 while let Some(host) = deadlines.take_due(now) {
                     if let Some(worker) = workers.get_mut(&host) {
                         worker.tick(now, context);
-                        deadlines.set(host, worker.deadline());
+                        deadlines.set(host, worker.deadline(context));
                     }
                 }
             }
