@@ -4,7 +4,6 @@
 
 mod setup;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,10 +13,10 @@ use atex_schedule::{HostId, SetupId};
 
 use crate::artifacts::Artifacts;
 use crate::attempt::{Attempt, Done, Job};
-use crate::pool::{Context, Input, News, Order, Prepared};
+use crate::pool::{Context, Input, News, Order};
 use crate::script::{Surroundings, script};
 use crate::trailer::Scanner;
-use crate::worker::setup::dir_of;
+use crate::worker::setup::{Given, SettingUp, Stage};
 
 /// How much of a small command's output is kept, for its answer or its error.
 const ANSWER_BYTES: usize = 64 << 10;
@@ -37,8 +36,8 @@ pub(crate) struct Worker {
     dirs: Vec<String>,
     /// Where it was made.
     work_dir: Option<String>,
-    /// Set-ups whose files have been sent.
-    sent: BTreeSet<SetupId>,
+    /// What set-ups have brought there.
+    given: Given,
     /// Numbers sessions, so that what a forgotten one still says is not taken for another's.
     last_session: u64,
     errand: Option<Errand>,
@@ -48,7 +47,7 @@ pub(crate) struct Worker {
 enum State {
     Opening,
     Idle,
-    SettingUp { setup: Arc<Prepared>, until: Instant },
+    SettingUp(Box<SettingUp>),
     Running(Box<Running>),
     Leaving,
     Gone,
@@ -67,9 +66,7 @@ struct Errand {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    Hello,
-    Has,
-    Give,
+    SetUp(Stage),
     Sizes,
     Stop { by_force: bool },
     Bye,
@@ -104,7 +101,7 @@ impl Worker {
             record: None,
             dirs: Vec::new(),
             work_dir: None,
-            sent: BTreeSet::new(),
+            given: Given::default(),
             last_session: 0,
             errand: None,
             state: State::Opening,
@@ -119,7 +116,7 @@ impl Worker {
     pub fn deadline(&self) -> Option<Instant> {
         let errand = self.errand.as_ref().and_then(|errand| errand.until);
         let state = match &self.state {
-            State::SettingUp { until, .. } => Some(*until),
+            State::SettingUp(work) => Some(work.until),
             State::Running(run) => Some(run.deadline()),
             _ => None,
         };
@@ -149,12 +146,11 @@ impl Worker {
     fn obey(&mut self, order: Order, context: &Context) {
         match order {
             Order::Join { record, dirs } => self.join(record, dirs, context),
-            Order::SetUp { setup, clean } => {
-                let until = Instant::now() + context.waits.setup;
-                self.state = State::SettingUp { setup, until };
-                self.begin_set_up(clean, context);
+            Order::SetUp { setup, clean } => self.begin_set_up(setup, clean, context),
+            Order::Start { setup, job } => self.make_ready(setup, job, context),
+            Order::Cancel | Order::Kill if matches!(self.state, State::SettingUp(_)) => {
+                self.cancel_set_up(context);
             }
-            Order::Start { setup, job } => self.start(setup, &job, context),
             Order::Cancel => {
                 self.stop(Cause::Cancelled, "cancelled".into());
                 self.ask_to_end(context);
@@ -163,7 +159,7 @@ impl Worker {
                 self.stop(Cause::Cancelled, "cancelled".into());
                 self.kill(context);
             }
-            Order::Leave => self.leave(context),
+            Order::Leave => self.take_leave(context),
         }
     }
 
@@ -202,7 +198,7 @@ impl Worker {
 
     fn errand(&mut self, what: Step, command: &str, stdin: Stdin, context: &Context) {
         // Sending files takes as long as it takes, within the limit of the whole set-up.
-        let limited = !matches!(what, Step::Has | Step::Give);
+        let limited = !matches!(what, Step::SetUp(stage) if stage.takes_its_time());
         let until = limited.then(|| Instant::now() + context.waits.host);
         let Some((session, running)) = self.run(command, stdin, context) else { return };
         self.errand =
@@ -235,7 +231,7 @@ impl Worker {
 
     fn errand_ended(&mut self, errand: &Errand, end: Result<Exit, ConnectError>, context: &Context) {
         match errand.what {
-            Step::Hello | Step::Has | Step::Give => self.set_up_errand_ended(errand, end, context),
+            Step::SetUp(stage) => self.stage_ended(stage, errand, end, context),
             Step::Sizes => self.sizes(&errand.out, context),
             Step::Stop { .. } => self.settle_if_complete(context),
             Step::Bye => self.close(context),
@@ -264,6 +260,7 @@ impl Worker {
 
     // ---- A test ----
 
+    /// The host has what the test needs.
     fn start(&mut self, setup: SetupId, job: &Job, context: &Context) {
         match self.try_start(setup, job, context) {
             Ok(run) => self.state = State::Running(Box::new(run)),
@@ -279,7 +276,7 @@ impl Worker {
         let artifacts = Artifacts::create(&job.artifacts).map_err(|e| e.to_string())?;
         let at = Surroundings {
             work_dir: self.work_dir.as_deref().unwrap_or_default(),
-            setup: &dir_of(setup),
+            setup: &self.dir_of(setup),
             run: &job.run,
             attempt: job.attempt,
             host: self.name(),
@@ -424,10 +421,7 @@ impl Worker {
             return self.no_answer(context);
         }
         match &mut self.state {
-            State::SettingUp { until, .. } if *until <= now => {
-                let message = format!("{}: not set up within {}", self.name(), shown(context.waits.setup));
-                self.set_up_ends(Err(message), context);
-            }
+            State::SettingUp(work) if work.until <= now => self.set_up_takes_too_long(context),
             State::Running(run) => match run.ending {
                 Ending::No if run.attempt.is_over(run.started.elapsed()) => self.catch_up(now, context),
                 Ending::Catching { until, .. } if until <= now => {
@@ -448,7 +442,7 @@ impl Worker {
         let Some(errand) = self.errand.take() else { return };
         let message = format!("{}: no answer within {}", self.name(), shown(context.waits.host));
         match errand.what {
-            Step::Hello | Step::Has | Step::Give => self.set_up_ends(Err(message), context),
+            Step::SetUp(_) => self.set_up_fails(message, context),
             Step::Bye => self.close(context),
             Step::Sizes | Step::Stop { .. } => {
                 self.stop(Cause::Host, message);
