@@ -105,7 +105,7 @@ impl Dispatcher {
             lost: false,
         };
         self.hosts.insert(record.id.clone(), entry);
-        self.pool.order(id, Order::Join { record, dirs });
+        self.pool.order(id, Order::Join { record, dirs, adopt: None });
         self.apply(Event::HostExpected { host: id, platform });
     }
 

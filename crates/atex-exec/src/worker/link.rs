@@ -58,13 +58,11 @@ impl Worker {
     }
 
     /// Makes sure that there is a connection, or will be: [`Worker::connected`] is called then.
-    pub(super) fn need_link(&mut self, context: &Context) -> bool {
-        if self.connection.is_some() {
-            return true;
+    pub(super) fn need_link(&mut self, context: &Context) {
+        if self.connection.is_none() {
+            self.out_of_reach(Instant::now(), String::new());
+            self.seek(context);
         }
-        self.out_of_reach(Instant::now(), String::new());
-        self.seek(context);
-        false
     }
 
     fn out_of_reach(&mut self, since: Instant, why: String) {
@@ -90,7 +88,10 @@ impl Worker {
                 context.tell(self.id, News::Ready);
             }
             // What was done before the connection was lost may have been done by half.
-            State::SettingUp { .. } => self.begin_set_up(true, context),
+            State::SettingUp(work) => {
+                let setup = std::sync::Arc::clone(&work.setup);
+                self.begin_set_up(setup, true, context);
+            },
             State::Adopting(_) | State::Running(_) => self.look(context),
             State::Leaving => self.leave(context),
             State::Idle | State::Gone => {}
@@ -130,7 +131,7 @@ impl Worker {
         match &self.state {
             State::Leaving => self.close(context),
             State::Idle | State::Lost | State::Opening | State::Gone => {}
-            State::SettingUp { .. } | State::Adopting(_) | State::Running(_) => {
+            State::SettingUp(_) | State::Adopting(_) | State::Running(_) => {
                 let wait = shown(context.waits.host);
                 log::warn!("{error}; what runs there goes on, it is sought for {wait}");
                 self.seek(context);
@@ -158,7 +159,7 @@ impl Worker {
         match &self.state {
             // A host that reboots takes its time; the test's own limit is the limit.
             State::Running(run) if run.may_be_cut() => None,
-            State::Running(_) | State::Adopting(_) | State::SettingUp { .. } => until,
+            State::Running(_) | State::Adopting(_) | State::SettingUp(_) => until,
             _ => None,
         }
     }
@@ -168,7 +169,7 @@ impl Worker {
         let why = self.away.as_ref().map_or("", |away| &away.why);
         let message = format!("host lost: not reached within {}: {why}", shown(context.waits.host));
         match &self.state {
-            State::SettingUp { .. } => self.set_up_ends(Err(message), context),
+            State::SettingUp(_) => self.set_up_fails(message, context),
             State::Running(_) | State::Adopting(_) => self.host_lost(message, context),
             _ => {}
         }

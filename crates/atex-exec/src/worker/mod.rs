@@ -7,16 +7,16 @@ mod look;
 mod running;
 mod setup;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atex_connect::{ConnectError, Connection, Event, Exit, Session, Stdin};
 use atex_model::{Host, report::Cause};
-use atex_schedule::{HostId, SetupId};
+use atex_schedule::HostId;
 
 use self::link::Away;
 use self::running::{Running, Serve};
+use self::setup::{Given, SettingUp, Stage};
 use crate::pool::{Adoption, Context, Input, News, Order, Prepared};
 
 /// How much of a small command's output is kept, for its answer or its error.
@@ -39,8 +39,8 @@ pub(crate) struct Worker {
     boot: String,
     /// What it was last set up with.
     prepared: Option<Arc<Prepared>>,
-    /// Set-ups whose files have been sent.
-    sent: BTreeSet<SetupId>,
+    /// What set-ups have brought there.
+    given: Given,
     /// The session that brings what tests send.
     serve: Option<Serve>,
     /// Numbers the agent's sessions that run tests: each has spools of its own.
@@ -57,10 +57,7 @@ enum State {
     /// It is reached for the first time.
     Opening,
     Idle,
-    SettingUp {
-        setup: Arc<Prepared>,
-        until: Instant,
-    },
+    SettingUp(Box<SettingUp>),
     /// It may still run a test that was started before we were.
     Adopting(Box<Adoption>),
     Running(Box<Running>),
@@ -83,9 +80,7 @@ struct Errand {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    Hello,
-    Has,
-    Give,
+    SetUp(Stage),
     Look,
     Sizes,
     Stop { by_force: bool },
@@ -104,7 +99,7 @@ impl Worker {
             work_dir: None,
             boot: String::new(),
             prepared: None,
-            sent: BTreeSet::new(),
+            given: Given::default(),
             serve: None,
             generation: 0,
             last_session: 0,
@@ -122,7 +117,7 @@ impl Worker {
     pub fn deadline(&self, context: &Context) -> Option<Instant> {
         let errand = self.errand.as_ref().and_then(|errand| errand.until);
         let set_up = match &self.state {
-            State::SettingUp { until, .. } => Some(*until),
+            State::SettingUp(work) => Some(work.until),
             _ => None,
         };
         let again = self.away.as_ref().and_then(|away| away.again);
@@ -154,10 +149,7 @@ impl Worker {
             self.seek(context);
         }
         match &self.state {
-            State::SettingUp { until, .. } if *until <= now => {
-                let message = format!("{}: not set up within {}", self.name(), shown(context.waits.setup));
-                self.set_up_ends(Err(message), context);
-            }
+            State::SettingUp(work) if work.until <= now => self.set_up_takes_too_long(context),
             State::Running(_) => self.tick_running(now, context),
             _ => {}
         }
@@ -172,14 +164,15 @@ impl Worker {
                 self.need_link(context);
             }
             Order::SetUp { setup, clean } => {
-                let until = Instant::now() + context.waits.setup;
                 self.prepared = Some(Arc::clone(&setup));
-                self.state = State::SettingUp { setup, until };
-                if self.need_link(context) {
-                    self.begin_set_up(clean, context);
-                }
+                // Without a connection it begins once there is one.
+                self.begin_set_up(setup, clean, context);
+                self.need_link(context);
             }
-            Order::Start { setup, job } => self.start(setup, job, context),
+            Order::Start { setup, job } => self.make_ready(setup, job, context),
+            Order::Cancel | Order::Kill if matches!(self.state, State::SettingUp(_)) && self.waiting.is_none() => {
+                self.cancel_set_up(context);
+            }
             Order::Cancel => {
                 self.stop(Cause::Cancelled, "cancelled".into());
                 self.ask_to_end(context);
@@ -188,7 +181,7 @@ impl Worker {
                 self.stop(Cause::Cancelled, "cancelled".into());
                 self.kill(context);
             }
-            Order::Leave => self.leave(context),
+            Order::Leave => self.take_leave(context),
         }
     }
 
@@ -207,7 +200,7 @@ impl Worker {
 
     fn errand(&mut self, what: Step, command: &str, stdin: Stdin, context: &Context) {
         // Sending files takes as long as it takes, within the limit of the whole set-up.
-        let limited = !matches!(what, Step::Has | Step::Give);
+        let limited = !matches!(what, Step::SetUp(stage) if stage.takes_its_time());
         let until = limited.then(|| Instant::now() + context.waits.host);
         let Some((session, running)) = self.run(command, stdin, context) else { return };
         self.errand =
@@ -237,11 +230,16 @@ impl Worker {
     }
 
     fn errand_ended(&mut self, errand: &Errand, end: Result<Exit, ConnectError>, context: &Context) {
-        if let Err(error @ ConnectError::Lost { .. }) = &end {
-            return self.link_lost(error, context);
+        match &end {
+            Err(error @ ConnectError::Lost { .. }) => return self.link_lost(error, context),
+            // A host that takes no more commands is of no use to a test either.
+            Err(error) if matches!(self.state, State::Running(_) | State::Adopting(_)) => {
+                return self.link_lost(error, context);
+            }
+            _ => {}
         }
         match errand.what {
-            Step::Hello | Step::Has | Step::Give => self.set_up_errand_ended(errand, end, context),
+            Step::SetUp(stage) => self.stage_ended(stage, errand, end, context),
             Step::Look => self.seen(&errand.out, context),
             Step::Sizes => self.sizes(&errand.out, context),
             Step::Stop { .. } => self.settle_if_complete(context),
@@ -267,7 +265,7 @@ impl Worker {
         let Some(errand) = self.errand.take() else { return };
         let message = format!("{}: no answer within {}", self.name(), shown(context.waits.host));
         match errand.what {
-            Step::Hello | Step::Has | Step::Give => self.set_up_ends(Err(message), context),
+            Step::SetUp(_) => self.set_up_fails(message, context),
             Step::Bye => self.close(context),
             // A connection on which nothing is answered is none.
             Step::Look | Step::Sizes | Step::Stop { .. } => {

@@ -7,7 +7,6 @@ use atex_model::report::Cause;
 use atex_schedule::SetupId;
 
 use super::look::{Sight, Way};
-use super::setup::dir_of;
 use super::{State, Step, Worker};
 use crate::artifacts::{self, Artifacts};
 use crate::attempt::{Attempt, Done, Job, SpoolStart};
@@ -163,7 +162,7 @@ impl Worker {
     fn order(&self, job: &Job, setup: SetupId, word: &str, reboots: u32) -> Result<Vec<u8>, String> {
         let at = Surroundings {
             work_dir: self.work_dir.as_deref().unwrap_or_default(),
-            setup: &dir_of(setup),
+            setup: &self.dir_of(setup),
             run: &job.run,
             attempt: job.attempt,
             host: self.name(),
@@ -198,17 +197,25 @@ impl Worker {
             context.waits.spool_bytes,
             context.waits.orphan.as_secs()
         ));
-        self.open_serve(&command, Stdin::bytes(order).keep_open(), generation, (0, 0), context);
+        self.open_serve(&command, order, generation, (0, 0), context);
         SpoolStart { generation, control: 0, output: 0 }
     }
 
-    fn open_serve(&mut self, command: &str, stdin: Stdin, generation: u64, at: (u64, u64), context: &Context) {
-        let attached = at != (0, 0) || command.contains(" attach ");
-        self.serve = self.run(command, stdin, context).map(|(session, running)| Serve {
+    /// Starts a session that brings the spools from these bytes on.
+    fn open_serve(
+        &mut self,
+        command: &str,
+        first: impl Into<Vec<u8>>,
+        generation: u64,
+        at: (u64, u64),
+        context: &Context,
+    ) {
+        let session = self.run(command, Stdin::bytes(first).keep_open(), context);
+        self.serve = session.map(|(session, running)| Serve {
             session,
             running,
             generation,
-            attached,
+            attached: false,
             next: at,
             freed: at,
         });
@@ -362,8 +369,7 @@ impl Worker {
         let generation = sight.generation.unwrap_or(self.generation);
         self.generation = self.generation.max(generation);
         let command = self.agent(&format!("attach {generation} {control} {output}"));
-        let stdin = Stdin::bytes("beat\n").keep_open();
-        self.open_serve(&command, stdin, generation, (control, output), context);
+        self.open_serve(&command, "beat\n", generation, (control, output), context);
         if let Some(serve) = &mut self.serve {
             serve.attached = true;
         }
@@ -420,9 +426,8 @@ impl Worker {
         let Some(setup) = self.prepared.clone() else { return };
         self.waiting = Some(run);
         self.work_dir = None;
-        self.sent.clear();
-        self.state = State::SettingUp { setup, until: Instant::now() + context.waits.setup };
-        self.begin_set_up(true, context);
+        self.given = super::Given::default();
+        self.begin_set_up(setup, true, context);
     }
 
     /// The set-up for a test that is to be started again has ended.
@@ -473,7 +478,7 @@ impl Worker {
         self.work_dir.clone_from(&sight.dir);
         self.boot.clone_from(&sight.boot);
         self.generation = sight.generation.unwrap_or(0);
-        self.sent.insert(setup.id);
+        self.given.adopt(setup.id);
         let setup_id = setup.id;
         self.prepared = Some(setup);
         match restored(&job, sight, context) {
