@@ -151,8 +151,8 @@ impl Worker {
             Artifacts::create(&job.artifacts).map_err(|e| Done::impossible(e.to_string()))?;
         let order = self.order(&job, setup, &word, 0).map_err(Done::impossible)?;
         let start = self.send_order(order, context);
-        let mut attempt = Attempt::new(&job, &word, start, artifacts, context.limits);
-        attempt.set_boot(&self.boot);
+        let mut attempt = Attempt::new(&job, &word, start, artifacts, context.quotas);
+        attempt.set_boot(self.boot.clone());
         let running = Running::new(attempt, job, setup, Instant::now());
         self.state = State::Running(Box::new(running));
         Ok(())
@@ -343,7 +343,7 @@ impl Worker {
 
     fn go_on(&mut self, sight: &Sight, context: &Context) {
         let State::Running(run) = &mut self.state else { return };
-        let way = sight.way(&run.id(), run.attempt.boot(), run.may_be_cut());
+        let way = sight.way(&run.id(), run.attempt.boot().unwrap_or_default(), run.may_be_cut());
         log::debug!("{}: found {sight:?}: {way:?}", self.record.as_ref().map_or("", |record| &record.id));
         match way {
             Way::Follow if run.attempt.is_complete() => self.rest_or_restart(sight, context),
@@ -404,7 +404,7 @@ impl Worker {
     /// Starts the test again.
     fn restart(&mut self, sight: &Sight, context: &Context) {
         let State::Running(run) = &mut self.state else { return };
-        let rebooted = run.attempt.boot() != sight.boot;
+        let rebooted = run.attempt.boot() != Some(&sight.boot);
         run.owed_cut &= !rebooted;
         run.resting = None;
         run.told_to_close = false;
@@ -462,7 +462,7 @@ impl Worker {
                 log::info!("{}: test started again, {reboots}", self.name());
                 if let State::Running(run) = &mut self.state {
                     run.attempt.restart(&word, start);
-                    run.attempt.set_boot(&boot);
+                    run.attempt.set_boot(boot);
                     self.save(context);
                 }
             }
@@ -494,7 +494,7 @@ impl Worker {
     /// The host has not been found in time.
     pub(super) fn host_lost(&mut self, why: String, context: &Context) {
         if let State::Adopting(adoption) = &self.state {
-            let done = match Attempt::restore(&adoption.job, context.limits) {
+            let done = match Attempt::restore(&adoption.job, context.quotas) {
                 Ok(Some((mut attempt, elapsed))) => {
                     attempt.stop(Cause::Host, why);
                     attempt.finish(elapsed)
@@ -681,7 +681,7 @@ impl Worker {
 
 /// The attempt as its checkpoint has it; without one, from its beginning, if it is the one that the host runs.
 fn restored(job: &Job, sight: &Sight, context: &Context) -> Result<(Attempt, Duration), Done> {
-    match Attempt::restore(job, context.limits) {
+    match Attempt::restore(job, context.quotas) {
         Err(trouble) => return Err(Done::impossible(trouble.to_string())),
         Ok(Some(restored)) => return Ok(restored),
         Ok(None) => {}
@@ -695,7 +695,7 @@ fn restored(job: &Job, sight: &Sight, context: &Context) -> Result<(Attempt, Dur
     let artifacts =
         artifacts::create_afresh(&job.artifacts).map_err(|e| Done::impossible(e.to_string()))?;
     let start = SpoolStart { generation, control, output };
-    let mut attempt = Attempt::new(job, word, start, artifacts, context.limits);
-    attempt.set_boot(&sight.boot);
+    let mut attempt = Attempt::new(job, word, start, artifacts, context.quotas);
+    attempt.set_boot(sight.boot.clone());
     Ok((attempt, Duration::ZERO))
 }
