@@ -243,7 +243,7 @@ fn a_test_that_kills_what_waits_for_it_says_what_happened() {
     let Some(lab) = Lab::start_or_skip(1) else { return };
     let dir = Dir::new();
     let records =
-        [host(&lab, 0), test("/a", "kill -9 $(cut -d' ' -f1 /var/atex-*/test/wrapper); sleep 1000"), test("/b", "true")];
+        [host(&lab, 0), test("/a", "kill -9 $(cut -d' ' -f1 /var/atex-*/spool.*/wrapper); sleep 1000"), test("/b", "true")];
     let output = exec_in(&lab, &dir, &["--infra-retries", "0"], &records).run();
     output.code(3);
     assert_eq!(verdicts(&output), ["/a infra host", "/b pass test"]);

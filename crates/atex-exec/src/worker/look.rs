@@ -73,11 +73,10 @@ impl Sight {
         sight
     }
 
-    /// What follows for the attempt `id`, which was started under `boot`; `announced`: it said that the host
-    /// would go down.
-    pub fn way(&self, id: &str, boot: &str, announced: bool) -> Way {
+    /// What follows for an attempt that was started under `boot`. `is_ours`: the test that is found is the one that
+    /// it started; `announced`: it said that the host would go down.
+    pub fn way(&self, is_ours: bool, boot: &str, announced: bool) -> Way {
         let rebooted = !self.boot.is_empty() && !boot.is_empty() && self.boot != boot;
-        let is_ours = self.id.as_deref() == Some(id);
         match (rebooted, self.state) {
             (true, _) if announced => Way::Restart,
             (true, _) => Way::Lost(Cause::Host, "rebooted unexpectedly"),
@@ -129,7 +128,7 @@ mod tests {
             ("boot=c\nstate=none", true, Way::Restart),
         ];
         for (answer, announced, expected) in cases {
-            assert_eq!(Sight::parse(answer).way("me", "b", announced), expected, "{answer:?} {announced}");
+            assert_eq!(Sight::parse(answer).way(answer.contains("id=me"), "b", announced), expected, "{answer:?} {announced}");
         }
     }
 }

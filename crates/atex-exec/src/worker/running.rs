@@ -101,11 +101,6 @@ impl Running {
         self.attempt.disconnecting() || self.owed_cut
     }
 
-    /// What tells this start of the test from all others on the host.
-    fn id(&self) -> String {
-        id(&self.job, self.attempt.reboots())
-    }
-
     fn deadline(&self) -> Instant {
         let ending = match self.ending {
             // A limit of centuries is beyond what an Instant holds.
@@ -126,10 +121,11 @@ impl Ending {
     }
 }
 
-fn id(job: &Job, reboots: u32) -> String {
+/// What tells an attempt from all others on a host. Its starts have words that tell them apart.
+fn id(job: &Job) -> String {
     let name = format!("{}\0{}", job.test.label(), job.test.name);
     let hash = blake3::hash(name.as_bytes()).to_hex();
-    format!("{}.{}.{}.{reboots}", job.run, &hash[..16], job.attempt)
+    format!("{}.{}.{}", job.run, &hash[..16], job.attempt)
 }
 
 impl Worker {
@@ -171,7 +167,7 @@ impl Worker {
         let script = script(&job.test, &at)?;
         let lines =
             if script.len() <= SMALL_SCRIPT { memchr::memchr_iter(b'\n', &script).count() } else { 0 };
-        let mut order = format!("run {word} {} {lines} {}\n", script.len(), id(job, reboots)).into_bytes();
+        let mut order = format!("run {word} {} {lines} {}\n", script.len(), id(job)).into_bytes();
         order.extend_from_slice(&script);
         Ok(order)
     }
@@ -343,7 +339,8 @@ impl Worker {
 
     fn go_on(&mut self, sight: &Sight, context: &Context) {
         let State::Running(run) = &mut self.state else { return };
-        let way = sight.way(&run.id(), run.attempt.boot().unwrap_or_default(), run.may_be_cut());
+        let is_ours = sight.id.as_deref() == Some(&id(&run.job)) && sight.word.as_deref() == Some(run.attempt.word());
+        let way = sight.way(is_ours, run.attempt.boot().unwrap_or_default(), run.may_be_cut());
         log::debug!("{}: found {sight:?}: {way:?}", self.record.as_ref().map_or("", |record| &record.id));
         match way {
             Way::Follow if run.attempt.is_complete() => self.rest_or_restart(sight, context),
@@ -686,7 +683,7 @@ fn restored(job: &Job, sight: &Sight, context: &Context) -> Result<(Attempt, Dur
         Ok(Some(restored)) => return Ok(restored),
         Ok(None) => {}
     }
-    let is_ours = sight.id.as_deref() == Some(&id(job, 0));
+    let is_ours = sight.id.as_deref() == Some(&id(job));
     let (Some(word), Some((control, output)), Some(generation), true) =
         (&sight.word, sight.start, sight.generation, is_ours)
     else {
