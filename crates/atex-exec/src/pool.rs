@@ -12,7 +12,7 @@ use atex_model::Host;
 use atex_schedule::{HostId, SetupId};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
-use crate::attempt::{Done, Job};
+use crate::attempt::{Done, Job, Quotas};
 use crate::upload::Upload;
 use crate::worker::Worker;
 
@@ -83,6 +83,7 @@ pub(crate) struct Context {
     pub inbox: Sender<Input>,
     pub news: Sender<(HostId, News)>,
     pub waits: Waits,
+    pub quotas: Quotas,
 }
 
 impl Context {
@@ -102,7 +103,12 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// Starts the threads.
-    pub fn start(connector: Connector, news: &Sender<(HostId, News)>, waits: Waits) -> io::Result<Pool> {
+    pub fn start(
+        connector: Connector,
+        news: &Sender<(HostId, News)>,
+        waits: Waits,
+        quotas: Quotas,
+    ) -> io::Result<Pool> {
         let connector = Arc::new(connector);
         let count = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
         let start = |n: usize| {
@@ -112,6 +118,7 @@ impl Pool {
                 inbox: inbox.clone(),
                 news: news.clone(),
                 waits,
+                quotas,
             };
             let thread = std::thread::Builder::new().name(format!("hosts-{n}"));
             thread.spawn(move || serve(&context, &inputs)).map(|handle| (inbox, handle))

@@ -114,7 +114,7 @@ pub(crate) fn run(mut config: Config, signals: Receiver<Signal>) -> Result<Exit,
     let (tell, news) = unbounded();
     let connector = connector()?;
     let own = |e: io::Error| Failure::trouble(format!("cannot start a thread: {}", reason(&e)));
-    let pool = Pool::start(connector, &tell, config.waits).map_err(own)?;
+    let pool = Pool::start(connector, &tell, config.waits, config.quotas).map_err(own)?;
     let packer = Packer::new(dir.uploads());
     let sources = std::mem::take(&mut config.sources);
     let open_sources = sources.len();
