@@ -98,6 +98,22 @@ impl State {
     pub fn offset(&self) -> u64 {
         self.offset
     }
+
+    /// Whether the channel is open; if not, what is fed is ignored, wherever it begins.
+    pub fn is_open(&self) -> bool {
+        self.channel == Channel::Open
+    }
+
+    /// Whether the test has said `disconnect` and has not been started again.
+    pub fn is_disconnected(&self) -> bool {
+        self.channel == Channel::Disconnected
+    }
+
+    /// The paths below `files/` that the test has made so far, in order, with the number of bytes that
+    /// have been handed out for each; `None` for a link to its output.
+    pub fn files(&self) -> impl Iterator<Item = (&str, Option<u64>)> {
+        self.paths.iter()
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -322,6 +338,7 @@ impl Parser {
         *input = rest;
         self.state.offset += length as u64;
         upload.left -= length as u64;
+        self.state.paths.grow(&upload.path, length as u64);
         sink(Event::FileData { path: &upload.path, bytes }).map_err(FeedError::Sink)?;
         if upload.left == 0 { self.next_file(sink) } else { Ok(()) }
     }

@@ -32,20 +32,48 @@ pub(crate) fn file_path(subtest: Option<&str>, file: &str) -> String {
 pub(crate) struct Paths(BTreeMap<String, Kind>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Option<u64>", into = "Option<u64>")]
 enum Kind {
-    /// Sent by the test, which may append to it.
-    File,
+    /// Sent by the test, which may append to it, and so many bytes long.
+    File(u64),
     /// A link to the test's output, which must not be written to.
     Output,
 }
 
+impl From<Option<u64>> for Kind {
+    fn from(length: Option<u64>) -> Self {
+        length.map_or(Kind::Output, Kind::File)
+    }
+}
+
+impl From<Kind> for Option<u64> {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::File(length) => Some(length),
+            Kind::Output => None,
+        }
+    }
+}
+
 impl Paths {
+    /// Every path, with the length of what is a file and no link to the output.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Option<u64>)> {
+        self.0.iter().map(|(path, kind)| (path.as_str(), Option::from(*kind)))
+    }
+
+    /// So many bytes have been appended to a file.
+    pub fn grow(&mut self, path: &str, bytes: u64) {
+        if let Some(Kind::File(length)) = self.0.get_mut(path) {
+            *length += bytes;
+        }
+    }
+
     /// Takes a path for a file to be created or appended to.
     pub fn take_file(&mut self, path: &str, limits: &Limits) -> Result<(), String> {
         match self.0.get(path) {
-            Some(Kind::File) => Ok(()),
+            Some(Kind::File(_)) => Ok(()),
             Some(Kind::Output) => Err(format!("file `{}` is the test's output already", shown(path))),
-            None => self.take(path, Kind::File, limits),
+            None => self.take(path, Kind::File(0), limits),
         }
     }
 

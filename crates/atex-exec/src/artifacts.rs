@@ -3,16 +3,21 @@
 //! What stands in names and bytes here comes from a stranger. Nothing is written outside of `files/`, and a
 //! symbolic link there is never followed.
 
-use std::fs::{self, DirBuilder, File};
+use std::collections::BTreeSet;
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use atex_cli::input::reason;
+use atex_control::State;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, mkdirat};
-use nix::unistd::linkat;
+use nix::unistd::{linkat, syncfs};
+use serde::{Deserialize, Serialize};
+
+use crate::checkpoint::{self, Checkpoint};
 
 /// A file of ours cannot be written: which, and why.
 #[derive(Debug, thiserror::Error)]
@@ -20,6 +25,19 @@ use nix::unistd::linkat;
 pub(crate) struct Trouble {
     path: PathBuf,
     source: io::Error,
+}
+
+impl Trouble {
+    pub fn new(path: PathBuf, source: io::Error) -> Trouble {
+        Trouble { path, source }
+    }
+}
+
+/// How long the files are of which an attempt has one each.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Lengths {
+    pub results: u64,
+    pub output: u64,
 }
 
 /// The captured output of the test, beside `files/` until a result asks for it.
@@ -34,13 +52,29 @@ pub(crate) struct Artifacts {
     results: File,
     /// Results that have not been written yet: whole lines.
     lines: Vec<u8>,
-    /// How long `results.jsonl` is.
-    written: u64,
+    /// How long the files are, of what has been written.
+    lengths: Lengths,
     output: File,
     files: OwnedFd,
     /// The file that was written to last, kept open, since data for one file come in many pieces.
     current: Option<(String, File)>,
+    unsynced: Unsynced,
 }
+
+/// What has been written since everything was on disk.
+#[derive(Debug, Default)]
+struct Unsynced {
+    /// Paths below `files/`.
+    files: BTreeSet<String>,
+    /// There are more of them.
+    more: bool,
+    /// The lengths of what was on disk; nothing if nothing ever was.
+    lengths: Option<Lengths>,
+}
+
+/// So many files are put on disk one by one. When there are more, all that the file system holds is: waiting
+/// for each of many would take longer.
+const FILES_ONE_BY_ONE: usize = 32;
 
 /// How many bytes of results are gathered before they are written.
 const LINES_AT_ONCE: usize = 64 << 10;
@@ -51,18 +85,53 @@ impl Artifacts {
         let at = |part: &'static str| move |source| Trouble { path: path.join(part), source };
         let files = path.join(FILES);
         DirBuilder::new().recursive(true).mode(0o700).create(&files).map_err(at(FILES))?;
-        let results = File::create_new(path.join(RESULTS)).map_err(at(RESULTS))?;
-        let output = File::create_new(path.join(OUTPUT)).map_err(at(OUTPUT))?;
+        let mut create = OpenOptions::new();
+        create.append(true).create_new(true);
+        let results = create.open(path.join(RESULTS)).map_err(at(RESULTS))?;
+        let output = create.open(path.join(OUTPUT)).map_err(at(OUTPUT))?;
         let files: OwnedFd = File::open(&files).map_err(at(FILES))?.into();
         Ok(Artifacts {
             path: path.to_owned(),
             results,
             lines: Vec::new(),
-            written: 0,
+            lengths: Lengths::default(),
             output,
             files,
             current: None,
+            unsynced: Unsynced::default(),
         })
+    }
+
+    /// Opens the directory again as it was when it was put on disk with these lengths and this state of the
+    /// parser: takes away what has come since.
+    pub fn restore(path: &Path, lengths: &Lengths, state: &State) -> Result<Artifacts, Trouble> {
+        let at = |part: &'static str| move |source| Trouble { path: path.join(part), source };
+        let cut = |part: &'static str, length: u64| {
+            let open = OpenOptions::new().append(true).open(path.join(part));
+            open.and_then(|file| cut_to(file, length)).map_err(at(part))
+        };
+        let files = path.join(FILES);
+        DirBuilder::new().recursive(true).mode(0o700).create(&files).map_err(at(FILES))?;
+        let artifacts = Artifacts {
+            path: path.to_owned(),
+            results: cut(RESULTS, lengths.results)?,
+            lines: Vec::new(),
+            lengths: *lengths,
+            output: cut(OUTPUT, lengths.output)?,
+            files: File::open(&files).map_err(at(FILES))?.into(),
+            current: None,
+            unsynced: Unsynced { lengths: Some(*lengths), ..Unsynced::default() },
+        };
+        let mut known = BTreeSet::new();
+        for (name, length) in state.files() {
+            known.insert(name);
+            if let Some(length) = length {
+                let open = artifacts.open_at(name, OFlag::O_WRONLY).and_then(|file| cut_to(file, length));
+                open.map_err(artifacts.trouble(&format!("{FILES}/{name}")))?;
+            }
+        }
+        remove_unknown(&files, "", &known).map_err(at(FILES))?;
+        Ok(artifacts)
     }
 
     fn trouble(&self, part: &str) -> impl Fn(io::Error) -> Trouble {
@@ -87,7 +156,7 @@ impl Artifacts {
             self.keep_whole_lines(&lines);
             return Err(self.trouble(RESULTS)(e));
         }
-        self.written += lines.len() as u64;
+        self.lengths.results += lines.len() as u64;
         self.lines = lines;
         self.lines.clear();
         Ok(())
@@ -96,15 +165,17 @@ impl Artifacts {
     /// Cuts off the line that was written in part when the disk was full; the ones before it stay.
     fn keep_whole_lines(&mut self, lines: &[u8]) {
         let Ok(length) = self.results.metadata().map(|meta| meta.len()) else { return };
-        let part = usize::try_from(length.saturating_sub(self.written)).unwrap_or(0).min(lines.len());
+        let part = usize::try_from(length.saturating_sub(self.lengths.results)).unwrap_or(0).min(lines.len());
         let whole = memchr::memrchr(b'\n', &lines[..part]).map_or(0, |at| at + 1);
-        self.written += whole as u64;
-        let _ = self.results.set_len(self.written);
+        self.lengths.results += whole as u64;
+        let _ = self.results.set_len(self.lengths.results);
     }
 
     /// Adds to what the test printed.
     pub fn output(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
-        self.output.write_all(bytes).map_err(self.trouble(OUTPUT))
+        self.output.write_all(bytes).map_err(self.trouble(OUTPUT))?;
+        self.lengths.output += bytes.len() as u64;
+        Ok(())
     }
 
     /// Creates a file below `files/`, unless it is there.
@@ -125,11 +196,16 @@ impl Artifacts {
         if self.current.as_ref().is_some_and(|(current, _)| current == path) {
             return Ok(());
         }
-        let (dir, name) = self.walk(path)?;
-        let flags = OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let file = openat(&dir, name, flags, Mode::from_bits_truncate(0o600))?;
-        self.current = Some((path.to_owned(), file.into()));
+        let file = self.open_at(path, OFlag::O_WRONLY | OFlag::O_APPEND | OFlag::O_CREAT)?;
+        self.unsynced.note(path);
+        self.current = Some((path.to_owned(), file));
         Ok(())
+    }
+
+    fn open_at(&self, path: &str, flags: OFlag) -> io::Result<File> {
+        let (dir, name) = self.walk(path)?;
+        let flags = flags | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
+        Ok(openat(&dir, name, flags, Mode::from_bits_truncate(0o600))?.into())
     }
 
     /// Makes the directories of a path below `files/`, following no link. Returns the last one, and the name
@@ -159,17 +235,133 @@ impl Artifacts {
             linkat(own.as_fd(), OUTPUT, dir.as_fd(), name, AtFlags::empty())?;
             Ok(())
         };
-        link().map_err(self.trouble(&format!("{FILES}/{path}")))
+        link().map_err(self.trouble(&format!("{FILES}/{path}")))?;
+        self.unsynced.note(path);
+        Ok(())
+    }
+
+    /// Puts all that has been taken in on disk, and says how long it is.
+    pub fn sync(&mut self) -> Result<Lengths, Trouble> {
+        self.flush()?;
+        let before = self.unsynced.lengths;
+        if before.is_none() {
+            sync_ancestors(&self.path);
+        }
+        let changed = |now: u64, then: fn(Lengths) -> u64| before.map(then) != Some(now);
+        if changed(self.lengths.results, |then| then.results) {
+            self.results.sync_data().map_err(self.trouble(RESULTS))?;
+        }
+        if changed(self.lengths.output, |then| then.output) {
+            self.output.sync_data().map_err(self.trouble(OUTPUT))?;
+        }
+        let unsynced = std::mem::take(&mut self.unsynced);
+        if unsynced.more {
+            syncfs(&self.files).map_err(|e| self.trouble(FILES)(e.into()))?;
+        } else {
+            for path in &unsynced.files {
+                self.sync_file(path).map_err(self.trouble(&format!("{FILES}/{path}")))?;
+            }
+        }
+        // The current one is written to without being opened again.
+        self.unsynced = Unsynced { lengths: Some(self.lengths), ..Unsynced::default() };
+        if let Some((path, _)) = &self.current {
+            self.unsynced.note(path);
+        }
+        Ok(self.lengths)
+    }
+
+    /// Puts a file below `files/` on disk, and its name.
+    fn sync_file(&self, path: &str) -> io::Result<()> {
+        self.open_at(path, OFlag::O_RDONLY)?.sync_data()?;
+        let mut dir = File::from(self.files.try_clone()?);
+        let mut parts = path.split('/').peekable();
+        while let Some(part) = parts.next() {
+            dir.sync_all()?;
+            if parts.peek().is_some() {
+                dir = openat(
+                    &dir,
+                    part,
+                    OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC,
+                    Mode::empty(),
+                )?
+                .into();
+            }
+        }
+        Ok(())
+    }
+
+    /// Stores a checkpoint, which is about what was synced last.
+    pub fn checkpoint(&self, checkpoint: &Checkpoint<'_>) -> Result<(), Trouble> {
+        checkpoint.store(&self.path)
     }
 
     /// Writes what is left. The output stays only under the names that results have asked for.
     pub fn finish(mut self) -> Result<(), Trouble> {
         self.flush()?;
+        // From here on there are files missing that a restored attempt would want.
+        if self.unsynced.lengths.is_some() {
+            checkpoint::remove(&self.path)?;
+        }
         let output = self.path.join(OUTPUT);
         fs::remove_file(&output).map_err(self.trouble(OUTPUT))?;
         // Empty unless something was uploaded or linked.
         let _ = fs::remove_dir(self.path.join(FILES));
         Ok(())
+    }
+}
+
+impl Unsynced {
+    fn note(&mut self, path: &str) {
+        if self.files.len() < FILES_ONE_BY_ONE {
+            self.files.insert(path.to_owned());
+        } else {
+            self.more |= !self.files.contains(path);
+        }
+    }
+}
+
+/// Takes away what lies behind this length.
+fn cut_to(file: File, length: u64) -> io::Result<File> {
+    let found = file.metadata()?.len();
+    if found < length {
+        let message = format!("{found} bytes are left of {length} that the checkpoint counts on");
+        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+    }
+    if found > length {
+        file.set_len(length)?;
+    }
+    Ok(file)
+}
+
+/// Removes whatever is not a known path, below `at`, which is empty or ends with a slash. Nothing is followed.
+fn remove_unknown(dir: &Path, at: &str, known: &BTreeSet<&str>) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let path = entry.path();
+        let name = entry.file_name().to_str().map(|name| format!("{at}{name}"));
+        if entry.file_type()?.is_dir() {
+            let below = name.map(|name| name + "/");
+            let holds_known = below
+                .as_deref()
+                .is_some_and(|below| known.range(below..).next().is_some_and(|path| path.starts_with(below)));
+            match below {
+                Some(below) if holds_known => remove_unknown(&path, &below, known)?,
+                _ => fs::remove_dir_all(&path)?,
+            }
+        } else if !name.is_some_and(|name| known.contains(name.as_str())) {
+            fs::remove_file(&path)?;
+        }
+    }
+    Ok(())
+}
+
+/// Puts the names of all directories that lead here on disk. Some may not be ours to read: those have been
+/// there before.
+fn sync_ancestors(path: &Path) {
+    for dir in path.ancestors() {
+        if let Ok(dir) = File::open(dir) {
+            let _ = dir.sync_all();
+        }
     }
 }
 
@@ -239,6 +431,6 @@ mod tests {
         artifacts.results.write_all(&lines[..11]).unwrap();
         artifacts.keep_whole_lines(lines);
         assert_eq!(fs::read_to_string(path.join("results.jsonl")).unwrap(), "{\"a\":1}\n{\"b\":1}\n");
-        assert_eq!(artifacts.written, 16);
+        assert_eq!(artifacts.lengths.results, 16);
     }
 }

@@ -9,6 +9,7 @@ use atex_cli::{Failure, input::Lines};
 use atex_control::{DurationForm, parse_duration};
 
 use crate::args::{Args, Duplicates};
+use crate::attempt::Quotas;
 use crate::pool::Waits;
 
 /// A spool that holds less than a relay copies at once would stop it in the middle.
@@ -31,6 +32,7 @@ pub(crate) struct Config {
     pub keep_host_on: KeepHostOn,
     pub infra_retries: u32,
     pub waits: Waits,
+    pub quotas: Quotas,
     pub duplicates: Duplicates,
     pub allow_empty: bool,
 }
@@ -56,6 +58,7 @@ impl Config {
             work_dir: args.work_dir,
             infra_retries: args.infra_retries,
             waits,
+            quotas: Quotas::default(),
             duplicates: args.duplicates,
             allow_empty: args.allow_empty,
         })

@@ -14,6 +14,7 @@ mod args;
 mod artifacts;
 mod attempt;
 mod catalog;
+mod checkpoint;
 mod config;
 mod dispatch;
 mod intake;
