@@ -41,7 +41,7 @@
 #                           0: never. FULL: seconds after which it is killed if the disk is full (120).
 #   attach G C O            follows the spools of generation G from bytes C and O, in place of any other follower,
 #                           and takes orders but `run`
-#   look                    `boot=`, and of the last test `generation=`, `id=`, `word=`, `start=C O` (where its
+#   look                    `dir=`, `boot=`, and of the last test `generation=`, `id=`, `word=`, `start=C O` (where its
 #                           bytes begin), `state=` running, ended, gone (its wrapper died before it) or none,
 #                           and `end=STATUS C O [WHY]`
 #   sizes                   sizes of the spools of the newest generation, control first, a line each
@@ -559,6 +559,7 @@ attach)
     ;;
 look)
     this_boot
+    echo "dir=$W"
     echo "boot=$boot"
     newest && echo "generation=$generation"
     last_test

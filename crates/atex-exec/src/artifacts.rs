@@ -80,6 +80,16 @@ const FILES_ONE_BY_ONE: usize = 32;
 const LINES_AT_ONCE: usize = 64 << 10;
 
 impl Artifacts {
+    /// Makes the directory in place of one that was begun and of which nothing is to be kept.
+    pub fn create_afresh(path: &Path) -> Result<Artifacts, Trouble> {
+        match fs::remove_dir_all(path) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => {
+                Err(Trouble { path: path.to_owned(), source: e })
+            }
+            _ => Artifacts::create(path),
+        }
+    }
+
     /// Makes the directory.
     pub fn create(path: &Path) -> Result<Artifacts, Trouble> {
         let at = |part: &'static str| move |source| Trouble { path: path.join(part), source };

@@ -46,6 +46,11 @@ pub(crate) struct Done {
 }
 
 impl Done {
+    /// An attempt of which nothing is known but that it did not end by itself.
+    pub fn cut(cause: Cause, note: String) -> Done {
+        Done { cause, storage_failed: false, ..Done::impossible(note) }
+    }
+
     /// An attempt that could not even begin, by a fault of ours.
     pub fn impossible(problem: String) -> Done {
         Done {
@@ -320,7 +325,6 @@ impl Attempt {
     }
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "for workers that resume and restart tests"))]
 impl Attempt {
     /// How many bytes have come since it was saved.
     pub fn unsaved(&self) -> u64 {

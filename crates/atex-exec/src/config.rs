@@ -134,7 +134,8 @@ mod tests {
 
     #[test]
     fn sizes() {
-        let cases = [("0", 0), ("17", 17), ("3KiB", 3072), ("2 M", 2 << 20), ("1GiB", 1 << 30), ("1T", 1 << 40)];
+        let cases =
+            [("0", 0), ("17", 17), ("3KiB", 3072), ("2 M", 2 << 20), ("1GiB", 1 << 30), ("1T", 1 << 40)];
         for (text, expected) in cases {
             assert_eq!(size("--x", text).unwrap(), expected, "{text}");
         }

@@ -15,6 +15,8 @@ pub(crate) struct Surroundings<'a> {
     pub run: &'a str,
     pub attempt: u32,
     pub host: &'a str,
+    /// How often the test has been started again.
+    pub restarts: u32,
 }
 
 /// A variable and its value.
@@ -73,7 +75,7 @@ fn text_of(value: &Value) -> Option<String> {
 pub(crate) fn script(test: &Test, at: &Surroundings<'_>) -> Result<Vec<u8>, String> {
     let command = test.data.get("test").and_then(Value::as_str).unwrap_or_default();
     let home = at.work_dir;
-    let mut line = String::from("read -r REPLY </proc/self/stat && echo \"$REPLY\" >leader;");
+    let mut line = String::new();
     // Control gets a number that scripts do not use on their own, as under the Python ATEX.
     line.push_str("exec {ATEX_TEST_CONTROL}>&9 9>&-;export ATEX_TEST_CONTROL;");
     let metadata = format!("{home}/test/metadata.yaml");
@@ -93,8 +95,8 @@ pub(crate) fn script(test: &Test, at: &Surroundings<'_>) -> Result<Vec<u8>, Stri
     add("ATEX_ATTEMPT", &at.attempt.to_string());
     add("ATEX_HOST", at.host);
     add("ATEX_PLATFORM", test.label());
-    add("TMT_REBOOT_COUNT", "0");
-    add("TMT_TEST_RESTART_COUNT", "0");
+    add("TMT_REBOOT_COUNT", &at.restarts.to_string());
+    add("TMT_TEST_RESTART_COUNT", &at.restarts.to_string());
     for (name, value) in &all {
         let _ = write!(line, "export {name}={};", quote(value));
     }
@@ -172,7 +174,7 @@ mod tests {
         data.insert("test".into(), "echo $LINENO\n".into());
         data.insert("environment".into(), json!({"A": "two\nlines'\\"}));
         let test = Test::new("/a\nb", data);
-        let at = Surroundings { work_dir: "/w", setup: "s0", run: "r", attempt: 1, host: "h" };
+        let at = Surroundings { work_dir: "/w", setup: "s0", run: "r", attempt: 1, host: "h", restarts: 0 };
         let text = String::from_utf8(script(&test, &at).unwrap()).unwrap();
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[1..], ["echo $LINENO"]);

@@ -91,7 +91,7 @@ impl Worker {
             State::SettingUp(work) => {
                 let setup = std::sync::Arc::clone(&work.setup);
                 self.begin_set_up(setup, true, context);
-            },
+            }
             State::Adopting(_) | State::Running(_) => self.look(context),
             State::Leaving => self.leave(context),
             State::Idle | State::Gone => {}

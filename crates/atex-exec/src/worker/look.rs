@@ -128,7 +128,11 @@ mod tests {
             ("boot=c\nstate=none", true, Way::Restart),
         ];
         for (answer, announced, expected) in cases {
-            assert_eq!(Sight::parse(answer).way(answer.contains("id=me"), "b", announced), expected, "{answer:?} {announced}");
+            assert_eq!(
+                Sight::parse(answer).way(answer.contains("id=me"), "b", announced),
+                expected,
+                "{answer:?} {announced}"
+            );
         }
     }
 }

@@ -170,7 +170,9 @@ impl Worker {
                 self.need_link(context);
             }
             Order::Start { setup, job } => self.make_ready(setup, job, context),
-            Order::Cancel | Order::Kill if matches!(self.state, State::SettingUp(_)) && self.waiting.is_none() => {
+            Order::Cancel | Order::Kill
+                if matches!(self.state, State::SettingUp(_)) && self.waiting.is_none() =>
+            {
                 self.cancel_set_up(context);
             }
             Order::Cancel => {

@@ -8,7 +8,7 @@ use atex_schedule::SetupId;
 
 use super::look::{Sight, Way};
 use super::{State, Step, Worker};
-use crate::artifacts::{self, Artifacts};
+use crate::artifacts::Artifacts;
 use crate::attempt::{Attempt, Done, Job, SpoolStart};
 use crate::pool::{Adoption, Context, News};
 use crate::script::{Surroundings, script};
@@ -143,8 +143,7 @@ impl Worker {
             return Err(Done::cut(Cause::Host, format!("{}: there is no connection: {why}", self.name())));
         }
         let word = Scanner::new_word().map_err(|e| Done::impossible(format!("/dev/urandom: {e}")))?;
-        let artifacts =
-            Artifacts::create(&job.artifacts).map_err(|e| Done::impossible(e.to_string()))?;
+        let artifacts = Artifacts::create(&job.artifacts).map_err(|e| Done::impossible(e.to_string()))?;
         let order = self.order(&job, setup, &word, 0).map_err(Done::impossible)?;
         let start = self.send_order(order, context);
         let mut attempt = Attempt::new(&job, &word, start, artifacts, context.quotas);
@@ -284,7 +283,7 @@ impl Worker {
     }
 
     /// A sign of life for the agent.
-    pub(super) fn beat(&self) {
+    pub(crate) fn beat(&self) {
         if let Some(serve) = &self.serve {
             // One that ended, or does not read, is noticed elsewhere.
             let _ = serve.running.write("beat\n");
@@ -339,7 +338,8 @@ impl Worker {
 
     fn go_on(&mut self, sight: &Sight, context: &Context) {
         let State::Running(run) = &mut self.state else { return };
-        let is_ours = sight.id.as_deref() == Some(&id(&run.job)) && sight.word.as_deref() == Some(run.attempt.word());
+        let is_ours =
+            sight.id.as_deref() == Some(&id(&run.job)) && sight.word.as_deref() == Some(run.attempt.word());
         let way = sight.way(is_ours, run.attempt.boot().unwrap_or_default(), run.may_be_cut());
         log::debug!("{}: found {sight:?}: {way:?}", self.record.as_ref().map_or("", |record| &record.id));
         match way {
@@ -428,7 +428,12 @@ impl Worker {
     }
 
     /// The set-up for a test that is to be started again has ended.
-    pub(super) fn set_up_again_ends(&mut self, run: Box<Running>, end: Result<(), String>, context: &Context) {
+    pub(super) fn set_up_again_ends(
+        &mut self,
+        run: Box<Running>,
+        end: Result<(), String>,
+        context: &Context,
+    ) {
         self.state = State::Running(run);
         match end {
             Ok(()) => self.start_again(context),
@@ -689,8 +694,7 @@ fn restored(job: &Job, sight: &Sight, context: &Context) -> Result<(Attempt, Dur
     else {
         return Err(Done::cut(Cause::Own, "cut short when atex-exec ended".into()));
     };
-    let artifacts =
-        artifacts::create_afresh(&job.artifacts).map_err(|e| Done::impossible(e.to_string()))?;
+    let artifacts = Artifacts::create_afresh(&job.artifacts).map_err(|e| Done::impossible(e.to_string()))?;
     let start = SpoolStart { generation, control, output };
     let mut attempt = Attempt::new(job, word, start, artifacts, context.quotas);
     attempt.set_boot(sight.boot.clone());
