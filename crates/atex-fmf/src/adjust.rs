@@ -51,19 +51,6 @@ impl<'a> Adjuster<'a> {
         Ok(())
     }
 
-    /// Applies further rules to a node's data, which stand behind its own; what ended those does not end these.
-    pub fn adjust_by(&mut self, node: &str, data: &mut Arc<Mapping>, rules: &[Value]) -> Result<()> {
-        let mut rules = rules.to_vec();
-        let mut identity = self.need_identity(&rules);
-        if identity {
-            rules.iter_mut().for_each(|rule| {
-                share::share(rule);
-            });
-        }
-        self.apply_all(node, data, &rules, Pos::NONE, &mut identity)?;
-        if identity { Freezer::default().mapping(data) } else { Ok(()) }
-    }
-
     fn apply_all(
         &mut self,
         node: &str,

@@ -40,9 +40,6 @@ pub struct Discovery<'t> {
     pub plan: Option<Arc<Mapping>>,
     /// The plan's sections that were looked at, in order.
     pub sections: Vec<Section>,
-    /// A directory whose files belong to the top, beside those of the sections: the tree of a plan whose scripts
-    /// expect it there.
-    pub base: Option<PathBuf>,
     /// The tests; names are distinct.
     pub tests: Vec<Test<'t>>,
 }
@@ -50,10 +47,9 @@ pub struct Discovery<'t> {
 /// One discover section: a tree, and where its files belong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
-    /// The section's name, the first part of its tests' names. Empty for a lone section without a name.
+    /// The section's name: its files' directory, and the first part of its tests' names. Empty for a lone section
+    /// without a name, whose files stay at the top.
     pub prefix: String,
-    /// Where its files belong, relative to the common root; empty for the root itself.
-    pub directory: String,
     /// The root of the tree that its files come from, absolute.
     pub root: PathBuf,
     /// The files of libraries that its tests require: those of other trees, and those of its own tree that stand where
@@ -80,19 +76,10 @@ pub struct Test<'t> {
     pub source_dir: Text,
     /// Which section it comes from.
     pub section: usize,
-    /// Where the name without the section's prefix begins.
-    pub(crate) own_name: u32,
-    pub(crate) data: Data<'t>,
+    /// The node.
+    pub node: NodeRef<'t>,
     /// What takes the place of `require` and `recommend`, in this order.
-    pub(crate) needs: Option<[Value; 2]>,
-}
-
-/// Where the data of a test is.
-#[derive(Debug)]
-pub(crate) enum Data<'t> {
-    Node(NodeRef<'t>),
-    /// Of a plan, or changed by one.
-    Own(Arc<Mapping>),
+    needs: Option<[Value; 2]>,
 }
 
 /// The keys that [`Test::needs`] replaces.
@@ -104,39 +91,16 @@ impl<'t> Test<'t> {
         self.needs.as_ref().map(|needs| &needs[at])
     }
 
-    /// The name without the section's prefix: what patterns of names see.
-    #[must_use]
-    pub fn own_name(&self) -> &str {
-        &self.name[self.own_name as usize..]
-    }
-
-    /// The node, if the data is as it is there.
-    #[must_use]
-    pub fn node(&self) -> Option<NodeRef<'t>> {
-        match self.data {
-            Data::Node(node) => Some(node),
-            Data::Own(_) => None,
-        }
-    }
-
-    /// The data without libraries' requires.
-    pub(crate) fn own_data(&self) -> &Mapping {
-        match &self.data {
-            Data::Node(node) => node.data(),
-            Data::Own(data) => data,
-        }
-    }
-
     /// The value of a key of the test's data.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.replaced(key).or_else(|| self.own_data().get(key))
+        self.replaced(key).or_else(|| self.node.data().get(key))
     }
 
     /// The test's data in order.
     #[must_use]
     pub fn data(&self) -> Mapping {
-        let mut data = self.own_data().clone();
+        let mut data = self.node.data().clone();
         for (key, needs) in NEEDS.iter().zip(self.needs.iter().flatten()) {
             data.insert(Key::Text((*key).into()), needs.clone(), data.position(key));
         }
@@ -148,8 +112,8 @@ impl<'t> Test<'t> {
     /// # Errors
     /// Those of the writer.
     pub fn write_data(&self, out: &mut impl Write) -> io::Result<()> {
-        let Some(needs) = &self.needs else { return json::write_mapping(out, self.own_data()) };
-        let data = self.own_data();
+        let Some(needs) = &self.needs else { return json::write_mapping(out, self.node.data()) };
+        let data = self.node.data();
         let keys: [Key; 2] = NEEDS.map(|key| Key::Text(key.into()));
         let present = data
             .iter()
@@ -209,7 +173,7 @@ fn find<'t>(
         tree,
         repositories,
         request,
-        found: Discovery { plan, sections: Vec::new(), base: None, tests: Vec::new() },
+        found: Discovery { plan, sections: Vec::new(), tests: Vec::new() },
         names: HashMap::new(),
         last_source: None,
     };
@@ -266,25 +230,6 @@ fn check_section_names(sections: &[Arc<Mapping>]) -> Result<()> {
     Ok(())
 }
 
-/// The tree that a section of a plan in `tree` takes its tests from: that one, or one of another repository.
-///
-/// # Errors
-/// It cannot be fetched or loaded.
-pub fn tree_of_section<'t>(
-    tree: &'t Tree,
-    repositories: &'t Repositories<'t>,
-    section: &Mapping,
-) -> Result<&'t Tree> {
-    if !section.contains("url") {
-        return Ok(tree);
-    }
-    let found = Identifier::new(section).and_then(|identifier| repositories.tree(&identifier.without_name()));
-    found.map_err(|error| match error.position() {
-        Some(_) => error,
-        None => error.at(tree.locate(section.position("url"))),
-    })
-}
-
 struct Finder<'t, 'r> {
     /// The tree that the plan is in.
     tree: &'t Tree,
@@ -309,24 +254,23 @@ impl<'t> Finder<'t, '_> {
             conditions: self.request.conditions.clone(),
             ..Criteria::default()
         };
-        let excludes = self.request.excludes.iter().cloned();
-        let excludes = NamePatterns::new(excludes.chain(self.texts(section, "exclude", &[])?));
+        let mut excludes: Vec<_> = self.request.excludes.iter().map(LazyPattern::search).collect();
+        excludes.extend(self.texts(section, "exclude", &[])?.into_iter().map(LazyPattern::search));
         let mut batch = Vec::new();
         for node in tree.prune(&criteria)? {
-            if !excludes.any_found_in(node.name())? && is_test(node.data()) {
+            if !is_excluded(&excludes, node.name())? && is_test(node.data()) {
                 batch.push(self.test(tree, node, &prefix, number)?);
             }
         }
         let mut libraries = Libraries::new(tree, self.repositories, &prefix);
         if self.request.libraries {
             for test in &mut batch {
-                test.needs = Some(libraries.lists(test.own_data())?);
+                test.needs = Some(libraries.lists(test.node.data())?);
             }
         }
         let libraries = libraries.into_files();
         batch.into_iter().for_each(|test| self.add(test));
-        let directory = prefix.clone();
-        self.found.sections.push(Section { prefix, directory, root: tree.root().to_owned(), libraries });
+        self.found.sections.push(Section { prefix, root: tree.root().to_owned(), libraries });
         Ok(())
     }
 
@@ -334,12 +278,14 @@ impl<'t> Finder<'t, '_> {
     fn section_tree(&self, section: &Mapping, prefix: &str) -> Result<&'t Tree> {
         let Some(url) = section.get("url") else { return Ok(self.tree) };
         let place = || self.tree.locate(section.position("url"));
-        if let Some(repositories) = self.repositories {
-            return tree_of_section(self.tree, repositories, section);
-        }
-        let name = if prefix.is_empty() { "without a name".to_owned() } else { format!("'{prefix}'") };
-        let message = format!("discover section {name}: {} cannot be fetched here", pytext::text(url));
-        Err(Error::new(ErrorClass::Fetch, message).at(place()))
+        let Some(repositories) = self.repositories else {
+            let name = if prefix.is_empty() { "without a name".to_owned() } else { format!("'{prefix}'") };
+            let message = format!("discover section {name}: {} cannot be fetched here", pytext::text(url));
+            return Err(Error::new(ErrorClass::Fetch, message).at(place()));
+        };
+        let tree =
+            Identifier::new(section).and_then(|identifier| repositories.tree(&identifier.without_name()));
+        tree.map_err(|error| if error.position().is_some() { error } else { error.at(place()) })
     }
 
     fn prefix(&self, section: &Mapping) -> Result<String> {
@@ -383,8 +329,7 @@ impl<'t> Finder<'t, '_> {
             "" => node.shared_name(),
             prefix => format!("/{prefix}{}", node.name()).into(),
         };
-        let own_name = u32::try_from(name.len() - node.name().len()).unwrap_or_default();
-        Ok(Test { name, source_dir, section, own_name, data: Data::Node(node), needs: None })
+        Ok(Test { name, source_dir, section, node, needs: None })
     }
 
     /// The directory of the last file that contributed to a node, below the prefix.
@@ -418,34 +363,13 @@ impl<'t> Finder<'t, '_> {
     }
 }
 
-/// Patterns that are looked for in names.
-#[derive(Debug, Default)]
-pub struct NamePatterns(Vec<LazyPattern>);
-
-impl NamePatterns {
-    /// Takes patterns as they are written; a bad one is found when it is first tried.
-    pub fn new<T: AsRef<str>>(patterns: impl IntoIterator<Item = T>) -> Self {
-        Self(patterns.into_iter().map(|pattern| LazyPattern::search(pattern.as_ref())).collect())
-    }
-
-    /// Whether there are none.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-
-    /// Whether one of them is found in a name.
-    ///
-    /// # Errors
-    /// A pattern is bad.
-    pub fn any_found_in(&self, name: &str) -> Result<bool> {
-        for pattern in &self.0 {
-            if pattern.is_found_in(name)? {
-                return Ok(true);
-            }
+fn is_excluded(excludes: &[LazyPattern], name: &str) -> Result<bool> {
+    for pattern in excludes {
+        if pattern.is_found_in(name)? {
+            return Ok(true);
         }
-        Ok(false)
     }
+    Ok(false)
 }
 
 /// A node is a test if it has `test` (even null), is not disabled, and is neither manual nor a story.
@@ -457,7 +381,7 @@ fn is_test(data: &Mapping) -> bool {
 }
 
 /// A file's directory relative to the tree's root.
-pub(crate) fn relative_directory<'t>(root: &Path, source: &'t Path, node: NodeRef<'_>) -> Result<&'t str> {
+fn relative_directory<'t>(root: &Path, source: &'t Path, node: NodeRef<'_>) -> Result<&'t str> {
     let directory = source.parent().and_then(|directory| directory.strip_prefix(root).ok());
     let directory = directory.ok_or_else(|| {
         refused(format!("{}: {} is not in the tree at {}", node.name(), source.display(), root.display()))

@@ -41,7 +41,6 @@ mod mapping;
 mod merge;
 pub mod meta;
 mod number;
-pub mod plan;
 mod pyre;
 mod pytext;
 mod remote;
@@ -53,9 +52,7 @@ mod walk;
 pub mod yaml;
 
 pub use context::{Context, Rule, Verdict};
-pub use discover::{
-    Discovery, NamePatterns, Part, Request, Section, Test, discover, discover_with, tree_of_section,
-};
+pub use discover::{Discovery, Part, Request, Section, Test, discover, discover_with};
 pub use error::{Error, ErrorClass, Pos, Position};
 pub use filter::Filter;
 pub use mapping::{Key, Mapping};

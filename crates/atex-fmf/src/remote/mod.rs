@@ -44,24 +44,15 @@ pub struct Repositories<'f> {
     trees: Trees,
 }
 
-/// What a tree was loaded from, and what it was adjusted to.
-type Loaded = (Source, Context);
-
 impl<'f> Repositories<'f> {
     /// No trees so far. The context should be that of the tree whose plans refer to them.
     pub fn new(fetch: &'f dyn Fetch, context: Context) -> Self {
         Self { fetch, context, trees: Trees::default() }
     }
 
-    /// What metadata is adjusted to, where a plan does not add to it.
-    #[must_use]
-    pub fn context(&self) -> &Context {
-        &self.context
-    }
-
-    /// The files of a repository.
-    pub(crate) fn files(&self, url: &str, reference: Option<&str>) -> Result<PathBuf> {
-        self.fetch.fetch(url, reference)
+    /// The trees that have been loaded, in order.
+    pub fn trees(&self) -> impl Iterator<Item = &Tree> {
+        self.trees.iter().map(|(_, tree)| tree)
     }
 
     pub(crate) fn exists(&self, url: &str) -> bool {
@@ -70,29 +61,23 @@ impl<'f> Repositories<'f> {
 
     /// The tree that an identifier means.
     pub(crate) fn tree(&self, identifier: &Identifier) -> Result<&Tree> {
-        self.tree_in(identifier, &self.context)
-    }
-
-    /// The tree that an identifier means, adjusted to a context.
-    pub(crate) fn tree_in(&self, identifier: &Identifier, context: &Context) -> Result<&Tree> {
         let source = &identifier.source;
-        let known = self.trees.iter().find(|((loaded, to), _)| loaded == source && to == context);
-        if let Some((_, tree)) = known {
+        if let Some((_, tree)) = self.trees.iter().find(|(loaded, _)| loaded == source) {
             return Ok(tree);
         }
         let tree = match source {
             Source::Repository { url, reference, path } => {
                 let files = self.fetch.fetch(url, reference.as_deref())?;
-                Tree::load(inside(&files, path)?, context)?
+                Tree::load(inside(&files, path)?, &self.context)?
             }
-            Source::Directory(path) => Tree::load(path, context)?,
+            Source::Directory(path) => Tree::load(path, &self.context)?,
         };
-        Ok(self.trees.add((source.clone(), context.clone()), tree))
+        Ok(self.trees.add(source.clone(), tree))
     }
 
     /// The node that an identifier means.
-    pub(crate) fn node(&self, identifier: &Identifier, context: &Context) -> Result<(&Tree, NodeRef<'_>)> {
-        let tree = self.tree_in(identifier, context)?;
+    pub(crate) fn node(&self, identifier: &Identifier) -> Result<(&Tree, NodeRef<'_>)> {
+        let tree = self.tree(identifier)?;
         let node = tree.find(&identifier.name).ok_or_else(|| {
             let message = format!("No tree node found for '{}' reference", identifier.shown);
             Error::new(ErrorClass::Reference, message)
@@ -102,7 +87,7 @@ impl<'f> Repositories<'f> {
 }
 
 /// Where to start in a repository's files. Its tree must be among them, not in a directory above.
-pub(crate) fn inside(files: &Path, path: &str) -> Result<PathBuf> {
+fn inside(files: &Path, path: &str) -> Result<PathBuf> {
     let start = walk::absolute(&files.join(path.trim_start_matches('/')))
         .map_err(|error| Error::new(ErrorClass::Os, format!("{path}: {error}")))?;
     let resolved = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
@@ -136,7 +121,7 @@ enum Source {
         path: String,
     },
     /// A directory of this machine.
-    Directory(PathBuf),
+    Directory(String),
 }
 
 impl Identifier {
@@ -157,7 +142,7 @@ impl Identifier {
         let path = text("path")?.unwrap_or_else(|| ".".to_owned());
         let source = match text("url")? {
             Some(url) => Source::Repository { url, reference, path },
-            None if path.starts_with('/') || path == "." => Source::Directory(path.into()),
+            None if path.starts_with('/') || path == "." => Source::Directory(path),
             None => {
                 let message = format!("Relative path \"{path}\" specified.");
                 return Err(Error::new(ErrorClass::Reference, message));
@@ -171,22 +156,6 @@ impl Identifier {
     pub fn of_repository(url: &str, name: &str) -> Self {
         let source = Source::Repository { url: url.to_owned(), reference: None, path: ".".to_owned() };
         Self { source, name: name.to_owned(), shown: format!("{url}{name}") }
-    }
-
-    /// The tree at a path of a repository's files.
-    pub fn of_files(url: &str, reference: Option<&str>, path: &str) -> Self {
-        let source = Source::Repository {
-            url: url.to_owned(),
-            reference: reference.map(str::to_owned),
-            path: path.to_owned(),
-        };
-        Self { source, name: "/".to_owned(), shown: format!("{url} {path}") }
-    }
-
-    /// The tree that a directory of this machine is in.
-    pub fn of_directory(path: &Path) -> Self {
-        let source = Source::Directory(path.to_owned());
-        Self { source, name: "/".to_owned(), shown: path.display().to_string() }
     }
 
     /// The mapping, as Python shows it.
@@ -206,16 +175,16 @@ impl Identifier {
 struct Trees(OnceCell<Box<Link>>);
 
 struct Link {
-    loaded: (Loaded, Tree),
+    loaded: (Source, Tree),
     next: Trees,
 }
 
 impl Trees {
-    fn iter(&self) -> impl Iterator<Item = &(Loaded, Tree)> {
+    fn iter(&self) -> impl Iterator<Item = &(Source, Tree)> {
         std::iter::successors(self.0.get(), |link| link.next.0.get()).map(|link| &link.loaded)
     }
 
-    fn add(&self, source: Loaded, tree: Tree) -> &Tree {
+    fn add(&self, source: Source, tree: Tree) -> &Tree {
         let mut end = self;
         while let Some(link) = end.0.get() {
             end = &link.next;
