@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use atex_cli::now;
 use atex_control::{
-    DurationForm, End, Event, FeedError, Limits, Parser, TimeLimit, Verdict, VerdictStatus, format_duration,
-    parse_duration_value,
+    DurationForm, End, Event, FeedError, Limits, Parser, Status, TimeLimit, Verdict, VerdictStatus,
+    format_duration, parse_duration_value,
 };
 use atex_model::{
     Test, Time,
@@ -77,10 +77,18 @@ pub(crate) struct SpoolStart {
 }
 
 /// What one attempt may fill.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Quotas {
     /// Of what it says over test control.
     pub control: Limits,
+    /// Bytes of what it prints: of more, the beginning and the end are kept.
+    pub output: u64,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Quotas { control: Limits::default(), output: 1 << 30 }
+    }
 }
 
 /// An attempt that is going on.
@@ -125,7 +133,14 @@ fn limit_of(test: &Test) -> Duration {
 
 impl Attempt {
     /// An attempt whose test has just been started.
-    pub fn new(job: &Job, word: &str, start: SpoolStart, artifacts: Artifacts, quotas: Quotas) -> Attempt {
+    pub fn new(
+        job: &Job,
+        word: &str,
+        start: SpoolStart,
+        mut artifacts: Artifacts,
+        quotas: Quotas,
+    ) -> Attempt {
+        artifacts.bound_output(quotas.output);
         Attempt {
             parser: Parser::new(quotas.control),
             scanner: Scanner::new(word),
@@ -265,31 +280,40 @@ impl Attempt {
         self.stop(Cause::Test, note);
     }
 
+    fn end(&self, exit: Option<i64>) -> End {
+        match &self.stopped {
+            None => End::Exited { passed: exit == Some(0) },
+            Some(stopped) => End::Stopped(Verdict {
+                status: match stopped.cause {
+                    Cause::Test => VerdictStatus::Error,
+                    _ => VerdictStatus::Infra,
+                },
+                note: stopped.note.clone(),
+            }),
+        }
+    }
+
     /// Settles what is open and stores the last results.
     pub fn finish(mut self, elapsed: Duration) -> Done {
         let exit = self.trailer.as_ref().map(|trailer| trailer.status);
         if exit.is_none() {
             self.stop(Cause::Host, "the test's end is not known".into());
         }
-        let end = match &self.stopped {
-            None => End::Exited { passed: exit == Some(0) },
-            Some(stopped) => End::Stopped(Verdict {
-                status: if stopped.cause == Cause::Test {
-                    VerdictStatus::Error
-                } else {
-                    VerdictStatus::Infra
-                },
-                note: stopped.note.clone(),
-            }),
-        };
-        let Attempt { parser, mut artifacts, stopped, .. } = self;
+        let end = self.end(exit);
+        let Attempt { mut parser, mut artifacts, stopped, .. } = self;
         let tally = parser.tally().clone();
-        let mut sink = |event: Event<'_>| match event {
-            Event::Link { path } => artifacts.link_output(path),
-            Event::Result(result) => artifacts.result(result.line),
-            _ => Ok(()),
-        };
-        let finished = parser.finish(end, &mut sink).and_then(|ending| artifacts.finish().map(|()| ending));
+        let finished = artifacts.end_output().and_then(|left_out| {
+            if left_out > 0 {
+                let note = format!("{left_out} bytes of output left out, between its beginning and its end");
+                parser.remark(Status::Warn, note);
+            }
+            let ending = parser.finish(end, &mut |event: Event<'_>| match event {
+                Event::Link { path } => artifacts.link_output(path),
+                Event::Result(result) => artifacts.result(result.line),
+                _ => Ok(()),
+            })?;
+            artifacts.finish().map(|()| ending)
+        });
         let counted =
             |tally: &atex_control::Tally| tally.counts().map(|(word, n)| (word.to_owned(), n)).collect();
         let seconds = elapsed.as_secs_f64();

@@ -19,6 +19,7 @@ mod config;
 mod dispatch;
 mod intake;
 mod journal;
+mod output;
 mod packer;
 mod pool;
 mod run_dir;
