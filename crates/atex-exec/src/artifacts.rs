@@ -144,6 +144,11 @@ impl Artifacts {
         if self.lines.len() >= LINES_AT_ONCE { self.flush() } else { Ok(()) }
     }
 
+    /// How long `results.jsonl` is.
+    pub fn results_length(&self) -> u64 {
+        self.written
+    }
+
     /// Writes the results that have been gathered, whole lines or nothing.
     pub fn flush(&mut self) -> Result<(), Trouble> {
         if self.lines.is_empty() {

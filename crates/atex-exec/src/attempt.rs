@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::artifacts::{Artifacts, Trouble};
 use crate::checkpoint::{Checkpoint, Saved};
+use crate::live::Live;
 use crate::trailer::{LastLine, Scanner, Trailer, Why};
 
 /// An attempt that is to be made.
@@ -83,11 +84,13 @@ pub(crate) struct Quotas {
     pub control: Limits,
     /// Bytes of what it prints: of more, the beginning and the end are kept.
     pub output: u64,
+    /// Whether its results are told of while it runs.
+    pub live: bool,
 }
 
 impl Default for Quotas {
     fn default() -> Self {
-        Quotas { control: Limits::default(), output: 1 << 30 }
+        Quotas { control: Limits::default(), output: 1 << 30, live: false }
     }
 }
 
@@ -121,6 +124,7 @@ pub(crate) struct Attempt {
     pub stopped: Option<Stopped>,
     /// Words of the test that the run should know of, oldest first.
     pub notes: Vec<String>,
+    live: Option<Live>,
     storage_failed: bool,
 }
 
@@ -159,6 +163,7 @@ impl Attempt {
             boot: None,
             stopped: None,
             notes: Vec::new(),
+            live: quotas.live.then(Live::default),
             storage_failed: false,
         }
     }
@@ -199,6 +204,11 @@ impl Attempt {
         if let Some(line) = last_line {
             self.test_ended(line);
         }
+    }
+
+    /// Word of results that have come, if they are told of while the test runs and there is anything new.
+    pub fn news_of_results(&self) -> Option<Live> {
+        self.live.as_ref()?.grown_to(self.artifacts.results_length())
     }
 
     fn test_ended(&mut self, LastLine { trailer, length, surplus }: LastLine) {
@@ -433,6 +443,7 @@ impl Attempt {
             boot: saved.boot,
             stopped: saved.stopped,
             notes: Vec::new(),
+            live: quotas.live.then(Live::default),
             storage_failed: false,
         };
         Ok(Some((attempt, elapsed)))

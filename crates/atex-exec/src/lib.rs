@@ -19,6 +19,7 @@ mod config;
 mod dispatch;
 mod intake;
 mod journal;
+mod live;
 mod output;
 mod packer;
 mod pool;

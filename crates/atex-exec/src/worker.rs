@@ -390,6 +390,9 @@ impl Worker {
         for note in run.attempt.notes.drain(..) {
             context.tell(self.id, News::Note(note));
         }
+        if let Some(live) = run.attempt.news_of_results() {
+            context.tell(self.id, News::Results(live));
+        }
         if run.attempt.disconnecting() {
             run.attempt.stop(Cause::Own, DISCONNECT.into());
         }
