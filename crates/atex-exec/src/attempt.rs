@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 use crate::artifacts::{Artifacts, Trouble};
 use crate::checkpoint::{Checkpoint, Saved};
 use crate::live::Live;
+use crate::tap::{Point, Tap};
 use crate::trailer::{LastLine, Scanner, Trailer, Why};
 
 /// An attempt that is to be made.
@@ -125,6 +126,8 @@ pub(crate) struct Attempt {
     /// Words of the test that the run should know of, oldest first.
     pub notes: Vec<String>,
     live: Option<Live>,
+    /// Reads what the test prints, if that is TAP.
+    tap: Option<Tap>,
     storage_failed: bool,
 }
 
@@ -133,6 +136,19 @@ fn limit_of(test: &Test) -> Duration {
     let set = test.data.get("duration").map(|value| parse_duration_value(value, DurationForm::Extended));
     // One that cannot be read has been refused when the test came in.
     set.and_then(Result::ok).unwrap_or(TimeLimit::DEFAULT)
+}
+
+/// Whether results are in what the test prints.
+fn prints_tap(test: &Test) -> bool {
+    test.data.get("extra-result").is_some_and(|format| format == "tap")
+}
+
+/// Keeps a point of TAP as a result.
+fn keep(parser: &mut Parser, artifacts: &mut Artifacts, point: &Point) -> Result<(), Trouble> {
+    parser.report(&point.name, point.status, point.note.as_deref(), &mut |event: Event<'_>| match event {
+        Event::Result(result) => artifacts.result(result.line),
+        _ => Ok(()),
+    })
 }
 
 impl Attempt {
@@ -164,6 +180,7 @@ impl Attempt {
             stopped: None,
             notes: Vec::new(),
             live: quotas.live.then(Live::default),
+            tap: prints_tap(&job.test).then(Tap::default),
             storage_failed: false,
         }
     }
@@ -243,10 +260,18 @@ impl Attempt {
         self.output += own.len() as u64;
         self.unsaved += own.len() as u64;
         if !self.storage_failed
-            && let Err(trouble) = self.artifacts.output(own)
+            && let Err(trouble) = self.store_output(own)
         {
             self.fail(&trouble);
         }
+    }
+
+    fn store_output(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
+        let Attempt { parser, artifacts, tap, .. } = self;
+        artifacts.output(bytes)?;
+        let Some(tap) = tap else { return Ok(()) };
+        tap.feed(bytes, &mut |point| keep(parser, artifacts, &point))?;
+        artifacts.flush()
     }
 
     /// Decides to end the attempt, unless that has been decided before.
@@ -309,10 +334,16 @@ impl Attempt {
         if exit.is_none() {
             self.stop(Cause::Host, "the test's end is not known".into());
         }
-        let end = self.end(exit);
-        let Attempt { mut parser, mut artifacts, stopped, .. } = self;
+        let mut end = self.end(exit);
+        let Attempt { mut parser, mut artifacts, stopped, tap, .. } = self;
         let tally = parser.tally().clone();
         let finished = artifacts.end_output().and_then(|left_out| {
+            if let Some(tap) = tap {
+                let judgement = tap.end(exit, &mut |point| keep(&mut parser, &mut artifacts, &point))?;
+                if matches!(end, End::Exited { .. }) {
+                    end = End::Judged { status: judgement.status, note: judgement.note };
+                }
+            }
             if left_out > 0 {
                 let note = format!("{left_out} bytes of output left out, between its beginning and its end");
                 parser.remark(Status::Warn, note);
@@ -410,6 +441,7 @@ impl Attempt {
             output: self.output,
             stopped: self.stopped.clone(),
             limit: self.limit.clone(),
+            tap: self.tap.clone(),
             lengths,
         };
         self.artifacts.checkpoint(&Checkpoint { attempt, parser: Cow::Borrowed(state) })?;
@@ -444,6 +476,7 @@ impl Attempt {
             stopped: saved.stopped,
             notes: Vec::new(),
             live: quotas.live.then(Live::default),
+            tap: saved.tap,
             storage_failed: false,
         };
         Ok(Some((attempt, elapsed)))

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::artifacts::{Lengths, Trouble};
 use crate::attempt::{SpoolStart, Stopped};
+use crate::tap::Tap;
 
 const NAME: &str = "checkpoint.json";
 const NEW: &str = "checkpoint.json.new";
@@ -41,6 +42,7 @@ pub(crate) struct Saved {
     pub output: u64,
     pub stopped: Option<Stopped>,
     pub limit: TimeLimit,
+    pub tap: Option<Tap>,
     pub lengths: Lengths,
 }
 

@@ -25,6 +25,7 @@ mod packer;
 mod pool;
 mod run_dir;
 mod script;
+mod tap;
 mod tests_file;
 mod trailer;
 mod upload;
