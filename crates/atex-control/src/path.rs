@@ -68,6 +68,11 @@ impl Paths {
         }
     }
 
+    /// Whether this path is taken, or there may be one more.
+    pub fn has_room(&self, path: &str, limits: &Limits) -> bool {
+        self.0.len() < limits.files || self.0.contains_key(path)
+    }
+
     /// Takes a path for a file to be created or appended to.
     pub fn take_file(&mut self, path: &str, limits: &Limits) -> Result<(), String> {
         match self.0.get(path) {
@@ -100,9 +105,6 @@ impl Paths {
 
     fn check_new(&self, path: &str, limits: &Limits) -> Result<(), String> {
         check_length(path, limits)?;
-        if self.0.len() >= limits.files {
-            return Err(format!("more than {} files", limits.files));
-        }
         if let Some(parent) = ancestors(path).find(|parent| self.0.contains_key(*parent)) {
             return Err(format!(
                 "file `{}` needs a directory where `{}` is a file",
@@ -203,8 +205,9 @@ mod tests {
         paths.take_file(&"x".repeat(21), &limits).unwrap_err();
         paths.take_file(&"x/".repeat(21), &limits).unwrap_err();
         paths.take_file("d", &limits).unwrap();
+        assert!(paths.has_room("e", &limits));
         paths.take_file("e", &limits).unwrap();
-        assert_eq!(paths.take_file("f", &limits).unwrap_err(), "more than 5 files");
-        paths.take_file("e", &limits).expect("no new file");
+        assert!(!paths.has_room("f", &limits));
+        assert!(paths.has_room("e", &limits), "no new file");
     }
 }

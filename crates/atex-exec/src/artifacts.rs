@@ -18,6 +18,7 @@ use nix::unistd::{linkat, syncfs};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{self, Checkpoint};
+use crate::output::{Extent, OUTPUT, Output, cut_to};
 
 /// A file of ours cannot be written: which, and why.
 #[derive(Debug, thiserror::Error)]
@@ -34,14 +35,12 @@ impl Trouble {
 }
 
 /// How long the files are of which an attempt has one each.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Lengths {
-    pub results: u64,
-    pub output: u64,
+    results: u64,
+    output: Extent,
 }
 
-/// The captured output of the test, beside `files/` until a result asks for it.
-const OUTPUT: &str = "output";
 const RESULTS: &str = "results.jsonl";
 const FILES: &str = "files";
 
@@ -52,9 +51,10 @@ pub(crate) struct Artifacts {
     results: File,
     /// Results that have not been written yet: whole lines.
     lines: Vec<u8>,
-    /// How long the files are, of what has been written.
-    lengths: Lengths,
-    output: File,
+    /// How long `results.jsonl` is.
+    written: u64,
+    /// Beside `files/` until a result asks for it.
+    output: Output,
     files: OwnedFd,
     /// The file that was written to last, kept open, since data for one file come in many pieces.
     current: Option<(String, File)>,
@@ -98,13 +98,13 @@ impl Artifacts {
         let mut create = OpenOptions::new();
         create.append(true).create_new(true);
         let results = create.open(path.join(RESULTS)).map_err(at(RESULTS))?;
-        let output = create.open(path.join(OUTPUT)).map_err(at(OUTPUT))?;
+        let output = Output::create(path, Extent::new(u64::MAX)).map_err(at(OUTPUT))?;
         let files: OwnedFd = File::open(&files).map_err(at(FILES))?.into();
         Ok(Artifacts {
             path: path.to_owned(),
             results,
             lines: Vec::new(),
-            lengths: Lengths::default(),
+            written: 0,
             output,
             files,
             current: None,
@@ -116,18 +116,16 @@ impl Artifacts {
     /// parser: takes away what has come since.
     pub fn restore(path: &Path, lengths: &Lengths, state: &State) -> Result<Artifacts, Trouble> {
         let at = |part: &'static str| move |source| Trouble { path: path.join(part), source };
-        let cut = |part: &'static str, length: u64| {
-            let open = OpenOptions::new().append(true).open(path.join(part));
-            open.and_then(|file| cut_to(file, length)).map_err(at(part))
-        };
+        let results = OpenOptions::new().append(true).open(path.join(RESULTS));
+        let results = results.and_then(|file| cut_to(file, lengths.results)).map_err(at(RESULTS))?;
         let files = path.join(FILES);
         DirBuilder::new().recursive(true).mode(0o700).create(&files).map_err(at(FILES))?;
         let artifacts = Artifacts {
             path: path.to_owned(),
-            results: cut(RESULTS, lengths.results)?,
+            results,
             lines: Vec::new(),
-            lengths: *lengths,
-            output: cut(OUTPUT, lengths.output)?,
+            written: lengths.results,
+            output: Output::restore(path, lengths.output).map_err(at(OUTPUT))?,
             files: File::open(&files).map_err(at(FILES))?.into(),
             current: None,
             unsynced: Unsynced { lengths: Some(*lengths), ..Unsynced::default() },
@@ -156,6 +154,11 @@ impl Artifacts {
         if self.lines.len() >= LINES_AT_ONCE { self.flush() } else { Ok(()) }
     }
 
+    /// How long `results.jsonl` is.
+    pub fn results_length(&self) -> u64 {
+        self.written
+    }
+
     /// Writes the results that have been gathered, whole lines or nothing.
     pub fn flush(&mut self) -> Result<(), Trouble> {
         if self.lines.is_empty() {
@@ -166,7 +169,7 @@ impl Artifacts {
             self.keep_whole_lines(&lines);
             return Err(self.trouble(RESULTS)(e));
         }
-        self.lengths.results += lines.len() as u64;
+        self.written += lines.len() as u64;
         self.lines = lines;
         self.lines.clear();
         Ok(())
@@ -175,17 +178,20 @@ impl Artifacts {
     /// Cuts off the line that was written in part when the disk was full; the ones before it stay.
     fn keep_whole_lines(&mut self, lines: &[u8]) {
         let Ok(length) = self.results.metadata().map(|meta| meta.len()) else { return };
-        let part = usize::try_from(length.saturating_sub(self.lengths.results)).unwrap_or(0).min(lines.len());
+        let part = usize::try_from(length.saturating_sub(self.written)).unwrap_or(0).min(lines.len());
         let whole = memchr::memrchr(b'\n', &lines[..part]).map_or(0, |at| at + 1);
-        self.lengths.results += whole as u64;
-        let _ = self.results.set_len(self.lengths.results);
+        self.written += whole as u64;
+        let _ = self.results.set_len(self.written);
+    }
+
+    /// Bounds how much is kept of what the test prints; before it has printed anything.
+    pub fn bound_output(&mut self, most: u64) {
+        self.output.bound(most);
     }
 
     /// Adds to what the test printed.
     pub fn output(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
-        self.output.write_all(bytes).map_err(self.trouble(OUTPUT))?;
-        self.lengths.output += bytes.len() as u64;
-        Ok(())
+        self.output.write(bytes).map_err(self.trouble(OUTPUT))
     }
 
     /// Creates a file below `files/`, unless it is there.
@@ -257,13 +263,11 @@ impl Artifacts {
         if before.is_none() {
             sync_ancestors(&self.path);
         }
-        let changed = |now: u64, then: fn(Lengths) -> u64| before.map(then) != Some(now);
-        if changed(self.lengths.results, |then| then.results) {
+        let lengths = Lengths { results: self.written, output: self.output.extent() };
+        if before.is_none_or(|before| before.results != lengths.results) {
             self.results.sync_data().map_err(self.trouble(RESULTS))?;
         }
-        if changed(self.lengths.output, |then| then.output) {
-            self.output.sync_data().map_err(self.trouble(OUTPUT))?;
-        }
+        self.output.sync().map_err(self.trouble(OUTPUT))?;
         let unsynced = std::mem::take(&mut self.unsynced);
         if unsynced.more {
             syncfs(&self.files).map_err(|e| self.trouble(FILES)(e.into()))?;
@@ -273,11 +277,11 @@ impl Artifacts {
             }
         }
         // The current one is written to without being opened again.
-        self.unsynced = Unsynced { lengths: Some(self.lengths), ..Unsynced::default() };
+        self.unsynced = Unsynced { lengths: Some(lengths), ..Unsynced::default() };
         if let Some((path, _)) = &self.current {
             self.unsynced.note(path);
         }
-        Ok(self.lengths)
+        Ok(lengths)
     }
 
     /// Puts a file below `files/` on disk, and its name.
@@ -301,19 +305,23 @@ impl Artifacts {
     }
 
     /// Stores a checkpoint, which is about what was synced last.
-    pub fn checkpoint(&self, checkpoint: &Checkpoint<'_>) -> Result<(), Trouble> {
-        checkpoint.store(&self.path)
+    pub fn checkpoint(&mut self, checkpoint: &Checkpoint<'_>) -> Result<(), Trouble> {
+        checkpoint.store(&self.path)?;
+        self.output.saved().map_err(self.trouble(OUTPUT))
+    }
+
+    /// Nothing more is printed. Returns how much is missing of what was. From here on there is no checkpoint.
+    pub fn end_output(&mut self) -> Result<u64, Trouble> {
+        if self.unsynced.lengths.is_some() {
+            checkpoint::remove(&self.path)?;
+        }
+        self.output.finish().map_err(self.trouble(OUTPUT))
     }
 
     /// Writes what is left. The output stays only under the names that results have asked for.
     pub fn finish(mut self) -> Result<(), Trouble> {
         self.flush()?;
-        // From here on there are files missing that a restored attempt would want.
-        if self.unsynced.lengths.is_some() {
-            checkpoint::remove(&self.path)?;
-        }
-        let output = self.path.join(OUTPUT);
-        fs::remove_file(&output).map_err(self.trouble(OUTPUT))?;
+        fs::remove_file(self.path.join(OUTPUT)).map_err(self.trouble(OUTPUT))?;
         // Empty unless something was uploaded or linked.
         let _ = fs::remove_dir(self.path.join(FILES));
         Ok(())
@@ -328,19 +336,6 @@ impl Unsynced {
             self.more |= !self.files.contains(path);
         }
     }
-}
-
-/// Takes away what lies behind this length.
-fn cut_to(file: File, length: u64) -> io::Result<File> {
-    let found = file.metadata()?.len();
-    if found < length {
-        let message = format!("{found} bytes are left of {length} that the checkpoint counts on");
-        return Err(io::Error::new(io::ErrorKind::InvalidData, message));
-    }
-    if found > length {
-        file.set_len(length)?;
-    }
-    Ok(file)
 }
 
 /// Removes whatever is not a known path, below `at`, which is empty or ends with a slash. Nothing is followed.
@@ -441,6 +436,6 @@ mod tests {
         artifacts.results.write_all(&lines[..11]).unwrap();
         artifacts.keep_whole_lines(lines);
         assert_eq!(fs::read_to_string(path.join("results.jsonl")).unwrap(), "{\"a\":1}\n{\"b\":1}\n");
-        assert_eq!(artifacts.lengths.results, 16);
+        assert_eq!(artifacts.written, 16);
     }
 }

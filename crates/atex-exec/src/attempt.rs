@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use atex_cli::now;
 use atex_control::{
-    DurationForm, End, Event, FeedError, Limits, Parser, TimeLimit, Verdict, VerdictStatus, format_duration,
-    parse_duration_value,
+    DurationForm, End, Event, FeedError, Limits, Parser, Status, TimeLimit, Verdict, VerdictStatus,
+    format_duration, parse_duration_value,
 };
 use atex_model::{
     Test, Time,
@@ -19,6 +19,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::artifacts::{Artifacts, Trouble};
 use crate::checkpoint::{Checkpoint, Saved};
+use crate::live::Live;
+use crate::tap::{Point, Tap};
 use crate::trailer::{LastLine, Scanner, Trailer, Why};
 
 /// An attempt that is to be made.
@@ -82,10 +84,20 @@ pub(crate) struct SpoolStart {
 }
 
 /// What one attempt may fill.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Quotas {
     /// Of what it says over test control.
     pub control: Limits,
+    /// Bytes of what it prints: of more, the beginning and the end are kept.
+    pub output: u64,
+    /// Whether its results are told of while it runs.
+    pub live: bool,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Quotas { control: Limits::default(), output: 1 << 30, live: false }
+    }
 }
 
 /// An attempt that is going on.
@@ -118,6 +130,9 @@ pub(crate) struct Attempt {
     pub stopped: Option<Stopped>,
     /// Words of the test that the run should know of, oldest first.
     pub notes: Vec<String>,
+    live: Option<Live>,
+    /// Reads what the test prints, if that is TAP.
+    tap: Option<Tap>,
     storage_failed: bool,
 }
 
@@ -128,9 +143,29 @@ fn limit_of(test: &Test) -> Duration {
     set.and_then(Result::ok).unwrap_or(TimeLimit::DEFAULT)
 }
 
+/// Whether results are in what the test prints.
+fn prints_tap(test: &Test) -> bool {
+    test.data.get("extra-result").is_some_and(|format| format == "tap")
+}
+
+/// Keeps a point of TAP as a result.
+fn keep(parser: &mut Parser, artifacts: &mut Artifacts, point: &Point) -> Result<(), Trouble> {
+    parser.report(&point.name, point.status, point.note.as_deref(), &mut |event: Event<'_>| match event {
+        Event::Result(result) => artifacts.result(result.line),
+        _ => Ok(()),
+    })
+}
+
 impl Attempt {
     /// An attempt whose test has just been started.
-    pub fn new(job: &Job, word: &str, start: SpoolStart, artifacts: Artifacts, quotas: Quotas) -> Attempt {
+    pub fn new(
+        job: &Job,
+        word: &str,
+        start: SpoolStart,
+        mut artifacts: Artifacts,
+        quotas: Quotas,
+    ) -> Attempt {
+        artifacts.bound_output(quotas.output);
         Attempt {
             parser: Parser::new(quotas.control),
             scanner: Scanner::new(word),
@@ -149,6 +184,8 @@ impl Attempt {
             boot: None,
             stopped: None,
             notes: Vec::new(),
+            live: quotas.live.then(Live::default),
+            tap: prints_tap(&job.test).then(Tap::default),
             storage_failed: false,
         }
     }
@@ -191,6 +228,11 @@ impl Attempt {
         }
     }
 
+    /// Word of results that have come, if they are told of while the test runs and there is anything new.
+    pub fn news_of_results(&self) -> Option<Live> {
+        self.live.as_ref()?.grown_to(self.artifacts.results_length())
+    }
+
     fn test_ended(&mut self, LastLine { trailer, length, surplus }: LastLine) {
         self.control -= surplus as u64;
         self.last_line = length as u64;
@@ -223,10 +265,18 @@ impl Attempt {
         self.output += own.len() as u64;
         self.unsaved += own.len() as u64;
         if !self.storage_failed
-            && let Err(trouble) = self.artifacts.output(own)
+            && let Err(trouble) = self.store_output(own)
         {
             self.fail(&trouble);
         }
+    }
+
+    fn store_output(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
+        let Attempt { parser, artifacts, tap, .. } = self;
+        artifacts.output(bytes)?;
+        let Some(tap) = tap else { return Ok(()) };
+        tap.feed(bytes, &mut |point| keep(parser, artifacts, &point))?;
+        artifacts.flush()
     }
 
     /// Decides to end the attempt, unless that has been decided before.
@@ -270,31 +320,46 @@ impl Attempt {
         self.stop(Cause::Test, note);
     }
 
+    fn end(&self, exit: Option<i64>) -> End {
+        match &self.stopped {
+            None => End::Exited { passed: exit == Some(0) },
+            Some(stopped) => End::Stopped(Verdict {
+                status: match stopped.cause {
+                    Cause::Test => VerdictStatus::Error,
+                    _ => VerdictStatus::Infra,
+                },
+                note: stopped.note.clone(),
+            }),
+        }
+    }
+
     /// Settles what is open and stores the last results.
     pub fn finish(mut self, elapsed: Duration) -> Done {
         let exit = self.trailer.as_ref().map(|trailer| trailer.status);
         if exit.is_none() {
             self.stop(Cause::Host, "the test's end is not known".into());
         }
-        let end = match &self.stopped {
-            None => End::Exited { passed: exit == Some(0) },
-            Some(stopped) => End::Stopped(Verdict {
-                status: if stopped.cause == Cause::Test {
-                    VerdictStatus::Error
-                } else {
-                    VerdictStatus::Infra
-                },
-                note: stopped.note.clone(),
-            }),
-        };
-        let Attempt { parser, mut artifacts, stopped, .. } = self;
+        let mut end = self.end(exit);
+        let Attempt { mut parser, mut artifacts, stopped, tap, .. } = self;
         let tally = parser.tally().clone();
-        let mut sink = |event: Event<'_>| match event {
-            Event::Link { path } => artifacts.link_output(path),
-            Event::Result(result) => artifacts.result(result.line),
-            _ => Ok(()),
-        };
-        let finished = parser.finish(end, &mut sink).and_then(|ending| artifacts.finish().map(|()| ending));
+        let finished = artifacts.end_output().and_then(|left_out| {
+            if let Some(tap) = tap {
+                let judgement = tap.end(exit, &mut |point| keep(&mut parser, &mut artifacts, &point))?;
+                if matches!(end, End::Exited { .. }) {
+                    end = End::Judged { status: judgement.status, note: judgement.note };
+                }
+            }
+            if left_out > 0 {
+                let note = format!("{left_out} bytes of output left out, between its beginning and its end");
+                parser.remark(Status::Warn, note);
+            }
+            let ending = parser.finish(end, &mut |event: Event<'_>| match event {
+                Event::Link { path } => artifacts.link_output(path),
+                Event::Result(result) => artifacts.result(result.line),
+                _ => Ok(()),
+            })?;
+            artifacts.finish().map(|()| ending)
+        });
         let counted =
             |tally: &atex_control::Tally| tally.counts().map(|(word, n)| (word.to_owned(), n)).collect();
         let seconds = elapsed.as_secs_f64();
@@ -380,6 +445,7 @@ impl Attempt {
             output: self.output,
             stopped: self.stopped.clone(),
             limit: self.limit.clone(),
+            tap: self.tap.clone(),
             lengths,
         };
         self.artifacts.checkpoint(&Checkpoint { attempt, parser: Cow::Borrowed(state) })?;
@@ -413,6 +479,8 @@ impl Attempt {
             boot: saved.boot,
             stopped: saved.stopped,
             notes: Vec::new(),
+            live: quotas.live.then(Live::default),
+            tap: saved.tap,
             storage_failed: false,
         };
         Ok(Some((attempt, elapsed)))

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::artifacts::{Lengths, Trouble};
 use crate::attempt::{SpoolStart, Stopped};
+use crate::tap::Tap;
 
 const NAME: &str = "checkpoint.json";
 const NEW: &str = "checkpoint.json.new";
@@ -41,6 +42,7 @@ pub(crate) struct Saved {
     pub output: u64,
     pub stopped: Option<Stopped>,
     pub limit: TimeLimit,
+    pub tap: Option<Tap>,
     pub lengths: Lengths,
 }
 
@@ -88,7 +90,7 @@ pub(crate) fn remove(dir: &Path) -> Result<(), Trouble> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::artifacts::Artifacts;
     use crate::attempt::{Attempt, Done, Job, Quotas};
@@ -100,17 +102,27 @@ mod tests {
     const WORD: &str = "0123456789abcdef";
     const START: SpoolStart = SpoolStart { generation: 3, control: 1000, output: 50 };
 
+    /// Where waiting for the disk takes no time, if there is such a place.
+    pub(crate) fn fast_dir() -> tempfile::TempDir {
+        tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+    }
+
     fn job(dir: &Path) -> Job {
         let test = serde_json::from_str(r#"{"type":"test","name":"/t","data":{"test":"true"}}"#).unwrap();
         Job { test, attempt: 1, run: "r".into(), artifacts: dir.join("results/default/t/attempt-1") }
     }
 
+    /// So small that output is left out.
+    fn quotas() -> Quotas {
+        Quotas { output: 16, ..Quotas::default() }
+    }
+
     fn fresh(job: &Job) -> Attempt {
-        Attempt::new(job, WORD, START, Artifacts::create(&job.artifacts).unwrap(), Quotas::default())
+        Attempt::new(job, WORD, START, Artifacts::create(&job.artifacts).unwrap(), quotas())
     }
 
     fn restored(job: &Job) -> Option<(Attempt, Duration)> {
-        Attempt::restore(job, Quotas::default()).unwrap()
+        Attempt::restore(job, quotas()).unwrap()
     }
 
     /// What lies in the spools from the test's first byte on, the last line with it.
@@ -162,7 +174,7 @@ mod tests {
     }
 
     fn undisturbed(spools: &Spools) -> (Done, BTreeMap<PathBuf, Vec<u8>>) {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = fast_dir();
         let job = job(dir.path());
         let mut attempt = fresh(&job);
         spools.feed_rest(&mut attempt);
@@ -177,7 +189,7 @@ mod tests {
     }
 
     fn disturbed(spools: &Spools, steps: &[(usize, usize, Then)]) -> (Done, BTreeMap<PathBuf, Vec<u8>>) {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = fast_dir();
         let job = job(dir.path());
         let mut attempt = fresh(&job);
         let mut is_saved = false;
@@ -242,7 +254,7 @@ mod tests {
 
     #[test]
     fn what_is_saved_is_found_again() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = fast_dir();
         let job = job(dir.path());
         let spools = Spools::new(b"duration 9m\ndisconnect\nrest".to_vec(), Vec::new());
         let mut attempt = fresh(&job);
@@ -284,7 +296,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_gone_on_from_is_said() {
-        let dir = tempfile::tempdir().unwrap();
+        let dir = fast_dir();
         let job = job(dir.path());
         let mut attempt = fresh(&job);
         attempt.output(b"12345");

@@ -13,6 +13,7 @@ use atex_schedule::{HostId, SetupId};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use crate::attempt::{Done, Job, Quotas};
+use crate::live::Live;
 use crate::upload::Upload;
 use crate::worker::Worker;
 
@@ -58,6 +59,8 @@ pub(crate) enum News {
     SetUp(Result<(), String>),
     /// The test sent a progress line.
     Note(String),
+    /// The test has reported results.
+    Results(Live),
     /// An attempt ended; `lost`: and the host with it.
     Ended {
         done: Box<Done>,

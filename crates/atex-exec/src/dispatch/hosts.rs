@@ -59,6 +59,7 @@ impl Dispatcher {
                 self.apply(Event::SetupEnded { host, end: SetupEnd::HostFailed });
             }
             News::Note(note) => self.note(host, note),
+            News::Results(live) => self.results(host, live.take()),
             News::Ended { done, lost } => self.attempt_ended(host, *done, lost),
             News::Left => {
                 self.leaving -= 1;

@@ -242,6 +242,9 @@ impl Worker {
         for note in run.attempt.notes.drain(..) {
             context.tell(self.id, News::Note(note));
         }
+        if let Some(live) = run.attempt.news_of_results() {
+            context.tell(self.id, News::Results(live));
+        }
         let is_complete = run.attempt.is_complete();
         if !is_complete {
             let now = Instant::now();
