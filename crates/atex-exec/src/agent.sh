@@ -484,9 +484,7 @@ serve)
     mkdir -p test "$spool" && cd "$spool" || exit 125
     mkfifo control.pipe output.pipe orders done guard control.go output.go || exit 125
     # A line in each, so that it has its place on the disk.
-    for file in freed beat; do
-        echo 0 0 >"$file" || exit 125
-    done
+    echo 0 >beat && echo 0 0 >freed || exit 125
     for file in closed over why ../test/start ../test/session ../test/end; do
         [ -s "$file" ] || echo - >"$file" || exit 125
     done
