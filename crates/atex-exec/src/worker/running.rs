@@ -188,9 +188,10 @@ impl Worker {
         self.generation += 1;
         let generation = self.generation;
         let command = self.agent(&format!(
-            "serve {generation} {} {}",
+            "serve {generation} {} {} {}",
             context.waits.spool_bytes,
-            context.waits.orphan.as_secs()
+            context.waits.orphan.as_secs(),
+            context.waits.host.as_secs().max(1)
         ));
         self.open_serve(&command, order, generation, (0, 0), context);
         SpoolStart { generation, control: 0, output: 0 }
