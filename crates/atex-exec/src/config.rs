@@ -9,6 +9,7 @@ use atex_cli::{Failure, input::Lines};
 use atex_control::{DurationForm, parse_duration};
 
 use crate::args::{Args, Duplicates};
+use crate::environment::CallerEnv;
 use crate::pool::Waits;
 
 /// After which exit statuses a host is used as it is.
@@ -25,6 +26,7 @@ pub(crate) struct Config {
     pub local: u32,
     pub run_dir: Option<PathBuf>,
     pub work_dir: Option<String>,
+    pub env: CallerEnv,
     pub keep_host_on: KeepHostOn,
     pub infra_retries: u32,
     pub waits: Waits,
@@ -48,6 +50,7 @@ impl Config {
             local: args.local,
             run_dir: args.run_dir,
             work_dir: args.work_dir,
+            env: CallerEnv::new(&args.env_file, &args.env)?,
             infra_retries: args.infra_retries,
             waits,
             duplicates: args.duplicates,

@@ -5,7 +5,8 @@
 //! `intake` reads what comes in, `packer` and `upload` make the files that go to hosts, `pool` and `worker`
 //! look after hosts (through crate atex-connect), `attempt` and `artifacts` turn what a test sends (through
 //! crate atex-control) into results and files, `announce` tells standard output. `agent.sh` is what works on
-//! the hosts.
+//! the hosts,
+//! `helpers.sh` and `start.bash` what tests find there.
 //!
 //! It does not know where tests and hosts come from, what a result means to anybody, or how a host is had.
 
@@ -16,6 +17,7 @@ mod attempt;
 mod catalog;
 mod config;
 mod dispatch;
+mod environment;
 mod intake;
 mod journal;
 mod packer;

@@ -13,6 +13,7 @@ use atex_schedule::{HostId, SetupId};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use crate::attempt::{Done, Job};
+use crate::environment::CallerEnv;
 use crate::upload::Upload;
 use crate::worker::Worker;
 
@@ -83,6 +84,8 @@ pub(crate) struct Context {
     pub inbox: Sender<Input>,
     pub news: Sender<(HostId, News)>,
     pub waits: Waits,
+    /// What the caller sets for every test, and for the scripts of plans.
+    pub env: Arc<CallerEnv>,
 }
 
 impl Context {
@@ -102,8 +105,13 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// Starts the threads.
-    pub fn start(connector: Connector, news: &Sender<(HostId, News)>, waits: Waits) -> io::Result<Pool> {
-        let connector = Arc::new(connector);
+    pub fn start(
+        connector: Connector,
+        news: &Sender<(HostId, News)>,
+        waits: Waits,
+        env: &CallerEnv,
+    ) -> io::Result<Pool> {
+        let (connector, env) = (Arc::new(connector), Arc::new(env.clone()));
         let count = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
         let start = |n: usize| {
             let (inbox, inputs) = unbounded();
@@ -112,6 +120,7 @@ impl Pool {
                 inbox: inbox.clone(),
                 news: news.clone(),
                 waits,
+                env: Arc::clone(&env),
             };
             let thread = std::thread::Builder::new().name(format!("hosts-{n}"));
             thread.spawn(move || serve(&context, &inputs)).map(|handle| (inbox, handle))

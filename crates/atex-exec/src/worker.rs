@@ -13,11 +13,14 @@ use atex_schedule::{HostId, SetupId};
 use crate::artifacts::Artifacts;
 use crate::attempt::{Attempt, Done, Job};
 use crate::pool::{Context, Input, News, Order, Prepared};
-use crate::script::{Surroundings, script};
+use crate::script::{Surroundings, needs_terminal, script};
 use crate::trailer::Scanner;
 
 /// What works on the host.
-const AGENT: &str = include_str!("agent.sh");
+///
+/// The agent ends where what tests find there begins, which it unpacks.
+const AGENT: &str =
+    concat!(include_str!("agent.sh"), "exit\n", include_str!("helpers.sh"), include_str!("start.bash"));
 
 /// How much of a small command's output is kept, for its answer or its error.
 const ANSWER_BYTES: usize = 64 << 10;
@@ -37,6 +40,8 @@ pub(crate) struct Worker {
     dirs: Vec<String>,
     /// Where it was made.
     work_dir: Option<String>,
+    /// A test there can have a terminal.
+    has_terminals: bool,
     /// Set-ups whose files have been sent.
     sent: BTreeSet<SetupId>,
     /// Numbers sessions, so that what a forgotten one still says is not taken for another's.
@@ -104,6 +109,7 @@ impl Worker {
             record: None,
             dirs: Vec::new(),
             work_dir: None,
+            has_terminals: false,
             sent: BTreeSet::new(),
             last_session: 0,
             errand: None,
@@ -298,6 +304,7 @@ impl Worker {
         let said = |key: &str| answer.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
         // First of all, so that it is cleaned up whatever comes next.
         self.work_dir = Some(said("dir=").to_owned()).filter(|dir| !dir.is_empty());
+        self.has_terminals = said("tty=") == "yes";
         let missing: Vec<&str> = said("missing=").split_whitespace().collect();
         if self.work_dir.is_none() {
             self.set_up_ends(Err(self.complaint(&errand.err)), context);
@@ -345,6 +352,11 @@ impl Worker {
     // ---- A test ----
 
     fn start(&mut self, setup: SetupId, job: &Job, context: &Context) {
+        if needs_terminal(&job.test) && !self.has_terminals {
+            let note = format!("{}: tty: true needs script(1)", self.name());
+            let done = Box::new(Done::unsuitable(note));
+            return context.tell(self.id, News::Ended { done, lost: false });
+        }
         match self.try_start(setup, job, context) {
             Ok(run) => self.state = State::Running(Box::new(run)),
             Err(problem) => {
@@ -362,7 +374,10 @@ impl Worker {
             setup: &dir_of(setup),
             run: &job.run,
             attempt: job.attempt,
+            restarts: 0,
             host: self.name(),
+            is_local: matches!(self.record.as_ref().map(|host| &host.connect), Some(Connect::Local)),
+            env: context.env.variables(),
         };
         let script = script(&job.test, &at)?;
         let lines =

@@ -105,7 +105,7 @@ impl Ears {
 /// Runs what was asked for and says how it ended.
 pub(crate) fn run(mut config: Config, signals: Receiver<Signal>) -> Result<Exit, Failure> {
     let started = (now(), Instant::now());
-    let dir = RunDir::create(config.run_dir.as_deref(), started.0)?;
+    let dir = RunDir::create(config.run_dir.as_deref(), &config.env, started.0)?;
     let journal = Journal::create(&dir.journal()).map_err(|e| trouble(&dir.journal(), &e))?;
     let tests = TestsFile::create(&dir.tests()).map_err(|e| trouble(&dir.tests(), &e))?;
     let (say_failed, output) = unbounded();
@@ -114,7 +114,7 @@ pub(crate) fn run(mut config: Config, signals: Receiver<Signal>) -> Result<Exit,
     let (tell, news) = unbounded();
     let connector = connector()?;
     let own = |e: io::Error| Failure::trouble(format!("cannot start a thread: {}", reason(&e)));
-    let pool = Pool::start(connector, &tell, config.waits).map_err(own)?;
+    let pool = Pool::start(connector, &tell, config.waits, &config.env).map_err(own)?;
     let packer = Packer::new(dir.uploads());
     let sources = std::mem::take(&mut config.sources);
     let open_sources = sources.len();
