@@ -5,6 +5,7 @@ mod exec_input;
 mod exec_lab;
 mod exec_local;
 mod exec_ssh;
+mod helpers;
 mod pipeline;
 mod provision;
 mod readme;

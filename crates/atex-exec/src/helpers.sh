@@ -1,12 +1,13 @@
-# ---- helpers
+# ---- commands
 # The commands that a test finds first on its PATH: those of tmt, restraint and beakerlib for reporting results,
 # keeping files, rebooting and giving up, done here through test control. bash reads this, as it reads tests; what
-# else it needs is in coreutils and in busybox. It lies beside the agent as `helpers`, and the agent has it install
+# else it needs is in coreutils and in busybox. It lies beside the agent as `commands`, and the agent has it install
 # itself. Each command is a stub in bin/ that sources it, and is told from the others by its name.
 #
 #   bin/            the stubs
+#   prelude         what stands before every test
 #   lock            held for each message, so that the processes of one test do not mix theirs
-#   work/           the directory of the test that runs, see start.bash; of ours in it:
+#   work/           the directory of the test that runs, see prelude.bash; of ours in it:
 #     .worst          the worst status that has been reported through the commands
 #     .rebooting      the test has asked for a reboot and awaits it
 #     .held           the lock of a host that has no flock(1): a link to the number of the process that holds it
@@ -20,7 +21,7 @@ LC_ALL=C
 me=${0##*/}
 top=${0%/*}/..
 # Of the test's PATH there may be little left.
-PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin
+[[ $me == commands ]] || PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin
 
 say() {
     printf '%s: %s\n' "$me" "$*" >&2
@@ -395,7 +396,7 @@ keep_boot_entry() {
 abort_test() {
     local leader json='{"status":"error","note":"aborted by the test","partial":true}'
     open_control
-    read -r leader _ <"$top/test/leader" || fail "$top/test/leader: not a running test"
+    read -r leader <"$top/work/.leader" || fail "$top/work/.leader: cannot be read"
     lock
     put "result ${#json}"$'\n'"$json"
     (umask 0 && echo error >"$top/work/.worst") 2>/dev/null
@@ -432,10 +433,10 @@ commands=(
 # Run by the agent in the run's directory on the host. Says what the agent is to pass on.
 install() {
     local line name tty=no
-    line=$(grep -n '^# ---- start$' helpers) && tail -n +"${line%%:*}" helpers >start || exit
+    line=$(grep -n '^# ---- prelude$' commands) && tail -n +"${line%%:*}" commands >prelude || exit
     mkdir -p bin && : >lock || exit
     for name in "${commands[@]}"; do
-        printf '#!%s\n. "${0%%/*}/../helpers"\n' "$BASH" >"bin/$name" || exit
+        printf '#!%s\n. "${0%%/*}/../commands"\n' "$BASH" >"bin/$name" || exit
     done
     chmod 755 bin/* bin/.submit-data || exit
     if command -v script || command -v python3; then
@@ -447,7 +448,7 @@ install() {
 }
 
 case $me in
-helpers) install ;;
+commands) install ;;
 tmt-report-result | rstrnt-report-result) report_result "$@" ;;
 rhts-report-result) report_result_by_position "$@" ;;
 tmt-file-submit | rstrnt-report-log | rhts-submit-log | rhts_submit_log) submit_files "$@" ;;

@@ -29,19 +29,19 @@ pub(crate) struct Surroundings<'a> {
 /// The whole script. Its first line is ours, everything after it is the test's text.
 ///
 /// Values stand in the script, which goes through stdin, and in no command line. What is the same for every test is
-/// in `start.bash`.
+/// in `prelude.bash`.
 pub(crate) fn script(test: &Test, at: &Surroundings<'_>) -> Result<Vec<u8>, String> {
     let command = test.data.get("test").and_then(Value::as_str).unwrap_or_default();
     let mut line = String::new();
     if needs_terminal(test) {
-        line.push_str("[ \"$ATEX_TTY\" ]||. ../start tty;");
+        line.push_str("[ \"$ATEX_TTY\" ]||. ../prelude tty;");
     }
     line.push_str("read -r REPLY </proc/self/stat && echo \"$REPLY\" >leader;");
     // Control gets a number that scripts do not use on their own, as under the Python ATEX.
     line.push_str("exec {ATEX_TEST_CONTROL}>&9 9>&-;export ATEX_TEST_CONTROL;");
     export(&mut line, &variables(test.plan.as_ref().map(|plan| &plan.environment))?);
     let age = if at.restarts == 0 { "fresh" } else { "again" };
-    let _ = write!(line, ". ../start {age} {};", at.setup);
+    let _ = write!(line, ". ../prelude {age} {};", at.setup);
     let yaml = serde_yaml::to_string(&test.data).map_err(|e| format!("data: {e}"))?;
     let _ = write!(line, "printf %s {} >../work/metadata.yaml;", quote(&yaml));
     export(&mut line, &named(&[("TMT_TEST_NAME", &test.name), ("RSTRNT_TASKNAME", &test.name)]));
@@ -193,7 +193,7 @@ mod tests {
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[1..], ["echo $LINENO"]);
         assert!(lines[0].contains(r"export A=$'two\nlines\'\\';"), "{}", lines[0]);
-        assert!(lines[0].contains(". ../start again s0;"), "{}", lines[0]);
+        assert!(lines[0].contains(". ../prelude again s0;"), "{}", lines[0]);
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::trailer::Scanner;
 ///
 /// The agent ends where what tests find there begins, which it unpacks.
 const AGENT: &str =
-    concat!(include_str!("agent.sh"), "exit\n", include_str!("helpers.sh"), include_str!("start.bash"));
+    concat!(include_str!("agent.sh"), "exit\n", include_str!("helpers.sh"), include_str!("prelude.bash"));
 
 /// How much of a small command's output is kept, for its answer or its error.
 const ANSWER_BYTES: usize = 64 << 10;

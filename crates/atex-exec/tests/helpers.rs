@@ -8,9 +8,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use atex_control::{End, Event, Limits, Parser};
+use atex_testkit::need;
 
 /// As they are sent, behind the agent.
-const HELPERS: &str = concat!(include_str!("../src/helpers.sh"), include_str!("../src/start.bash"));
+const HELPERS: &str = concat!(include_str!("../src/helpers.sh"), include_str!("../src/prelude.bash"));
 
 /// What they may use of busybox.
 const APPLETS: [&str; 15] = [
@@ -47,14 +48,10 @@ impl Host {
     /// One with the programs of this system, and one with those of busybox.
     fn all() -> Vec<Host> {
         let mut hosts = vec![Host::new(None)];
-        match ["/usr/bin/busybox", "/bin/busybox"].map(Path::new).iter().find(|path| path.exists()) {
-            Some(busybox) => hosts.push(Host::new(Some(busybox))),
-            None => {
-                let required = std::env::var_os("ATEX_TEST_REQUIRE").is_some_and(|value| value == "1");
-                assert!(!required, "ATEX_TEST_REQUIRE=1, but busybox is not installed");
-                eprintln!("SKIPPED: helpers with busybox: it is not installed");
-            }
-        }
+        let found =
+            ["/usr/bin/busybox", "/bin/busybox"].map(Path::new).into_iter().find(|path| path.exists());
+        let busybox = found.ok_or_else(|| "busybox is not installed".to_owned());
+        hosts.extend(need(busybox.clone().map(|_| ()), || Host::new(busybox.ok())));
         hosts
     }
 
@@ -64,7 +61,7 @@ impl Host {
         let top = dir.path().join("it's $a dir");
         fs::create_dir_all(top.join("test")).unwrap();
         fs::create_dir_all(top.join("s0")).unwrap();
-        fs::write(top.join("helpers"), HELPERS).unwrap();
+        fs::write(top.join("commands"), HELPERS).unwrap();
         let mut path = std::env::var("PATH").unwrap();
         if let Some(busybox) = busybox {
             let bin = dir.path().join("bin");
@@ -76,7 +73,7 @@ impl Host {
             path = bin.to_str().unwrap().to_owned();
         }
         let host = Host { dir, path };
-        let output = host.bash("cd .. && bash ./helpers").output().unwrap();
+        let output = host.bash("cd .. && bash ./commands").output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success() && said.starts_with("tty="), "{output:?}");
         host
@@ -97,7 +94,7 @@ impl Host {
     /// Runs a test, which is bash, on a fresh host; says what it sent and how it ended.
     fn test(&self, text: &str) -> (Sent, Output) {
         let (mut read, write) = std::io::pipe().unwrap();
-        let start = "exec {ATEX_TEST_CONTROL}>&0 0</dev/null; export ATEX_TEST_CONTROL; . ../start fresh s0
+        let start = "exec {ATEX_TEST_CONTROL}>&0 0</dev/null; export ATEX_TEST_CONTROL; . ../prelude fresh s0
                      export PATH=\"${PWD%/*}/bin:$PATH\" TMT_TEST_NAME=/the/test";
         let mut command = self.bash(&format!("{start}\n{text}"));
         command.stdin(write);
@@ -373,7 +370,7 @@ fn data_of_the_test_is_sent_when_it_ends() {
 fn a_reboot_is_announced_before_it_happens() {
     for host in Host::all() {
         let (mut read, write) = std::io::pipe().unwrap();
-        let start = "exec {ATEX_TEST_CONTROL}>&0 0</dev/null; export ATEX_TEST_CONTROL; . ../start fresh s0
+        let start = "exec {ATEX_TEST_CONTROL}>&0 0</dev/null; export ATEX_TEST_CONTROL; . ../prelude fresh s0
                      exec ../bin/tmt-reboot -t 600 -e -c 'echo now; exit 3'";
         let mut command = host.bash(start);
         command.stdin(write);

@@ -79,13 +79,24 @@ impl Dispatcher {
         for (what, asked) in [
             ("data.require: packages are not installed", is_set(test.data.get("require"))),
             ("data.recommend: packages are not installed", is_set(test.data.get("recommend"))),
-            ("data.tty: no terminal is made", is_set(test.data.get("tty"))),
             ("data.extra-result: output is not read as results", is_set(test.data.get("extra-result"))),
             ("plan.prepare: it is not carried out", plan.is_some_and(|plan| !plan.prepare.is_empty())),
             ("plan.finish: it is not carried out", plan.is_some_and(|plan| !plan.finish.is_empty())),
         ] {
             if asked && self.warned.insert(what) {
                 log::warn!("test {}: {what} by this version; said once", test.name.escape_debug());
+            }
+        }
+        // These would change what a test says of itself, or add to it.
+        for (key, what) in [
+            ("result", "data.result: what a test reports is never altered"),
+            ("check", "data.check: nothing is checked beside what a test reports"),
+            ("restart-on-exit-code", "data.restart-*: a run's options say what is tried again"),
+            ("restart-max-count", "data.restart-*: a run's options say what is tried again"),
+            ("restart-with-reboot", "data.restart-*: a run's options say what is tried again"),
+        ] {
+            if is_set(test.data.get(key)) && self.warned.insert(what) {
+                log::info!("test {}: {what}; ignored on purpose, said once", test.name.escape_debug());
             }
         }
     }

@@ -1,9 +1,10 @@
-# ---- start
+# ---- prelude
 # What comes before and after every test, in the bash that runs it; its current directory is test/ of the run's
 # directory on the host. Nothing but variables of the test's environment is left in that shell.
 #
 #   work/               the test's own directory: kept when it is started again after a reboot, empty for the next
 #     metadata.yaml       TMT_TEST_METADATA
+#     .leader             the number of this process, whose process group is the test
 #     data/               TMT_TEST_DATA; what is in it when the test ends is sent to atex-exec
 #     …                   BEAKERLIB_DIR is work/ itself, so this and more is beakerlib's
 #
@@ -12,13 +13,21 @@
 # As good as new: most tests leave nothing, and then no program has to be started for the next.
 atex_is_unused() {
     local file
-    [[ -d ../work/data && ! -L ../work && ! -L ../work/data && ! -L ../work/metadata.yaml ]] || return
+    [[ -d ../work/data && ! -L ../work && ! -L ../work/data && ! -L ../work/metadata.yaml && ! -L ../work/.leader ]] || return
     for file in ../work/* ../work/.[!.]* ../work/..?* ../work/data/* ../work/data/.[!.]* ../work/data/..?*; do
         case $file in
-        ../work/metadata.yaml | ../work/data) ;;
+        ../work/metadata.yaml | ../work/.leader | ../work/data) ;;
         *) [[ ! -e $file && ! -L $file ]] || return ;;
         esac
     done
+}
+
+# Tells the agent who leads the test's session.
+atex_sign() { # WORD
+    local line word=$1
+    read -r line </proc/self/stat
+    set -- ${line##*) }
+    echo "$$ ${20} $word" 1<>session
 }
 
 # Runs the test's script again, in a terminal of its own. Reading from it gives one end of file; the size and the
@@ -91,10 +100,15 @@ fresh | again)
     if [[ $1 == fresh ]] && ! atex_is_unused; then
         rm -rf ../work && mkdir -m 1777 ../work ../work/data || exit 125
     fi
+    echo "$$" >../work/.leader || exit 125
     [[ -d ../$2/plan-data ]] || mkdir -m 1777 "../$2/plan-data" || exit 125
     [[ ! -e ../work/.rebooting ]] || rm -f ../work/.rebooting
     if [[ -n ${ATEX_TTY-} ]]; then
         unset ATEX_TTY
+        # A terminal has a session of its own, and that is the test's now.
+        if read -r _ _ REPLY 2>/dev/null <session; then
+            atex_sign "$REPLY"
+        fi
         stty rows 24 cols 80 2>/dev/null
         export TERM=vt100
     fi
@@ -109,7 +123,7 @@ fresh | again)
         BEAKERLIB_COMMAND_SUBMIT_LOG=rhts-submit-log
     fi
     printf -v REPLY %q "${PWD%/*}"
-    trap "{ set +x; } 2>/dev/null; . $REPLY/start end $REPLY" EXIT
+    trap "{ set +x; } 2>/dev/null; . $REPLY/prelude end $REPLY" EXIT
     ;;
 end)
     # The test may have set anything, and nothing comes after this.
@@ -123,5 +137,5 @@ end)
     done
     ;;
 esac
-unset -f atex_is_unused atex_in_terminal
+unset -f atex_is_unused atex_sign atex_in_terminal
 unset REPLY
