@@ -18,6 +18,7 @@ mod catalog;
 mod config;
 mod dispatch;
 mod environment;
+mod helpers;
 mod intake;
 mod journal;
 mod packer;
