@@ -8,6 +8,7 @@ mod exec_ssh;
 mod pipeline;
 mod provision;
 mod readme;
+mod setup;
 mod stream;
 
 /// A module that is forgotten here would pass unseen.

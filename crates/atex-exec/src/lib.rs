@@ -18,12 +18,16 @@ mod config;
 mod dispatch;
 mod intake;
 mod journal;
+mod needs;
 mod packer;
+mod plan;
 mod pool;
 mod run_dir;
 mod script;
+mod setup_log;
 mod tests_file;
 mod trailer;
+mod unfit;
 mod upload;
 mod worker;
 

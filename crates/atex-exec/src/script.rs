@@ -56,7 +56,7 @@ fn of_object(object: &Object, all: &mut Vec<Variable>) -> Result<(), String> {
 }
 
 /// A value as Python writes it, which is what tests written for fmf expect.
-fn text_of(value: &Value) -> Option<String> {
+pub(crate) fn text_of(value: &Value) -> Option<String> {
     Some(match value {
         Value::String(text) => text.clone(),
         Value::Bool(true) => "True".into(),
@@ -110,7 +110,7 @@ pub(crate) fn script(test: &Test, at: &Surroundings<'_>) -> Result<Vec<u8>, Stri
 }
 
 /// Quotes text for bash, on one line, so that the test's own lines begin on the second one.
-fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     if !text.contains(|c: char| c.is_ascii_control()) {
         return format!("'{}'", text.replace('\'', "'\\''"));
     }

@@ -2,6 +2,7 @@
 //!
 //! It speaks to `agent.sh` on the host, which it brings along.
 
+mod jobs;
 mod setup;
 
 use std::sync::Arc;
@@ -146,8 +147,8 @@ impl Worker {
     fn obey(&mut self, order: Order, context: &Context) {
         match order {
             Order::Join { record, dirs } => self.join(record, dirs, context),
-            Order::SetUp { setup, clean } => self.begin_set_up(setup, clean, context),
-            Order::Start { setup, job } => self.make_ready(setup, job, context),
+            Order::SetUp { setup, needs, clean } => self.begin_set_up(setup, needs, clean, context),
+            Order::Start { setup, job, needs } => self.make_ready(setup, job, needs, context),
             Order::Cancel | Order::Kill if matches!(self.state, State::SettingUp(_)) => {
                 self.cancel_set_up(context);
             }
@@ -219,6 +220,10 @@ impl Worker {
         }
         let Some(errand) = self.errand.as_mut().filter(|errand| errand.session == session) else { return };
         match event {
+            Event::Stdout(bytes) if errand.what == Step::SetUp(Stage::Job) => {
+                self.job_printed(&bytes, context)
+            }
+            Event::Stderr(bytes) if errand.what == Step::SetUp(Stage::Job) => self.job_said(&bytes, context),
             Event::Stdout(bytes) => keep(&mut errand.out, &bytes),
             Event::Stderr(bytes) => keep(&mut errand.err, &bytes),
             Event::Ended(end) => {
@@ -442,7 +447,7 @@ impl Worker {
         let Some(errand) = self.errand.take() else { return };
         let message = format!("{}: no answer within {}", self.name(), shown(context.waits.host));
         match errand.what {
-            Step::SetUp(_) => self.set_up_fails(message, context),
+            Step::SetUp(_) => self.host_fails(message, context),
             Step::Bye => self.close(context),
             Step::Sizes | Step::Stop { .. } => {
                 self.stop(Cause::Host, message);
