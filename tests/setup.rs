@@ -21,6 +21,13 @@ fn other_host(id: &str) -> Value {
     json!({"type": "host", "id": id, "connect": {"how": "command", "argv": ["env"]}})
 }
 
+/// A pipe that has a name: reading waits for a writer.
+fn fifo(dir: &Dir, name: &str) -> std::path::PathBuf {
+    let path = dir.join(name);
+    nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    path
+}
+
 /// What is in a file that steps and tests write to.
 fn steps(dir: &Dir) -> Vec<String> {
     dir.read("steps").lines().map(str::to_owned).collect()
@@ -95,7 +102,8 @@ fn a_finish_that_fails_changes_nothing() {
 fn a_plan_is_finished_before_another_one_cleans_the_host() {
     let dir = Dir::new();
     let plan = |name: &str| {
-        let say = |word: &str| json!([{"script": format!("echo {word} {name} >>{}", dir.join("steps").display())}]);
+        let say =
+            |word: &str| json!([{"script": format!("echo {word} {name} >>{}", dir.join("steps").display())}]);
         json!({"name": name, "prepare": say("prepare"), "finish": say("finish")})
     };
     // The status of the first one has the host cleaned, then comes the other plan.
@@ -132,9 +140,10 @@ fn a_plan_that_takes_too_long_is_killed() {
 #[test]
 fn a_signal_ends_a_set_up() {
     let dir = Dir::new();
-    let plan = json!({"prepare": [{"script": format!("touch {}; sleep 300", dir.join("begun").display())}]});
+    let begun = fifo(&dir, "begun");
+    let plan = json!({"prepare": [{"script": format!("echo >{}; sleep 300", begun.display())}]});
     let running = exec(&dir, &["--local", "1"], &[planned("/a", "true", plan)]).start();
-    atex_testkit::keeper::wait_for(|| dir.join("begun").exists());
+    std::fs::read(begun).unwrap();
     running.signal(Signal::SIGINT);
     let output = running.finish();
     output.code(130);
@@ -148,7 +157,9 @@ fn what_a_plan_asks_for_is_read_before_a_host_is_troubled() {
     let dir = Dir::new();
     let plan = json!({"name": "/p", "prepare": [{"how": "shell", "script": 5}]});
     let output = exec(&dir, &["--local", "1"], &[planned("/a", "true", plan)]).run();
-    output.code(2).stderr_has("stdin:1: test /a: plan.prepare[0]: script: expected text or a list of texts, found 5");
+    output
+        .code(2)
+        .stderr_has("stdin:1: test /a: plan.prepare[0]: script: expected text or a list of texts, found 5");
     let dir = Dir::new();
     let plan = json!({"name": "/p", "prepare": [{"how": "ansible", "playbook": "x.yml"}]});
     let output = exec(&dir, &["--local", "1"], &[planned("/a", "true", plan)]).run();
@@ -252,18 +263,15 @@ fn a_test_that_comes_later_brings_its_packages_first() {
         return;
     }
     let dir = Dir::new();
-    let marks = dir.join("a-ran");
-    let fifo = dir.join("more");
-    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    let fifo = fifo(&dir, "more");
     dir.write("hosts", format!("{}\n", other_host("h")));
-    let mut first = requiring("/a", json!("one"));
-    first["data"]["test"] = format!("touch {}", marks.display()).into();
-    let mut command = exec(&dir, &["--hosts", "hosts", "--hosts", "more"], &[first]);
+    let mut command = exec(&dir, &["--hosts", "hosts", "--hosts", "more"], &[requiring("/a", json!("one"))]);
     with_packages(&mut command, &dir, &["one", "two"]);
     let running = command.start();
     let mut more = std::fs::File::options().write(true).open(&fifo).unwrap();
-    atex_testkit::keeper::wait_for(|| marks.exists());
-    std::io::Write::write_all(&mut more, format!("{}\n", requiring("/b", json!(["two", "one"]))).as_bytes()).unwrap();
+    running.wait_for_stdout("\"test-end\"");
+    std::io::Write::write_all(&mut more, format!("{}\n", requiring("/b", json!(["two", "one"]))).as_bytes())
+        .unwrap();
     drop(more);
     let output = running.finish();
     output.success();
@@ -301,7 +309,8 @@ fn what_a_plan_installs() {
     }
     for (missing, code) in [("skip", 0), ("fail", 3)] {
         let dir = Dir::new();
-        let install = json!({"how": "install", "package": ["one", "none"], "exclude": "two", "missing": missing});
+        let install =
+            json!({"how": "install", "package": ["one", "none"], "exclude": "two", "missing": missing});
         let mut input = vec![planned("/a", "true", json!({"name": "/p", "prepare": [install]}))];
         input.push(other_host("h"));
         let mut command = exec(&dir, &[], &input);

@@ -61,8 +61,8 @@ struct Errand {
     out: Vec<u8>,
     err: Vec<u8>,
     until: Option<Instant>,
-    /// Held because a session that is dropped has its input closed.
-    _running: Session,
+    /// A session that is dropped has its input closed.
+    running: Session,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -202,8 +202,7 @@ impl Worker {
         let limited = !matches!(what, Step::SetUp(stage) if stage.takes_its_time());
         let until = limited.then(|| Instant::now() + context.waits.host);
         let Some((session, running)) = self.run(command, stdin, context) else { return };
-        self.errand =
-            Some(Errand { session, what, out: Vec::new(), err: Vec::new(), until, _running: running });
+        self.errand = Some(Errand { session, what, out: Vec::new(), err: Vec::new(), until, running });
     }
 
     /// The command line of the agent with these arguments, which are plain words.

@@ -229,8 +229,9 @@ impl Worker {
         end: Result<Exit, ConnectError>,
         context: &Context,
     ) {
+        let is_over = matches!(&self.state, State::SettingUp(work) if work.end.is_some());
         match (stage, end) {
-            (Stage::Kill, _) => self.set_up_stops(context),
+            _ if is_over => self.set_up_stops(context),
             (_, Err(error)) => self.host_fails(error.to_string(), context),
             (Stage::Hello, Ok(Exit::Code(0))) => self.greeted(errand, context),
             (Stage::Has | Stage::Give, Ok(Exit::Code(0))) => self.next_task(context),
@@ -279,13 +280,21 @@ impl Worker {
     /// Ends the set-up, after the job that runs there.
     fn set_up_is_over(&mut self, end: Stopped, context: &Context) {
         let State::SettingUp(work) = &mut self.state else { return };
-        let is_job = self.errand.as_ref().is_some_and(|errand| errand.what == Step::SetUp(Stage::Job));
+        let is_first = work.end.is_none();
         work.end.get_or_insert(end);
-        self.errand = None;
-        if is_job {
-            self.kill_job(context);
-        } else {
-            self.set_up_stops(context);
+        match &mut self.errand {
+            Some(errand) if errand.what == Step::SetUp(Stage::Job) => {
+                self.errand = None;
+                self.kill_job(context);
+            }
+            // It would go on while the host is cleaned: its end is waited for, but not for long.
+            Some(errand) if is_first => {
+                errand.running.close_stdin();
+                let until = Instant::now() + context.waits.host;
+                errand.until = Some(until);
+                work.until = until;
+            }
+            _ => self.set_up_stops(context),
         }
     }
 
