@@ -9,6 +9,7 @@ mod helpers;
 mod pipeline;
 mod provision;
 mod readme;
+mod setup;
 mod stream;
 
 /// A module that is forgotten here would pass unseen.

@@ -77,6 +77,13 @@ pub(crate) struct Args {
     #[arg(long, value_name = "HOW", default_value = "error")]
     pub duplicates: Duplicates,
 
+    /// Install packages on this machine, too
+    ///
+    /// On local hosts, packages that tests and plans ask for are looked for only, unless this is given. On other hosts
+    /// they are installed.
+    #[arg(long)]
+    pub allow_install: bool,
+
     /// End with 0 if there is no test
     #[arg(long)]
     pub allow_empty: bool,

@@ -55,11 +55,6 @@ impl Done {
             storage_failed: true,
         }
     }
-
-    /// An attempt that did not begin, since its host lacks something that the test needs.
-    pub fn unsuitable(lack: String) -> Done {
-        Done { cause: Cause::Host, storage_failed: false, ..Done::impossible(lack) }
-    }
 }
 
 /// Why we ended an attempt ourselves.

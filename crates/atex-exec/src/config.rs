@@ -32,6 +32,7 @@ pub(crate) struct Config {
     pub waits: Waits,
     pub duplicates: Duplicates,
     pub allow_empty: bool,
+    pub allow_install: bool,
 }
 
 impl Config {
@@ -55,6 +56,7 @@ impl Config {
             waits,
             duplicates: args.duplicates,
             allow_empty: args.allow_empty,
+            allow_install: args.allow_install,
         })
     }
 }

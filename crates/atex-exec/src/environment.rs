@@ -159,7 +159,7 @@ fn of_object(object: &Object, all: &mut Vec<Variable>) -> Result<(), String> {
 }
 
 /// A value as Python writes it, which is what tests written for fmf expect.
-fn text_of(value: &Value) -> Option<String> {
+pub(crate) fn text_of(value: &Value) -> Option<String> {
     Some(match value {
         Value::String(text) => text.clone(),
         Value::Bool(true) => "True".into(),

@@ -21,12 +21,16 @@ mod environment;
 mod helpers;
 mod intake;
 mod journal;
+mod needs;
 mod packer;
+mod plan;
 mod pool;
 mod run_dir;
 mod script;
+mod setup_log;
 mod tests_file;
 mod trailer;
+mod unfit;
 mod upload;
 mod worker;
 

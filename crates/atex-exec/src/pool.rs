@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -14,6 +15,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use crate::attempt::{Done, Job};
 use crate::environment::CallerEnv;
+use crate::needs::Needs;
+use crate::plan::Steps;
 use crate::upload::Upload;
 use crate::worker::Worker;
 
@@ -23,10 +26,15 @@ pub(crate) enum Order {
     /// Connect to a host. Answered by [`News::Ready`] or [`News::Unreachable`].
     Join { record: Arc<Host>, dirs: Vec<String> },
     /// Give it what tests need. Answered by [`News::SetUp`].
-    SetUp { setup: Arc<Prepared>, clean: bool },
-    /// Make an attempt at a test. Answered by [`News::Ended`].
-    Start { setup: SetupId, job: Box<Job> },
-    /// End the attempt that runs, with grace.
+    SetUp {
+        setup: Arc<Prepared>,
+        /// What its tests need, as far as they are known.
+        needs: Arc<Needs>,
+        clean: bool,
+    },
+    /// Make an attempt at a test. Answered by [`News::Ended`] or [`News::Unfit`].
+    Start { setup: SetupId, job: Box<Job>, needs: Arc<Needs> },
+    /// End the attempt or the set-up that runs, the attempt with grace.
     Cancel,
     /// End it at once.
     Kill,
@@ -40,6 +48,19 @@ pub(crate) struct Prepared {
     pub id: SetupId,
     /// Without files there is an empty tree.
     pub upload: Option<Upload>,
+    pub steps: Arc<Steps>,
+    pub shared: Arc<Shared>,
+}
+
+/// What is the same for all set-ups of a run.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// The run's id.
+    pub run: String,
+    /// Where the logs of set-ups go.
+    pub logs: PathBuf,
+    /// Packages are installed on this machine, too.
+    pub allow_install: bool,
 }
 
 /// What the dispatcher is told.
@@ -48,6 +69,7 @@ pub(crate) enum News {
     Ready,
     Unreachable(String),
     SetUp(Result<(), String>),
+    SetUpCancelled,
     /// The test sent a progress line.
     Note(String),
     /// An attempt ended; `lost`: and the host with it.
@@ -55,6 +77,8 @@ pub(crate) enum News {
         done: Box<Done>,
         lost: bool,
     },
+    /// A test was not started, as the host lacks what it needs. The host is as it was.
+    Unfit(Box<Done>),
     Left,
 }
 

@@ -104,6 +104,11 @@ impl RunDir {
         self.path.join("hosts")
     }
 
+    /// What scripts of plans and package managers printed, a file a host.
+    pub fn setup_logs(&self) -> PathBuf {
+        self.path.join("setup")
+    }
+
     /// Removes what is of no use after the run: the uploads and the local hosts' directories.
     pub fn tidy(&self) {
         for part in [self.uploads(), self.hosts()] {

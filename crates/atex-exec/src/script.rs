@@ -134,7 +134,7 @@ fn export(line: &mut String, variables: &[Variable]) {
 }
 
 /// Quotes text for bash, on one line, so that the test's own lines begin on the second one.
-fn quote(text: &str) -> String {
+pub(crate) fn quote(text: &str) -> String {
     if !text.contains(|c: char| c.is_ascii_control()) {
         return format!("'{}'", text.replace('\'', "'\\''"));
     }

@@ -7,6 +7,7 @@ mod input;
 
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::Arc;
 use std::time::Instant;
 
 use atex_cli::output::OutputError;
@@ -30,7 +31,7 @@ use crate::config::Config;
 use crate::intake::{self, Item};
 use crate::journal::{Journal, PASSED_ON, PassedOn};
 use crate::packer::{Packed, Packer};
-use crate::pool::{News, Order, Pool};
+use crate::pool::{News, Order, Pool, Shared};
 use crate::run_dir::{RunDir, trouble};
 use crate::tests_file::TestsFile;
 
@@ -115,7 +116,8 @@ pub(crate) fn run(mut config: Config, signals: Receiver<Signal>) -> Result<Exit,
     let connector = connector()?;
     let own = |e: io::Error| Failure::trouble(format!("cannot start a thread: {}", reason(&e)));
     let pool = Pool::start(connector, &tell, config.waits, &config.env).map_err(own)?;
-    let packer = Packer::new(dir.uploads());
+    let shared = Shared { run: dir.id.clone(), logs: dir.setup_logs(), allow_install: config.allow_install };
+    let packer = Packer::new(dir.uploads(), Arc::new(shared));
     let sources = std::mem::take(&mut config.sources);
     let open_sources = sources.len();
     let (to, items) = crossbeam_channel::bounded(READ_AHEAD);
@@ -235,9 +237,10 @@ impl Dispatcher {
             }
             2 => {
                 log::warn!("{signal}: killing what runs; once more: leave at once");
-                let running: Vec<usize> =
-                    (0..self.hosts.len()).filter(|at| self.hosts[*at].running.is_some()).collect();
-                for at in running {
+                // Also what plans want done at the end.
+                let there: Vec<usize> =
+                    (0..self.hosts.len()).filter(|at| self.hosts[*at].is_there()).collect();
+                for at in there {
                     self.pool.order(HostId(u32::try_from(at).unwrap_or(u32::MAX)), Order::Kill);
                 }
             }

@@ -2,9 +2,9 @@
 //!
 //! It speaks to `agent.sh` on the host, which it brings along.
 
+mod jobs;
 mod setup;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -14,10 +14,11 @@ use atex_schedule::{HostId, SetupId};
 
 use crate::artifacts::Artifacts;
 use crate::attempt::{Attempt, Done, Job};
-use crate::pool::{Context, Input, News, Order, Prepared};
+use crate::pool::{Context, Input, News, Order};
 use crate::script::{Surroundings, needs_terminal, script};
 use crate::trailer::Scanner;
-use crate::worker::setup::dir_of;
+use crate::unfit;
+use crate::worker::setup::{Given, SettingUp, Stage};
 
 /// How much of a small command's output is kept, for its answer or its error.
 const ANSWER_BYTES: usize = 64 << 10;
@@ -39,8 +40,8 @@ pub(crate) struct Worker {
     work_dir: Option<String>,
     /// A test there can have a terminal.
     has_terminals: bool,
-    /// Set-ups whose files have been sent.
-    sent: BTreeSet<SetupId>,
+    /// What set-ups have brought there.
+    given: Given,
     /// Numbers sessions, so that what a forgotten one still says is not taken for another's.
     last_session: u64,
     errand: Option<Errand>,
@@ -50,7 +51,7 @@ pub(crate) struct Worker {
 enum State {
     Opening,
     Idle,
-    SettingUp { setup: Arc<Prepared>, until: Instant },
+    SettingUp(Box<SettingUp>),
     Running(Box<Running>),
     Leaving,
     Gone,
@@ -63,15 +64,13 @@ struct Errand {
     out: Vec<u8>,
     err: Vec<u8>,
     until: Option<Instant>,
-    /// Held because a session that is dropped has its input closed.
-    _running: Session,
+    /// A session that is dropped has its input closed.
+    running: Session,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
-    Hello,
-    Has,
-    Give,
+    SetUp(Stage),
     Sizes,
     Stop { by_force: bool },
     Bye,
@@ -107,7 +106,7 @@ impl Worker {
             dirs: Vec::new(),
             work_dir: None,
             has_terminals: false,
-            sent: BTreeSet::new(),
+            given: Given::default(),
             last_session: 0,
             errand: None,
             state: State::Opening,
@@ -122,7 +121,7 @@ impl Worker {
     pub fn deadline(&self) -> Option<Instant> {
         let errand = self.errand.as_ref().and_then(|errand| errand.until);
         let state = match &self.state {
-            State::SettingUp { until, .. } => Some(*until),
+            State::SettingUp(work) => Some(work.until),
             State::Running(run) => Some(run.deadline()),
             _ => None,
         };
@@ -152,12 +151,11 @@ impl Worker {
     fn obey(&mut self, order: Order, context: &Context) {
         match order {
             Order::Join { record, dirs } => self.join(record, dirs, context),
-            Order::SetUp { setup, clean } => {
-                let until = Instant::now() + context.waits.setup;
-                self.state = State::SettingUp { setup, until };
-                self.begin_set_up(clean, context);
+            Order::SetUp { setup, needs, clean } => self.begin_set_up(setup, needs, clean, context),
+            Order::Start { setup, job, needs } => self.make_ready(setup, job, needs, context),
+            Order::Cancel | Order::Kill if matches!(self.state, State::SettingUp(_)) => {
+                self.cancel_set_up(context);
             }
-            Order::Start { setup, job } => self.start(setup, &job, context),
             Order::Cancel => {
                 self.stop(Cause::Cancelled, "cancelled".into());
                 self.ask_to_end(context);
@@ -166,7 +164,7 @@ impl Worker {
                 self.stop(Cause::Cancelled, "cancelled".into());
                 self.kill(context);
             }
-            Order::Leave => self.leave(context),
+            Order::Leave => self.take_leave(context),
         }
     }
 
@@ -205,11 +203,10 @@ impl Worker {
 
     fn errand(&mut self, what: Step, command: &str, stdin: Stdin, context: &Context) {
         // Sending files takes as long as it takes, within the limit of the whole set-up.
-        let limited = !matches!(what, Step::Has | Step::Give);
+        let limited = !matches!(what, Step::SetUp(stage) if stage.takes_its_time());
         let until = limited.then(|| Instant::now() + context.waits.host);
         let Some((session, running)) = self.run(command, stdin, context) else { return };
-        self.errand =
-            Some(Errand { session, what, out: Vec::new(), err: Vec::new(), until, _running: running });
+        self.errand = Some(Errand { session, what, out: Vec::new(), err: Vec::new(), until, running });
     }
 
     /// The command line of the agent with these arguments, which are plain words.
@@ -226,6 +223,10 @@ impl Worker {
         }
         let Some(errand) = self.errand.as_mut().filter(|errand| errand.session == session) else { return };
         match event {
+            Event::Stdout(bytes) if errand.what == Step::SetUp(Stage::Job) => {
+                self.job_printed(&bytes, context)
+            }
+            Event::Stderr(bytes) if errand.what == Step::SetUp(Stage::Job) => self.job_said(&bytes, context),
             Event::Stdout(bytes) => keep(&mut errand.out, &bytes),
             Event::Stderr(bytes) => keep(&mut errand.err, &bytes),
             Event::Ended(end) => {
@@ -238,7 +239,7 @@ impl Worker {
 
     fn errand_ended(&mut self, errand: &Errand, end: Result<Exit, ConnectError>, context: &Context) {
         match errand.what {
-            Step::Hello | Step::Has | Step::Give => self.set_up_errand_ended(errand, end, context),
+            Step::SetUp(stage) => self.stage_ended(stage, errand, end, context),
             Step::Sizes => self.sizes(&errand.out, context),
             Step::Stop { .. } => self.settle_if_complete(context),
             Step::Bye => self.close(context),
@@ -267,11 +268,11 @@ impl Worker {
 
     // ---- A test ----
 
+    /// The host has what the test needs.
     fn start(&mut self, setup: SetupId, job: &Job, context: &Context) {
         if needs_terminal(&job.test) && !self.has_terminals {
             let note = format!("{}: tty: true needs script(1)", self.name());
-            let done = Box::new(Done::unsuitable(note));
-            return context.tell(self.id, News::Ended { done, lost: false });
+            return context.tell(self.id, News::Unfit(Box::new(unfit::settle(job, Cause::Host, note))));
         }
         match self.try_start(setup, job, context) {
             Ok(run) => self.state = State::Running(Box::new(run)),
@@ -287,7 +288,7 @@ impl Worker {
         let artifacts = Artifacts::create(&job.artifacts).map_err(|e| e.to_string())?;
         let at = Surroundings {
             work_dir: self.work_dir.as_deref().unwrap_or_default(),
-            setup: &dir_of(setup),
+            setup: &self.dir_of(setup),
             run: &job.run,
             attempt: job.attempt,
             restarts: 0,
@@ -435,10 +436,7 @@ impl Worker {
             return self.no_answer(context);
         }
         match &mut self.state {
-            State::SettingUp { until, .. } if *until <= now => {
-                let message = format!("{}: not set up within {}", self.name(), shown(context.waits.setup));
-                self.set_up_ends(Err(message), context);
-            }
+            State::SettingUp(work) if work.until <= now => self.set_up_takes_too_long(context),
             State::Running(run) => match run.ending {
                 Ending::No if run.attempt.is_over(run.started.elapsed()) => self.catch_up(now, context),
                 Ending::Catching { until, .. } if until <= now => {
@@ -459,7 +457,7 @@ impl Worker {
         let Some(errand) = self.errand.take() else { return };
         let message = format!("{}: no answer within {}", self.name(), shown(context.waits.host));
         match errand.what {
-            Step::Hello | Step::Has | Step::Give => self.set_up_ends(Err(message), context),
+            Step::SetUp(_) => self.host_fails(message, context),
             Step::Bye => self.close(context),
             Step::Sizes | Step::Stop { .. } => {
                 self.stop(Cause::Host, message);
