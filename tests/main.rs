@@ -6,9 +6,11 @@ mod exec_input;
 mod exec_lab;
 mod exec_local;
 mod exec_ssh;
+mod helpers;
 mod pipeline;
 mod provision;
 mod readme;
+mod setup;
 mod stream;
 
 /// A module that is forgotten here would pass unseen.

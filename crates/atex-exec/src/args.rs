@@ -36,6 +36,21 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     pub work_dir: Option<String>,
 
+    /// Set a variable in the environment of every test; may be repeated
+    ///
+    /// NAME alone takes the value from the environment of atex-exec: use it for secrets. It is kept in the run
+    /// directory's env.json, which only you can read, and is shown nowhere. NAME=VALUE is for what anybody may see:
+    /// it stands in the command line and in run.json. These go before --env-file and before what tests and plans set.
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub env: Vec<String>,
+
+    /// Set the variables of this file in the environment of every test; may be repeated
+    ///
+    /// It holds NAME=VALUE as a shell reads words: one or more on a line, quotes, comments. Values are kept from
+    /// sight as those of --env NAME are.
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Vec<PathBuf>,
+
     /// Use a host for further tests as it is after these exit statuses: numbers, or `any`
     ///
     /// After any other one, and after a test that was killed, the host is cleaned and set up anew.
@@ -81,6 +96,13 @@ pub(crate) struct Args {
     /// What to do with a second test of the same platform and name
     #[arg(long, value_name = "HOW", default_value = "error")]
     pub duplicates: Duplicates,
+
+    /// Install packages on this machine, too
+    ///
+    /// On local hosts, packages that tests and plans ask for are looked for only, unless this is given. On other hosts
+    /// they are installed.
+    #[arg(long)]
+    pub allow_install: bool,
 
     /// End with 0 if there is no test
     #[arg(long)]

@@ -520,14 +520,4 @@ impl Attempt {
     pub fn word(&self) -> &str {
         &self.word
     }
-
-    /// Where the test's bytes begin.
-    pub fn start(&self) -> SpoolStart {
-        self.start
-    }
-
-    /// When the attempt began.
-    pub fn started(&self) -> Time {
-        self.started
-    }
 }

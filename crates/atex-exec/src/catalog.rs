@@ -1,12 +1,14 @@
 //! What is known of the tests and hosts of a run by number: labels, set-ups, identities.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use atex_model::{Test, Tree};
 use atex_schedule::{PlatformId, SetupId};
 use indexmap::IndexSet;
 
 use crate::args::Duplicates;
+use crate::needs::Needs;
 
 /// Labels, numbered.
 #[derive(Debug, Default)]
@@ -26,7 +28,11 @@ impl Platforms {
 
 /// What hosts have to be given, numbered: tests of one tree and plan share it.
 #[derive(Debug, Default)]
-pub(crate) struct Setups(IndexSet<(Option<Tree>, String)>);
+pub(crate) struct Setups {
+    all: IndexSet<(Option<Tree>, String)>,
+    /// The packages that their tests need.
+    needs: Vec<Arc<Needs>>,
+}
 
 impl Setups {
     /// The set-up of a test, and whether it is a new one.
@@ -36,12 +42,29 @@ impl Setups {
             .plan
             .as_ref()
             .map_or(String::new(), |plan| serde_json::to_string(plan).expect("a plan has only text keys"));
-        let (at, new) = self.0.insert_full((test.tree.clone(), plan));
+        let (at, new) = self.all.insert_full((test.tree.clone(), plan));
+        if new {
+            self.needs.push(Arc::default());
+        }
         (SetupId(u32::try_from(at).expect("there are no more set-ups than tests")), new)
     }
 
     pub fn tree(&self, setup: SetupId) -> Option<&Tree> {
-        self.0.get_index(setup.0 as usize)?.0.as_ref()
+        self.all.get_index(setup.0 as usize)?.0.as_ref()
+    }
+
+    /// A test of this set-up needs these packages.
+    pub fn need(&mut self, setup: SetupId, needs: Needs) {
+        let all = &mut self.needs[setup.0 as usize];
+        // Those who have been given the old ones keep them.
+        if !all.contains(&needs) {
+            Arc::make_mut(all).add(needs);
+        }
+    }
+
+    /// What the tests of a set-up need, as far as they are known.
+    pub fn needs(&self, setup: SetupId) -> Arc<Needs> {
+        Arc::clone(&self.needs[setup.0 as usize])
     }
 }
 

@@ -10,6 +10,7 @@ use atex_control::{DurationForm, Limits, parse_duration};
 
 use crate::args::{Args, Duplicates, QuotaArgs};
 use crate::attempt::Quotas;
+use crate::environment::CallerEnv;
 use crate::pool::Waits;
 
 /// A spool that holds less than a relay copies at once would stop it in the middle.
@@ -29,12 +30,14 @@ pub(crate) struct Config {
     pub local: u32,
     pub run_dir: Option<PathBuf>,
     pub work_dir: Option<String>,
+    pub env: CallerEnv,
     pub keep_host_on: KeepHostOn,
     pub infra_retries: u32,
     pub waits: Waits,
     pub quotas: Quotas,
     pub duplicates: Duplicates,
     pub allow_empty: bool,
+    pub allow_install: bool,
 }
 
 impl Config {
@@ -56,11 +59,13 @@ impl Config {
             local: args.local,
             run_dir: args.run_dir,
             work_dir: args.work_dir,
+            env: CallerEnv::new(&args.env_file, &args.env)?,
             infra_retries: args.infra_retries,
             waits,
             quotas: Quotas { live: args.live, ..quotas(&args.quotas)? },
             duplicates: args.duplicates,
             allow_empty: args.allow_empty,
+            allow_install: args.allow_install,
         })
     }
 }

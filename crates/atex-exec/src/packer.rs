@@ -7,7 +7,8 @@ use atex_model::Tree;
 use atex_schedule::{HostId, SetupId};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
-use crate::pool::Prepared;
+use crate::plan::Steps;
+use crate::pool::{Prepared, Shared};
 use crate::upload::pack;
 
 /// A set-up is ready to be given to hosts, or cannot be made.
@@ -26,7 +27,8 @@ enum Stage {
 pub(crate) struct Packer {
     stages: Vec<Stage>,
     uploads: PathBuf,
-    orders: Option<Sender<(SetupId, Tree)>>,
+    shared: Arc<Shared>,
+    orders: Option<Sender<(SetupId, Tree, Arc<Steps>)>>,
     done: (Sender<Packed>, Receiver<Packed>),
 }
 
@@ -39,8 +41,8 @@ pub(crate) enum Asked {
 }
 
 impl Packer {
-    pub fn new(uploads: PathBuf) -> Packer {
-        Packer { stages: Vec::new(), uploads, orders: None, done: unbounded() }
+    pub fn new(uploads: PathBuf, shared: Arc<Shared>) -> Packer {
+        Packer { stages: Vec::new(), uploads, shared, orders: None, done: unbounded() }
     }
 
     /// Set-ups as they become ready, to be handed to [`Packer::finished`].
@@ -49,10 +51,11 @@ impl Packer {
     }
 
     /// A new set-up, with the next number.
-    pub fn add(&mut self, tree: Option<&Tree>) -> std::io::Result<()> {
+    pub fn add(&mut self, tree: Option<&Tree>, steps: Steps) -> std::io::Result<()> {
         let id = SetupId(u32::try_from(self.stages.len()).map_err(std::io::Error::other)?);
         let Some(tree) = tree else {
-            self.stages.push(Stage::Ready(Arc::new(Prepared { id, upload: None })));
+            let (steps, shared) = (Arc::new(steps), Arc::clone(&self.shared));
+            self.stages.push(Stage::Ready(Arc::new(Prepared { id, upload: None, steps, shared })));
             return Ok(());
         };
         self.stages.push(Stage::Making(Vec::new()));
@@ -61,18 +64,21 @@ impl Packer {
         }
         if let Some(orders) = &self.orders {
             // The thread ends only when we do.
-            let _ = orders.send((id, tree.clone()));
+            let _ = orders.send((id, tree.clone(), Arc::new(steps)));
         }
         Ok(())
     }
 
-    fn start(&self) -> std::io::Result<Sender<(SetupId, Tree)>> {
-        let (orders, arriving) = unbounded::<(SetupId, Tree)>();
+    fn start(&self) -> std::io::Result<Sender<(SetupId, Tree, Arc<Steps>)>> {
+        let (orders, arriving) = unbounded::<(SetupId, Tree, Arc<Steps>)>();
         let (uploads, done) = (self.uploads.clone(), self.done.0.clone());
+        let shared = Arc::clone(&self.shared);
         std::thread::Builder::new().name("uploads".into()).spawn(move || {
-            for (id, tree) in arriving {
+            for (id, tree, steps) in arriving {
                 let made = pack(&tree, &uploads);
-                let made = made.map(|upload| Arc::new(Prepared { id, upload: Some(upload) }));
+                let made = made.map(|upload| {
+                    Arc::new(Prepared { id, upload: Some(upload), steps, shared: Arc::clone(&shared) })
+                });
                 if done.send((id, made)).is_err() {
                     break;
                 }

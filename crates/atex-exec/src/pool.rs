@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -13,7 +14,10 @@ use atex_schedule::{HostId, SetupId};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use crate::attempt::{Done, Job, Quotas};
+use crate::environment::CallerEnv;
 use crate::live::Live;
+use crate::needs::Needs;
+use crate::plan::Steps;
 use crate::upload::Upload;
 use crate::worker::Worker;
 
@@ -24,10 +28,15 @@ pub(crate) enum Order {
     /// test that it ran before we were started, by [`News::Ended`].
     Join { record: Arc<Host>, dirs: Vec<String>, adopt: Option<Box<Adoption>> },
     /// Give it what tests need. Answered by [`News::SetUp`].
-    SetUp { setup: Arc<Prepared>, clean: bool },
-    /// Make an attempt at a test. Answered by [`News::Ended`].
-    Start { setup: SetupId, job: Box<Job> },
-    /// End the attempt that runs, with grace.
+    SetUp {
+        setup: Arc<Prepared>,
+        /// What its tests need, as far as they are known.
+        needs: Arc<Needs>,
+        clean: bool,
+    },
+    /// Make an attempt at a test. Answered by [`News::Ended`] or [`News::Unfit`].
+    Start { setup: SetupId, job: Box<Job>, needs: Arc<Needs> },
+    /// End the attempt or the set-up that runs, the attempt with grace.
     Cancel,
     /// End it at once.
     Kill,
@@ -48,6 +57,19 @@ pub(crate) struct Prepared {
     pub id: SetupId,
     /// Without files there is an empty tree.
     pub upload: Option<Upload>,
+    pub steps: Arc<Steps>,
+    pub shared: Arc<Shared>,
+}
+
+/// What is the same for all set-ups of a run.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    /// The run's id.
+    pub run: String,
+    /// Where the logs of set-ups go.
+    pub logs: PathBuf,
+    /// Packages are installed on this machine, too.
+    pub allow_install: bool,
 }
 
 /// What the dispatcher is told.
@@ -57,6 +79,7 @@ pub(crate) enum News {
     Ready,
     Unreachable(String),
     SetUp(Result<(), String>),
+    SetUpCancelled,
     /// The test sent a progress line.
     Note(String),
     /// The test has reported results.
@@ -66,6 +89,8 @@ pub(crate) enum News {
         done: Box<Done>,
         lost: bool,
     },
+    /// A test was not started, as the host lacks what it needs. The host is as it was.
+    Unfit(Box<Done>),
     Left,
 }
 
@@ -109,6 +134,8 @@ pub(crate) struct Context {
     pub news: Sender<(HostId, News)>,
     pub waits: Waits,
     pub quotas: Quotas,
+    /// What the caller sets for every test, and for the scripts of plans.
+    pub env: Arc<CallerEnv>,
 }
 
 impl Context {
@@ -133,8 +160,9 @@ impl Pool {
         news: &Sender<(HostId, News)>,
         waits: Waits,
         quotas: Quotas,
+        env: &CallerEnv,
     ) -> io::Result<Pool> {
-        let connector = Arc::new(connector);
+        let (connector, env) = (Arc::new(connector), Arc::new(env.clone()));
         let count = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
         let start = |n: usize| {
             let (inbox, inputs) = unbounded();
@@ -144,6 +172,7 @@ impl Pool {
                 news: news.clone(),
                 waits,
                 quotas,
+                env: Arc::clone(&env),
             };
             let thread = std::thread::Builder::new().name(format!("hosts-{n}"));
             thread.spawn(move || serve(&context, &inputs)).map(|handle| (inbox, handle))

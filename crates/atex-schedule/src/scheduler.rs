@@ -68,6 +68,8 @@ pub enum SetupEnd {
     HostFailed,
     /// It is not the host's fault: no host can be given this.
     Impossible,
+    /// It was cancelled because of [`Event::Stop`].
+    Cancelled,
 }
 
 /// Whose doing the end of an attempt was.
@@ -79,6 +81,8 @@ pub enum Ended {
     ByHost,
     /// Our own.
     ByUs,
+    /// The test was not begun, as its host lacks what it needs: to try it again is of no use.
+    Unfit,
     /// It was cancelled because of [`Event::Stop`].
     Cancelled,
 }
@@ -115,7 +119,8 @@ pub enum Action {
         /// The number of the attempt, from 1.
         attempt: u32,
     },
-    /// End the attempt that runs on a host. Answered by [`Event::AttemptEnded`].
+    /// End the attempt or the set-up that runs on a host. Answered by [`Event::AttemptEnded`] or
+    /// [`Event::SetupEnded`], as ever.
     Cancel {
         /// Where.
         host: HostId,
@@ -259,6 +264,7 @@ impl Scheduler {
                 self.pool.hosts.remove(&id);
                 actions.push(Action::Release { host: id, why: Release::Unhealthy });
             }
+            SetupEnd::Cancelled => {}
             SetupEnd::Impossible => {
                 let tests = self.queue.take(|class| class.setup == setup);
                 actions
@@ -289,7 +295,7 @@ impl Scheduler {
         let tried = self.tried.entry(test).or_default();
         tried.attempts += 1;
         let again = match end {
-            Ended::ByTest => false,
+            Ended::ByTest | Ended::Unfit => false,
             Ended::ByHost => {
                 tried.by_host += 1;
                 tried.by_host <= self.options.infra_retries
@@ -313,7 +319,7 @@ impl Scheduler {
         if std::mem::replace(&mut self.stopped, true) {
             return;
         }
-        let running = self.pool.hosts.iter().filter(|(_, host)| matches!(host.doing, Doing::Running(..)));
+        let running = self.pool.hosts.iter().filter(|(_, host)| host.doing != Doing::Nothing);
         actions.extend(running.map(|(id, _)| Action::Cancel { host: *id }));
     }
 

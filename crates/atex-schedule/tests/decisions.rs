@@ -75,6 +75,32 @@ fn the_first_test_starts_as_soon_as_the_first_host_is_set_up() {
 }
 
 #[test]
+fn a_test_that_its_host_has_nothing_for_is_settled_at_once_and_the_host_goes_on() {
+    let scheduler = check(&[
+        (test(0), ""),
+        (test(1), ""),
+        (ready(0, A), "set up 0 on 0 clean"),
+        (Event::InputEnded, ""),
+        (set_up(0), "start 0.1 on 0"),
+        (ended(0, Ended::Unfit, HostIs::Fine), "settle 0, start 1.1 on 0"),
+        (passed(0), "settle 1, release 0 Done"),
+    ]);
+    assert!(scheduler.is_done());
+}
+
+#[test]
+fn a_set_up_is_cancelled_when_the_run_is_stopped() {
+    let scheduler = check(&[
+        (test(0), ""),
+        (ready(0, A), "set up 0 on 0 clean"),
+        (ready(1, A), ""),
+        (Event::Stop, "cancel 0, release 1 Cancelled"),
+        (Event::SetupEnded { host: HostId(0), end: SetupEnd::Cancelled }, "release 0 Cancelled"),
+    ]);
+    assert!(scheduler.is_done());
+}
+
+#[test]
 fn tests_go_out_in_order_of_arrival_to_whoever_is_free() {
     check(&[
         (test(0), ""),
@@ -233,7 +259,7 @@ fn stopping_cancels_what_runs_and_settles_nothing() {
         (ready(0, A), "set up 0 on 0 clean"),
         (ready(1, A), "set up 0 on 1 clean"),
         (set_up(0), "start 0.1 on 0"),
-        (Event::Stop, "cancel 0"),
+        (Event::Stop, "cancel 0, cancel 1"),
         (Event::Stop, ""),
         (set_up(1), "release 1 Cancelled"),
         (ended(0, Ended::Cancelled, HostIs::Spoilt), "retry 0, release 0 Cancelled"),

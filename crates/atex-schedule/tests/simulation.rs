@@ -58,11 +58,15 @@ impl World {
                 self.coming.push(Event::AttemptEnded { host, end, host_is });
             }
             Action::Cancel { host } => {
-                assert!(self.running.contains_key(&host));
-                self.coming
-                    .retain(|event| !matches!(event, Event::AttemptEnded { host: h, .. } if *h == host));
-                let (end, host_is) = (Ended::Cancelled, HostIs::Spoilt);
-                self.coming.push(Event::AttemptEnded { host, end, host_is });
+                self.coming.retain(|event| {
+                    !matches!(event, Event::AttemptEnded { host: h, .. } | Event::SetupEnded { host: h, .. }
+                        if *h == host)
+                });
+                self.coming.push(if self.running.contains_key(&host) {
+                    Event::AttemptEnded { host, end: Ended::Cancelled, host_is: HostIs::Spoilt }
+                } else {
+                    Event::SetupEnded { host, end: SetupEnd::Cancelled }
+                });
             }
             Action::Release { host, .. } => {
                 assert!(self.present.remove(&host), "released once");

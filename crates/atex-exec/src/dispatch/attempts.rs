@@ -39,7 +39,8 @@ impl Dispatcher {
         });
         self.entry(host).running = Some((id, attempt, test.clone()));
         let job = Box::new(Job { test, attempt, run, artifacts: self.dir.path.join(artifacts) });
-        self.pool.order(host, Order::Start { setup, job });
+        let needs = self.setups.needs(setup);
+        self.pool.order(host, Order::Start { setup, job, needs });
     }
 
     pub(super) fn note(&mut self, host: HostId, note: String) {
@@ -94,6 +95,12 @@ impl Dispatcher {
                 "make room there, or put runs elsewhere with --run-dir; what was stored before is whole";
             self.cannot_store(&Failure::trouble(problem).hint(hint));
         }
+    }
+
+    /// The host lacks what the test needs. Others are no better: they have been told the same.
+    pub(super) fn unfit(&mut self, host: HostId, done: Done) {
+        self.just_ended = Some((host, done));
+        self.apply(Event::AttemptEnded { host, end: Ended::Unfit, host_is: HostIs::Fine });
     }
 
     /// Writes down how the attempt ended that the scheduler has just judged.

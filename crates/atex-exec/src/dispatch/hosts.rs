@@ -27,6 +27,13 @@ pub(super) struct HostEntry {
     pub lost: bool,
 }
 
+impl HostEntry {
+    /// Whether there is somebody who can be given orders for it.
+    pub fn is_there(&self) -> bool {
+        self.joined.is_some() && !self.lost
+    }
+}
+
 impl Dispatcher {
     pub(super) fn news(&mut self, host: HostId, news: News) {
         match news {
@@ -58,6 +65,8 @@ impl Dispatcher {
                 self.host_trouble(host, problem);
                 self.apply(Event::SetupEnded { host, end: SetupEnd::HostFailed });
             }
+            News::SetUpCancelled => self.apply(Event::SetupEnded { host, end: SetupEnd::Cancelled }),
+            News::Unfit(done) => self.unfit(host, *done),
             News::Note(note) => self.note(host, note),
             News::Results(live) => self.results(host, live.take()),
             News::Ended { done, lost } => self.attempt_ended(host, *done, lost),
@@ -79,8 +88,14 @@ impl Dispatcher {
     }
 
     pub(super) fn set_up(&mut self, host: HostId, setup: SetupId, clean: bool) {
+        if self.stopping {
+            return self.apply(Event::SetupEnded { host, end: SetupEnd::Cancelled });
+        }
         match self.packer.ask(setup, host, clean) {
-            Asked::Ready(setup) => self.pool.order(host, Order::SetUp { setup, clean }),
+            Asked::Ready(prepared) => {
+                let needs = self.setups.needs(setup);
+                self.pool.order(host, Order::SetUp { setup: prepared, needs, clean });
+            }
             Asked::Later => {}
             Asked::Impossible => self.apply(Event::SetupEnded { host, end: SetupEnd::Impossible }),
         }

@@ -4,13 +4,15 @@ use std::sync::Arc;
 
 use atex_cli::{Exit, Failure, input::reason, now};
 use atex_model::{Connect, Host, Test};
-use atex_schedule::{Event, HostId};
+use atex_schedule::{Event, HostId, SetupId};
 use serde_json::Value;
 
 use super::{Dispatcher, hosts::HostEntry};
 use crate::catalog::Identity;
 use crate::intake::Item;
 use crate::journal::{INPUT_ENDED, InputEnded};
+use crate::needs::Needs;
+use crate::plan::Steps;
 use crate::pool::Order;
 use crate::run_dir::trouble;
 
@@ -62,9 +64,10 @@ impl Dispatcher {
         }
         self.warn_of_what_is_not_done(&test);
         let (setup, is_new) = self.setups.id(&test);
-        if is_new && let Err(e) = self.packer.add(self.setups.tree(setup)) {
-            return self.refuse(&Failure::trouble(format!("cannot start a thread: {}", reason(&e))));
+        if is_new && let Err(failure) = self.new_setup(setup, &test, place) {
+            return self.refuse(&failure);
         }
+        self.setups.need(setup, Needs::of(&test));
         let id = match self.tests.push(&line) {
             Ok(id) => id,
             Err(e) => return self.cannot_store(&trouble(&self.dir.tests(), &e)),
@@ -73,19 +76,38 @@ impl Dispatcher {
         self.apply(Event::TestArrived { test: id, platform, setup });
     }
 
+    /// Takes in the tree and the plan that a test is the first to have.
+    fn new_setup(&mut self, setup: SetupId, test: &Test, place: &str) -> Result<(), Failure> {
+        let steps = Steps::read(test.plan.as_ref()).map_err(|problem| {
+            Failure::usage(format!("{place}: test {}: {problem}", test.name.escape_debug()))
+        })?;
+        for what in &steps.ignored {
+            log::warn!("plan {}: {what} is not carried out by this version", steps.plan.escape_debug());
+        }
+        self.packer
+            .add(self.setups.tree(setup), steps)
+            .map_err(|e| Failure::trouble(format!("cannot start a thread: {}", reason(&e))))
+    }
+
     /// Says, once a run, what its tests ask for and this version does not do.
     fn warn_of_what_is_not_done(&mut self, test: &Test) {
-        let plan = test.plan.as_ref();
-        for (what, asked) in [
-            ("data.require: packages are not installed", is_set(test.data.get("require"))),
-            ("data.recommend: packages are not installed", is_set(test.data.get("recommend"))),
-            ("data.tty: no terminal is made", is_set(test.data.get("tty"))),
-            ("data.extra-result: output is not read as results", is_set(test.data.get("extra-result"))),
-            ("plan.prepare: it is not carried out", plan.is_some_and(|plan| !plan.prepare.is_empty())),
-            ("plan.finish: it is not carried out", plan.is_some_and(|plan| !plan.finish.is_empty())),
-        ] {
+        for (what, asked) in
+            [("data.extra-result: output is not read as results", is_set(test.data.get("extra-result")))]
+        {
             if asked && self.warned.insert(what) {
                 log::warn!("test {}: {what} by this version; said once", test.name.escape_debug());
+            }
+        }
+        // These would change what a test says of itself, or add to it.
+        for (key, what) in [
+            ("result", "data.result: what a test reports is never altered"),
+            ("check", "data.check: nothing is checked beside what a test reports"),
+            ("restart-on-exit-code", "data.restart-*: a run's options say what is tried again"),
+            ("restart-max-count", "data.restart-*: a run's options say what is tried again"),
+            ("restart-with-reboot", "data.restart-*: a run's options say what is tried again"),
+        ] {
+            if is_set(test.data.get(key)) && self.warned.insert(what) {
+                log::info!("test {}: {what}; ignored on purpose, said once", test.name.escape_debug());
             }
         }
     }

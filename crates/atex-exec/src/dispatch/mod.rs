@@ -7,6 +7,7 @@ mod input;
 
 use std::collections::BTreeSet;
 use std::io;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atex_cli::output::OutputError;
@@ -30,7 +31,7 @@ use crate::config::Config;
 use crate::intake::{self, Item};
 use crate::journal::{Journal, PASSED_ON, PassedOn};
 use crate::packer::{Packed, Packer};
-use crate::pool::{News, Order, Pool};
+use crate::pool::{News, Order, Pool, Shared};
 use crate::run_dir::{RunDir, trouble};
 use crate::tests_file::TestsFile;
 
@@ -105,7 +106,7 @@ impl Ears {
 /// Runs what was asked for and says how it ended.
 pub(crate) fn run(mut config: Config, signals: Receiver<Signal>) -> Result<Exit, Failure> {
     let started = (now(), Instant::now());
-    let dir = RunDir::create(config.run_dir.as_deref(), started.0)?;
+    let dir = RunDir::create(config.run_dir.as_deref(), &config.env, started.0)?;
     let journal = Journal::create(&dir.journal()).map_err(|e| trouble(&dir.journal(), &e))?;
     let tests = TestsFile::create(&dir.tests()).map_err(|e| trouble(&dir.tests(), &e))?;
     let (say_failed, output) = unbounded();
@@ -114,8 +115,9 @@ pub(crate) fn run(mut config: Config, signals: Receiver<Signal>) -> Result<Exit,
     let (tell, news) = unbounded();
     let connector = connector(config.waits.host)?;
     let own = |e: io::Error| Failure::trouble(format!("cannot start a thread: {}", reason(&e)));
-    let pool = Pool::start(connector, &tell, config.waits, config.quotas).map_err(own)?;
-    let packer = Packer::new(dir.uploads());
+    let pool = Pool::start(connector, &tell, config.waits, config.quotas, &config.env).map_err(own)?;
+    let shared = Shared { run: dir.id.clone(), logs: dir.setup_logs(), allow_install: config.allow_install };
+    let packer = Packer::new(dir.uploads(), Arc::new(shared));
     let sources = std::mem::take(&mut config.sources);
     let open_sources = sources.len();
     let (to, items) = crossbeam_channel::bounded(READ_AHEAD);
@@ -237,9 +239,10 @@ impl Dispatcher {
             }
             2 => {
                 log::warn!("{signal}: killing what runs; once more: leave at once");
-                let running: Vec<usize> =
-                    (0..self.hosts.len()).filter(|at| self.hosts[*at].running.is_some()).collect();
-                for at in running {
+                // Also what plans want done at the end.
+                let there: Vec<usize> =
+                    (0..self.hosts.len()).filter(|at| self.hosts[*at].is_there()).collect();
+                for at in there {
                     self.pool.order(HostId(u32::try_from(at).unwrap_or(u32::MAX)), Order::Kill);
                 }
             }

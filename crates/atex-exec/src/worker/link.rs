@@ -88,9 +88,10 @@ impl Worker {
                 context.tell(self.id, News::Ready);
             }
             // What was done before the connection was lost may have been done by half.
-            State::SettingUp(work) => {
-                let setup = std::sync::Arc::clone(&work.setup);
-                self.begin_set_up(setup, true, context);
+            State::SettingUp(_) => {
+                if let Some((setup, needs)) = self.prepared.clone() {
+                    self.begin_set_up(setup, needs, true, context);
+                }
             }
             State::Adopting(_) | State::Running(_) => self.look(context),
             State::Leaving => self.leave(context),
@@ -131,6 +132,7 @@ impl Worker {
         match &self.state {
             State::Leaving => self.close(context),
             State::Idle | State::Lost | State::Opening | State::Gone => {}
+            State::SettingUp(work) if !work.can_be_repeated() => self.host_fails(error.to_string(), context),
             State::SettingUp(_) | State::Adopting(_) | State::Running(_) => {
                 let wait = shown(context.waits.host);
                 log::warn!("{error}; what runs there goes on, it is sought for {wait}");
@@ -169,7 +171,7 @@ impl Worker {
         let why = self.away.as_ref().map_or("", |away| &away.why);
         let message = format!("host lost: not reached within {}: {why}", shown(context.waits.host));
         match &self.state {
-            State::SettingUp(_) => self.set_up_fails(message, context),
+            State::SettingUp(_) => self.host_fails(message, context),
             State::Running(_) | State::Adopting(_) => self.host_lost(message, context),
             _ => {}
         }

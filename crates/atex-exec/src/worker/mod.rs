@@ -2,6 +2,7 @@
 //!
 //! It speaks to `agent.sh` on the host, which it brings along.
 
+mod jobs;
 mod link;
 mod look;
 mod running;
@@ -17,6 +18,7 @@ use atex_schedule::HostId;
 use self::link::Away;
 use self::running::{Running, Serve};
 use self::setup::{Given, SettingUp, Stage};
+use crate::needs::Needs;
 use crate::pool::{Adoption, Context, Input, News, Order, Prepared};
 
 /// How much of a small command's output is kept, for its answer or its error.
@@ -38,7 +40,9 @@ pub(crate) struct Worker {
     /// Which start of the host this is, as it says itself.
     boot: String,
     /// What it was last set up with.
-    prepared: Option<Arc<Prepared>>,
+    prepared: Option<(Arc<Prepared>, Arc<Needs>)>,
+    /// A test there can have a terminal.
+    has_terminals: bool,
     /// What set-ups have brought there.
     given: Given,
     /// The session that brings what tests send.
@@ -74,8 +78,8 @@ struct Errand {
     out: Vec<u8>,
     err: Vec<u8>,
     until: Option<Instant>,
-    /// Held because a session that is dropped has its input closed.
-    _running: Session,
+    /// A session that is dropped has its input closed.
+    running: Session,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -99,6 +103,7 @@ impl Worker {
             work_dir: None,
             boot: String::new(),
             prepared: None,
+            has_terminals: false,
             given: Given::default(),
             serve: None,
             generation: 0,
@@ -163,13 +168,13 @@ impl Worker {
                 self.state = adopt.map_or(State::Opening, State::Adopting);
                 self.need_link(context);
             }
-            Order::SetUp { setup, clean } => {
-                self.prepared = Some(Arc::clone(&setup));
+            Order::SetUp { setup, needs, clean } => {
+                self.prepared = Some((Arc::clone(&setup), Arc::clone(&needs)));
                 // Without a connection it begins once there is one.
-                self.begin_set_up(setup, clean, context);
+                self.begin_set_up(setup, needs, clean, context);
                 self.need_link(context);
             }
-            Order::Start { setup, job } => self.make_ready(setup, job, context),
+            Order::Start { setup, job, needs } => self.make_ready(setup, job, needs, context),
             Order::Cancel | Order::Kill
                 if matches!(self.state, State::SettingUp(_)) && self.waiting.is_none() =>
             {
@@ -205,8 +210,7 @@ impl Worker {
         let limited = !matches!(what, Step::SetUp(stage) if stage.takes_its_time());
         let until = limited.then(|| Instant::now() + context.waits.host);
         let Some((session, running)) = self.run(command, stdin, context) else { return };
-        self.errand =
-            Some(Errand { session, what, out: Vec::new(), err: Vec::new(), until, _running: running });
+        self.errand = Some(Errand { session, what, out: Vec::new(), err: Vec::new(), until, running });
     }
 
     /// The command line of the agent with these arguments, which are plain words.
@@ -221,6 +225,10 @@ impl Worker {
         }
         let Some(errand) = self.errand.as_mut().filter(|errand| errand.session == session) else { return };
         match event {
+            Event::Stdout(bytes) if errand.what == Step::SetUp(Stage::Job) => {
+                self.job_printed(&bytes, context)
+            }
+            Event::Stderr(bytes) if errand.what == Step::SetUp(Stage::Job) => self.job_said(&bytes, context),
             Event::Stdout(bytes) => keep(&mut errand.out, &bytes),
             Event::Stderr(bytes) => keep(&mut errand.err, &bytes),
             Event::Ended(end) => {
@@ -267,7 +275,7 @@ impl Worker {
         let Some(errand) = self.errand.take() else { return };
         let message = format!("{}: no answer within {}", self.name(), shown(context.waits.host));
         match errand.what {
-            Step::SetUp(_) => self.set_up_fails(message, context),
+            Step::SetUp(_) => self.host_fails(message, context),
             Step::Bye => self.close(context),
             // A connection on which nothing is answered is none.
             Step::Look | Step::Sizes | Step::Stop { .. } => {

@@ -1,18 +1,22 @@
 //! A test that runs on the host: started, followed, found again, started again after a reboot, ended.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atex_connect::{Chunk, ConnectError, Event, Exit, Session, Stdin};
-use atex_model::report::Cause;
+use atex_model::{Connect, report::Cause};
 use atex_schedule::SetupId;
 
 use super::look::{Sight, Way};
+use super::setup::Given;
 use super::{State, Step, Worker};
 use crate::artifacts::Artifacts;
 use crate::attempt::{Attempt, Done, Job, SpoolStart};
+use crate::needs::Needs;
 use crate::pool::{Adoption, Context, News};
-use crate::script::{Surroundings, script};
+use crate::script::{Surroundings, needs_terminal, script};
 use crate::trailer::Scanner;
+use crate::unfit;
 
 /// A script of so many bytes a shell reads, byte by byte, sooner than it starts another program for that.
 const SMALL_SCRIPT: usize = 4096;
@@ -132,6 +136,10 @@ impl Worker {
     // ---- Start ----
 
     pub(super) fn start(&mut self, setup: SetupId, job: Box<Job>, context: &Context) {
+        if needs_terminal(&job.test) && !self.has_terminals {
+            let note = format!("{}: tty: true needs script(1)", self.name());
+            return context.tell(self.id, News::Unfit(Box::new(unfit::settle(&job, Cause::Host, note))));
+        }
         if let Err(done) = self.try_start(setup, job, context) {
             context.tell(self.id, News::Ended { done: Box::new(done), lost: false });
         }
@@ -144,7 +152,7 @@ impl Worker {
         }
         let word = Scanner::new_word().map_err(|e| Done::impossible(format!("/dev/urandom: {e}")))?;
         let artifacts = Artifacts::create(&job.artifacts).map_err(|e| Done::impossible(e.to_string()))?;
-        let order = self.order(&job, setup, &word, 0).map_err(Done::impossible)?;
+        let order = self.order(&job, setup, &word, 0, context).map_err(Done::impossible)?;
         let start = self.send_order(order, context);
         let mut attempt = Attempt::new(&job, &word, start, artifacts, context.quotas);
         attempt.set_boot(self.boot.clone());
@@ -154,7 +162,14 @@ impl Worker {
     }
 
     /// The order to run a test, with its script.
-    fn order(&self, job: &Job, setup: SetupId, word: &str, reboots: u32) -> Result<Vec<u8>, String> {
+    fn order(
+        &self,
+        job: &Job,
+        setup: SetupId,
+        word: &str,
+        reboots: u32,
+        context: &Context,
+    ) -> Result<Vec<u8>, String> {
         let at = Surroundings {
             work_dir: self.work_dir.as_deref().unwrap_or_default(),
             setup: &self.dir_of(setup),
@@ -162,6 +177,8 @@ impl Worker {
             attempt: job.attempt,
             host: self.name(),
             restarts: reboots,
+            is_local: matches!(self.record.as_ref().map(|host| &host.connect), Some(Connect::Local)),
+            env: context.env.variables(),
         };
         let script = script(&job.test, &at)?;
         let lines =
@@ -424,11 +441,11 @@ impl Worker {
     /// Gives the host everything anew, then starts the test again.
     fn set_up_again(&mut self, context: &Context) {
         let State::Running(run) = std::mem::replace(&mut self.state, State::Idle) else { return };
-        let Some(setup) = self.prepared.clone() else { return };
+        let Some((setup, needs)) = self.prepared.clone() else { return };
         self.waiting = Some(run);
         self.work_dir = None;
-        self.given = super::Given::default();
-        self.begin_set_up(setup, true, context);
+        self.given = Given::default();
+        self.begin_set_up(setup, needs, true, context);
     }
 
     /// The set-up for a test that is to be started again has ended.
@@ -454,7 +471,7 @@ impl Worker {
         let reboots = run.attempt.reboots() + 1;
         let order = Scanner::new_word()
             .map_err(|e| format!("/dev/urandom: {e}"))
-            .and_then(|word| Ok((self.order(&run.job, run.setup, &word, reboots)?, word)));
+            .and_then(|word| Ok((self.order(&run.job, run.setup, &word, reboots, context)?, word)));
         match order {
             Err(problem) => {
                 self.stop(Cause::Own, problem);
@@ -484,9 +501,10 @@ impl Worker {
         self.work_dir.clone_from(&sight.dir);
         self.boot.clone_from(&sight.boot);
         self.generation = sight.generation.unwrap_or(0);
-        self.given.adopt(setup.id);
+        self.given = Given::of_adopted(&setup);
+        self.has_terminals = true;
         let setup_id = setup.id;
-        self.prepared = Some(setup);
+        self.prepared = Some((setup, Arc::new(Needs::of(&job.test))));
         match restored(&job, sight, context) {
             Ok((attempt, elapsed)) => {
                 let now = Instant::now();

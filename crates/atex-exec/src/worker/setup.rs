@@ -1,37 +1,122 @@
-//! The part of a host's work that makes it ready for tests.
+//! The part of a host's work that makes it ready for tests: files, the plan's steps, packages; and what undoes it.
+//!
+//! A set-up is a list of tasks, done one after another, each by a command on the host. Scripts of plans and package
+//! managers run as jobs, see `jobs`.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Instant;
 
 use atex_connect::{ConnectError, Exit, Stdin};
+use atex_model::report::Cause;
 use atex_schedule::SetupId;
 
+use super::jobs::JobSoFar;
 use super::{Errand, State, Step, Worker, quote, shown};
 use crate::attempt::Job;
-use crate::pool::{Context, News, Prepared};
-
-/// What works on the host.
-const AGENT: &str = include_str!("../agent.sh");
+use crate::helpers::AGENT;
+use crate::needs::Needs;
+use crate::plan::{self, Applies, What};
+use crate::pool::{Context, News, Prepared, Shared};
+use crate::setup_log::SetupLog;
+use crate::unfit;
 
 /// A set-up that is going on.
 pub(super) struct SettingUp {
-    pub setup: Arc<Prepared>,
     pub until: Instant,
+    goal: Goal,
+    todo: VecDeque<Task>,
+    /// What is being done.
+    pub(super) current: Option<Task>,
+    /// What is known of it, if it is a job.
+    pub(super) job: JobSoFar,
+    /// How it ends as soon as its job has been killed.
+    end: Option<Stopped>,
 }
 
-/// What set-ups have brought to the host.
-#[derive(Debug, Default)]
+/// What comes when all tasks are done.
+enum Goal {
+    /// The host is ready.
+    Ready,
+    /// This test starts.
+    Test(SetupId, Box<Job>),
+    /// The host is left.
+    Leave,
+}
+
+impl SettingUp {
+    /// Whether it can be begun again when the connection was lost in its middle.
+    pub fn can_be_repeated(&self) -> bool {
+        matches!(self.goal, Goal::Ready) && self.end.is_none()
+    }
+}
+
+/// Why a set-up does not go on.
+#[derive(Debug)]
+pub(super) enum Stopped {
+    Failed(String),
+    Cancelled,
+}
+
+/// A part of a set-up.
+#[derive(Clone)]
+pub(super) enum Task {
+    /// Brings the agent; with a set-up, also makes its tree, which has no files.
+    Hello(Option<SetupId>),
+    Files(Arc<Prepared>),
+    /// Runs a script of a plan.
+    Script {
+        setup: Arc<Prepared>,
+        part: Part,
+        step: usize,
+        script: usize,
+    },
+    /// Installs what a plan wants installed.
+    Install {
+        setup: Arc<Prepared>,
+        part: Part,
+        step: usize,
+    },
+    /// Sees to the packages of tests.
+    Packages {
+        setup: SetupId,
+        needs: Arc<Needs>,
+    },
+}
+
+/// The part of a plan that a task belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Part {
+    Prepare,
+    Finish,
+}
+
+impl Part {
+    pub fn of(self, setup: &Prepared) -> &[plan::Step] {
+        match self {
+            Part::Prepare => &setup.steps.prepare,
+            Part::Finish => &setup.steps.finish,
+        }
+    }
+}
+
+/// What set-ups have brought to the host, and what is known of it.
+#[derive(Default)]
 pub(super) struct Given {
+    pub(super) shared: Option<Arc<Shared>>,
     /// Whose files have been sent.
     files: BTreeSet<SetupId>,
-}
-
-impl Given {
-    /// Takes it that a host which ran a test of this set-up has been given its files.
-    pub fn adopt(&mut self, setup: SetupId) {
-        self.files.insert(setup);
-    }
+    /// Whose plan has been begun, and not been finished.
+    plans: Vec<Arc<Prepared>>,
+    /// Which boot of the host what follows is true of.
+    pub(super) boot: String,
+    pub(super) manager: Option<String>,
+    pub(super) lists_are_fresh: bool,
+    /// Packages that are there.
+    pub(super) has: BTreeSet<String>,
+    /// Packages that cannot be had, and why.
+    pub(super) lacks: BTreeMap<String, String>,
+    pub(super) log: Option<SetupLog>,
 }
 
 /// A command that is part of a set-up.
@@ -40,24 +125,112 @@ pub(super) enum Stage {
     Hello,
     Has,
     Give,
+    Job,
+    Kill,
 }
 
 impl Stage {
     /// Whether it may take all the time that the set-up has.
     pub fn takes_its_time(self) -> bool {
-        self != Stage::Hello
+        matches!(self, Stage::Has | Stage::Give | Stage::Job)
+    }
+}
+
+impl Given {
+    /// What is known of a host that was found to run a test of this set-up.
+    pub fn of_adopted(setup: &Prepared) -> Given {
+        let shared = Some(Arc::clone(&setup.shared));
+        Given { shared, files: BTreeSet::from([setup.id]), ..Given::default() }
     }
 }
 
 impl Worker {
     /// Starts what makes the host ready for the tests of a set-up; `clean`: nothing that was done there counts.
-    pub(super) fn begin_set_up(&mut self, setup: Arc<Prepared>, clean: bool, context: &Context) {
-        let until = Instant::now() + context.waits.setup;
-        self.state = State::SettingUp(Box::new(SettingUp { setup, until }));
+    pub(super) fn begin_set_up(
+        &mut self,
+        setup: Arc<Prepared>,
+        needs: Arc<Needs>,
+        clean: bool,
+        context: &Context,
+    ) {
+        self.given.shared = Some(Arc::clone(&setup.shared));
+        // What could not be had before may come with what the plan prepares.
+        self.given.lacks.clear();
+        let mut todo = VecDeque::new();
+        let mut has_tree = false;
         if clean || self.work_dir.is_none() {
-            self.hello(context);
-        } else {
-            self.give(context);
+            let over = self.given.plans.extract_if(.., |other| other.id != setup.id).collect::<Vec<_>>();
+            let finish: Vec<Task> =
+                over.iter().rev().flat_map(|over| self.steps_of(over, Part::Finish)).collect();
+            has_tree = setup.upload.is_none() && finish.is_empty();
+            todo.push_back(Task::Hello(has_tree.then_some(setup.id)));
+            todo.extend(finish);
+        }
+        if !has_tree {
+            todo.push_back(Task::Files(Arc::clone(&setup)));
+        }
+        todo.extend(self.steps_of(&setup, Part::Prepare));
+        todo.push_back(Task::Packages { setup: setup.id, needs });
+        if !setup.steps.finish.is_empty() && !self.given.plans.iter().any(|plan| plan.id == setup.id) {
+            self.given.plans.push(setup);
+        }
+        self.work_off(todo, Goal::Ready, context);
+    }
+
+    fn work_off(&mut self, todo: VecDeque<Task>, goal: Goal, context: &Context) {
+        let until = Instant::now() + context.waits.setup;
+        self.state = State::SettingUp(Box::new(SettingUp {
+            until,
+            goal,
+            todo,
+            current: None,
+            job: JobSoFar::default(),
+            end: None,
+        }));
+        self.next_task(context);
+    }
+
+    /// What a plan wants done on this host.
+    fn steps_of(&self, setup: &Arc<Prepared>, part: Part) -> Vec<Task> {
+        let mut tasks = Vec::new();
+        let Some(host) = &self.record else { return tasks };
+        for (step, item) in part.of(setup).iter().enumerate() {
+            match item.applies_to(host) {
+                Applies::Yes => {}
+                Applies::No => continue,
+                Applies::Unknown => {
+                    let item = item.shown(&setup.steps.plan);
+                    log::warn!("{}: {item}: skipped: the host's facts do not decide `when`", host.id);
+                    continue;
+                }
+            }
+            match &item.what {
+                What::Shell(scripts) => {
+                    let task = |script| Task::Script { setup: Arc::clone(setup), part, step, script };
+                    tasks.extend((0..scripts.len()).map(task));
+                }
+                What::Install { .. } => {
+                    tasks.push(Task::Install { setup: Arc::clone(setup), part, step });
+                }
+            }
+        }
+        tasks
+    }
+
+    /// Goes on to the next task that there is something to do for.
+    pub(super) fn next_task(&mut self, context: &Context) {
+        loop {
+            let State::SettingUp(work) = &mut self.state else { return };
+            let Some(task) = work.todo.pop_front() else { return self.set_up_done(context) };
+            work.current = Some(task.clone());
+            let under_way = match task {
+                Task::Hello(bare) => self.hello(bare, context),
+                Task::Files(setup) => self.give(&setup, context),
+                task => self.begin_job(&task, context),
+            };
+            if under_way {
+                return;
+            }
         }
     }
 
@@ -69,124 +242,210 @@ impl Worker {
         end: Result<Exit, ConnectError>,
         context: &Context,
     ) {
-        match end {
-            Ok(Exit::Code(0)) => self.set_up_goes_on(stage, errand, context),
-            Ok(Exit::Code(1)) if stage == Stage::Has => self.send_files(context),
-            Ok(_) => self.set_up_ends(Err(self.complaint(&errand.err)), context),
-            Err(error) => self.set_up_ends(Err(error.to_string()), context),
+        let is_over = matches!(&self.state, State::SettingUp(work) if work.end.is_some());
+        match (stage, end) {
+            _ if is_over => self.set_up_stops(context),
+            (_, Err(error)) => self.host_fails(error.to_string(), context),
+            (Stage::Hello, Ok(Exit::Code(0))) => self.greeted(errand, context),
+            (Stage::Has | Stage::Give, Ok(Exit::Code(0))) => self.next_task(context),
+            (Stage::Has, Ok(Exit::Code(1))) => self.give_again(context),
+            (Stage::Job, Ok(_)) => {
+                let complaint = self.complaint(&errand.err);
+                self.set_up_fails(complaint, context);
+            }
+            _ => self.set_up_fails(self.complaint(&errand.err), context),
         }
+    }
+
+    // ---- Ends ----
+
+    fn set_up_done(&mut self, context: &Context) {
+        let State::SettingUp(work) = std::mem::replace(&mut self.state, State::Idle) else { return };
+        match work.goal {
+            Goal::Ready => match self.waiting.take() {
+                Some(run) => self.set_up_again_ends(run, Ok(()), context),
+                None => context.tell(self.id, News::SetUp(Ok(()))),
+            },
+            Goal::Test(setup, job) => self.start_unless_unfit(setup, job, context),
+            Goal::Leave => self.leave(context),
+        }
+    }
+
+    /// The host did not do what it was told. It can still be talked to.
+    pub(super) fn set_up_fails(&mut self, message: String, context: &Context) {
+        self.set_up_is_over(Stopped::Failed(message), context);
+    }
+
+    /// The host does not answer: what plans want done at the end is not tried.
+    pub(super) fn host_fails(&mut self, message: String, context: &Context) {
+        self.given.plans.clear();
+        self.set_up_fails(message, context);
     }
 
     /// The time of a set-up is over.
     pub(super) fn set_up_takes_too_long(&mut self, context: &Context) {
         let message = format!("{}: not set up within {}", self.name(), shown(context.waits.setup));
-        self.set_up_ends(Err(message), context);
-    }
-
-    /// The host did not do what it was told.
-    pub(super) fn set_up_fails(&mut self, message: String, context: &Context) {
-        self.set_up_ends(Err(message), context);
+        self.set_up_is_over(Stopped::Failed(message), context);
     }
 
     /// The run is being stopped.
     pub(super) fn cancel_set_up(&mut self, context: &Context) {
-        let message = format!("{}: its set-up was cancelled", self.name());
-        self.set_up_ends(Err(message), context);
+        self.set_up_is_over(Stopped::Cancelled, context);
     }
 
-    /// Gives the host what this test needs beside what all tests of its set-up do, and starts the test.
-    pub(super) fn make_ready(&mut self, setup: SetupId, job: Box<Job>, context: &Context) {
-        self.start(setup, job, context);
+    /// Ends the set-up, after the job that runs there.
+    fn set_up_is_over(&mut self, end: Stopped, context: &Context) {
+        let State::SettingUp(work) = &mut self.state else { return };
+        let is_first = work.end.is_none();
+        work.end.get_or_insert(end);
+        match &mut self.errand {
+            Some(errand) if errand.what == Step::SetUp(Stage::Job) => {
+                self.errand = None;
+                self.kill_job(context);
+            }
+            // It would go on while the host is cleaned: its end is waited for, but not for long.
+            Some(errand) if is_first => {
+                errand.running.close_stdin();
+                let until = Instant::now() + context.waits.host;
+                errand.until = Some(until);
+                work.until = until;
+            }
+            _ => self.set_up_stops(context),
+        }
     }
 
-    /// Undoes what set-ups have done, as far as that is asked for, and leaves.
+    fn set_up_stops(&mut self, context: &Context) {
+        let State::SettingUp(work) = std::mem::replace(&mut self.state, State::Idle) else { return };
+        let (end, name) = (work.end.unwrap_or(Stopped::Cancelled), self.name().to_owned());
+        self.errand = None;
+        if let Some(run) = self.waiting.take() {
+            let message = match end {
+                Stopped::Failed(message) => message,
+                Stopped::Cancelled => "cancelled".into(),
+            };
+            return self.set_up_again_ends(run, Err(message), context);
+        }
+        match (work.goal, end) {
+            (Goal::Ready, Stopped::Failed(message)) => context.tell(self.id, News::SetUp(Err(message))),
+            (Goal::Ready, Stopped::Cancelled) => context.tell(self.id, News::SetUpCancelled),
+            (Goal::Test(_, job), Stopped::Failed(message)) => {
+                let done = Box::new(unfit::settle(&job, Cause::Host, message));
+                context.tell(self.id, News::Ended { done, lost: false });
+            }
+            (Goal::Test(_, job), Stopped::Cancelled) => {
+                let done = Box::new(unfit::settle(&job, Cause::Cancelled, "cancelled".into()));
+                context.tell(self.id, News::Ended { done, lost: false });
+            }
+            (Goal::Leave, end) => {
+                if let Stopped::Failed(message) = end {
+                    log::warn!("{name}: finish: {message}");
+                }
+                self.leave(context);
+            }
+        }
+    }
+
+    // ---- Before a test, and at the end ----
+
+    /// Gives the host the packages that this test needs beside what was known when it was set up, and starts the
+    /// test.
+    pub(super) fn make_ready(&mut self, setup: SetupId, job: Box<Job>, needs: Arc<Needs>, context: &Context) {
+        if self.unknown(&Needs::of(&job.test)).is_empty() {
+            return self.start_unless_unfit(setup, job, context);
+        }
+        // All that is known to be needed by now, so that the next test need not wait again.
+        let todo = VecDeque::from([Task::Packages { setup, needs }]);
+        self.work_off(todo, Goal::Test(setup, job), context);
+    }
+
+    fn start_unless_unfit(&mut self, setup: SetupId, job: Box<Job>, context: &Context) {
+        match self.lacking(&Needs::of(&job.test)) {
+            None => self.start(setup, job, context),
+            Some(lacking) => {
+                let cause = if self.may_install() { Cause::Test } else { Cause::Host };
+                let done = Box::new(unfit::settle(&job, cause, lacking));
+                context.tell(self.id, News::Unfit(done));
+            }
+        }
+    }
+
+    /// Does what plans want done at the end, and leaves.
     pub(super) fn take_leave(&mut self, context: &Context) {
-        self.leave(context);
+        let plans = std::mem::take(&mut self.given.plans);
+        let todo: VecDeque<Task> =
+            plans.iter().rev().flat_map(|plan| self.steps_of(plan, Part::Finish)).collect();
+        if todo.is_empty() || self.connection.is_none() || self.work_dir.is_none() {
+            self.leave(context);
+        } else {
+            self.work_off(todo, Goal::Leave, context);
+        }
     }
+
+    // ---- Files ----
 
     /// Brings the agent, which ends what still runs there and says what the host has.
-    fn hello(&mut self, context: &Context) {
-        let State::SettingUp(work) = &self.state else { return };
-        let setup = &work.setup;
-        // Without files to send there is nothing more to be done.
-        let bare = if setup.upload.is_none() { self.dir_of(setup.id) } else { String::new() };
+    fn hello(&mut self, bare: Option<SetupId>, context: &Context) -> bool {
+        let bare = bare.map(|setup| self.dir_of(setup)).unwrap_or_default();
         let dirs: Vec<String> = self.dirs.iter().map(|dir| quote(dir)).collect();
         let dirs = dirs.join(" ");
         // A directory of this name that is somebody else's is not used.
         let command = format!(
-            "umask 022; for d in {dirs}; do \
+            "umask 022; exec 3>&2; for d in {dirs}; do \
              if {{ mkdir \"$d\" || [ -O \"$d\" ]; }} && : >\"$d/agent\"; then \
-             cat >\"$d/agent\" && exec sh \"$d/agent\" hello {bare}; exit 125; fi; done 2>/dev/null; \
+             exec 2>&3 3>&-; cat >\"$d/agent\" && exec sh \"$d/agent\" hello {bare}; exit 125; fi; done 2>/dev/null; \
              echo \"cannot make a directory for the run, tried:\" {dirs} >&2; exit 125"
         );
         self.errand(Step::SetUp(Stage::Hello), &command, Stdin::bytes(AGENT), context);
+        true
     }
 
-    fn set_up_goes_on(&mut self, stage: Stage, errand: &Errand, context: &Context) {
-        if stage != Stage::Hello {
-            return self.set_up_ends(Ok(()), context);
-        }
+    fn greeted(&mut self, errand: &Errand, context: &Context) {
         let answer = String::from_utf8_lossy(&errand.out).into_owned();
         let said = |key: &str| answer.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
         // First of all, so that it is cleaned up whatever comes next.
         self.work_dir = Some(said("dir=").to_owned()).filter(|dir| !dir.is_empty());
+        self.has_terminals = said("tty=") == "yes";
         said("boot=").clone_into(&mut self.boot);
+        if self.given.boot != said("boot=") {
+            said("boot=").clone_into(&mut self.given.boot);
+            self.given.has.clear();
+        }
         let missing: Vec<&str> = said("missing=").split_whitespace().collect();
         if self.work_dir.is_none() {
-            self.set_up_ends(Err(self.complaint(&errand.err)), context);
+            self.set_up_fails(self.complaint(&errand.err), context);
         } else if !missing.is_empty() {
             let missing = missing.join(", ");
             let message = format!("{}: {missing}: not found there; tests cannot run without it", self.name());
-            self.set_up_ends(Err(message), context);
-        } else if matches!(&self.state, State::SettingUp(work) if work.setup.upload.is_none()) {
-            self.set_up_ends(Ok(()), context);
+            self.set_up_fails(message, context);
         } else {
-            self.give(context);
+            self.next_task(context);
         }
     }
 
-    /// Gives the host the files of the set-up, from itself if it has them already.
-    fn give(&mut self, context: &Context) {
-        let State::SettingUp(work) = &self.state else { return };
-        let setup = &work.setup;
-        let (id, has_files) = (setup.id, setup.upload.is_some());
-        if !has_files {
-            self.errand(
-                Step::SetUp(Stage::Give),
-                &self.agent(&format!("bare {}", self.dir_of(id))),
-                Stdin::empty(),
-                context,
-            );
-        } else if self.given.files.contains(&id) {
-            self.errand(
-                Step::SetUp(Stage::Has),
-                &self.agent(&format!("has {}", self.dir_of(id))),
-                Stdin::empty(),
-                context,
-            );
-        } else {
-            self.send_files(context);
-        }
-    }
-
-    fn send_files(&mut self, context: &Context) {
-        let State::SettingUp(work) = &self.state else { return };
-        let setup = &work.setup;
-        let (id, upload) = (setup.id, setup.upload.clone());
-        let Some(upload) = upload else { return };
-        let command = self.agent(&format!("take {} {}", self.dir_of(id), upload.bytes));
-        self.errand(Step::SetUp(Stage::Give), &command, Stdin::file(upload.path), context);
-        self.given.files.insert(id);
-    }
-
-    fn set_up_ends(&mut self, end: Result<(), String>, context: &Context) {
-        if matches!(self.state, State::SettingUp(_)) {
-            self.state = State::Idle;
-            self.errand = None;
-            if let Some(run) = self.waiting.take() {
-                return self.set_up_again_ends(run, end, context);
+    /// Gives the host the files of a set-up, from itself if it has them already.
+    fn give(&mut self, setup: &Prepared, context: &Context) -> bool {
+        let dir = self.dir_of(setup.id);
+        let (stage, arguments, stdin) = match &setup.upload {
+            None => (Stage::Give, format!("bare {dir}"), Stdin::empty()),
+            Some(_) if self.given.files.contains(&setup.id) => {
+                (Stage::Has, format!("has {dir}"), Stdin::empty())
             }
-            context.tell(self.id, News::SetUp(end));
+            Some(upload) => {
+                self.given.files.insert(setup.id);
+                (Stage::Give, format!("take {dir} {}", upload.bytes), Stdin::file(upload.path.clone()))
+            }
+        };
+        self.errand(Step::SetUp(stage), &self.agent(&arguments), stdin, context);
+        true
+    }
+
+    /// The host does not have them any more.
+    fn give_again(&mut self, context: &Context) {
+        let State::SettingUp(work) = &self.state else { return };
+        if let Some(Task::Files(setup)) = &work.current {
+            let setup = Arc::clone(setup);
+            self.given.files.remove(&setup.id);
+            self.give(&setup, context);
         }
     }
 
