@@ -291,10 +291,16 @@ impl Worker {
     fn leave(&mut self, context: &Context) {
         self.state = State::Leaving;
         self.serve = None;
-        if self.work_dir.is_some() && self.connection.is_some() {
-            self.errand(Step::Bye, &self.agent("bye"), Stdin::empty(), context);
-        } else {
-            self.close(context);
+        match (&self.work_dir, &self.connection) {
+            (None, _) => self.close(context),
+            (Some(_), Some(_)) => self.errand(Step::Bye, &self.agent("bye"), Stdin::empty(), context),
+            // What is left there may still run. It is sought for as long as any host is that was lost then.
+            (Some(_), None) => {
+                if self.away.is_none() {
+                    self.need_link(context);
+                }
+                self.seek(context);
+            }
         }
     }
 
