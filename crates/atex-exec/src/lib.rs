@@ -27,6 +27,8 @@ mod run_dir;
 mod script;
 mod tap;
 mod tests_file;
+#[cfg(test)]
+mod throughput;
 mod trailer;
 mod upload;
 mod worker;
