@@ -37,7 +37,7 @@ fn a_test_that_sends_too_much_is_told_so_and_goes_on() {
         [
             "1 result left out: at most 2, of 16G together, are kept",
             "2 bytes of a file left out: at most 100000, of 6 bytes together, are kept",
-            "1 progress line left out: at most 1 are kept",
+            "1 progress line or mark left out: at most 1 are kept",
             "17920 bytes of output left out, between its beginning and its end",
         ]
     );

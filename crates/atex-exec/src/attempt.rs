@@ -95,6 +95,13 @@ impl Default for Quotas {
     }
 }
 
+/// A mark that a test has set on its host, or cleared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub name: String,
+    pub set: bool,
+}
+
 /// An attempt that is going on.
 ///
 /// It is fed what lies in the spools of its host, from the positions in [`SpoolStart`] on. Positions are those
@@ -125,6 +132,8 @@ pub(crate) struct Attempt {
     pub stopped: Option<Stopped>,
     /// Words of the test that the run should know of, oldest first.
     pub notes: Vec<String>,
+    /// Marks that it has set on its host or cleared, oldest first. Their number is bounded, as that of notes.
+    pub marks: Vec<Mark>,
     live: Option<Live>,
     /// Reads what the test prints, if that is TAP.
     tap: Option<Tap>,
@@ -179,6 +188,7 @@ impl Attempt {
             boot: None,
             stopped: None,
             notes: Vec::new(),
+            marks: Vec::new(),
             live: quotas.live.then(Live::default),
             tap: prints_tap(&job.test).then(Tap::default),
             storage_failed: false,
@@ -192,7 +202,7 @@ impl Attempt {
         }
         self.control += bytes.len() as u64;
         self.unsaved += bytes.len() as u64;
-        let Attempt { parser, scanner, artifacts, limit, notes, .. } = self;
+        let Attempt { parser, scanner, artifacts, limit, notes, marks, .. } = self;
         let (taken, last_line) = scanner.feed(bytes, |own| {
             let mut sink = |event: Event<'_>| match event {
                 Event::FileStart { path } => artifacts.start_file(path),
@@ -207,9 +217,13 @@ impl Attempt {
                     notes.push(text.to_owned());
                     Ok(())
                 }
-                // The wrapper's record of the exit status wins; marks are for a scheduler that prefers; the
-                // parser remembers that the test has said `disconnect`.
-                Event::ExitCode(_) | Event::Noop | Event::Mark { .. } | Event::Disconnect => Ok(()),
+                Event::Mark { name, set } => {
+                    marks.push(Mark { name: name.to_owned(), set });
+                    Ok(())
+                }
+                // The wrapper's record of the exit status wins; the parser remembers that the test has said
+                // `disconnect`.
+                Event::ExitCode(_) | Event::Noop | Event::Disconnect => Ok(()),
             };
             parser.feed(own, &mut sink).and_then(|()| artifacts.flush().map_err(FeedError::Sink))
         });
@@ -475,6 +489,7 @@ impl Attempt {
             boot: saved.boot,
             stopped: saved.stopped,
             notes: Vec::new(),
+            marks: Vec::new(),
             live: quotas.live.then(Live::default),
             tap: saved.tap,
             storage_failed: false,
@@ -592,6 +607,18 @@ mod tests {
             let outcome = if cause == Cause::Test { Outcome::Pass } else { Outcome::Infra };
             assert_eq!(done.outcome, outcome, "{line}");
         }
+    }
+
+    #[test]
+    fn notes_and_marks_are_there_to_be_taken() {
+        let dir = fast_dir();
+        let mut attempt = attempt_at(&job(dir.path()));
+        attempt.control(b"note a\nmark +x\nmark -y\n", Duration::ZERO);
+        let mark = |name: &str, set| Mark { name: name.into(), set };
+        assert_eq!(
+            (attempt.notes, attempt.marks),
+            (vec!["a".into()], vec![mark("x", true), mark("y", false)])
+        );
     }
 
     #[test]
