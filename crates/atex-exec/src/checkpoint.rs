@@ -295,6 +295,25 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn many_files_are_saved_and_what_came_later_is_taken_away() {
+        let dir = fast_dir();
+        let job = job(dir.path());
+        let file =
+            |n: usize| result(&format!(r#"{{"name":"s{n}","files":[{{"name":"f","length":1}}]}}"#)) + "x";
+        let mut attempt = fresh(&job);
+        attempt.control((0..100).map(file).collect::<String>().as_bytes(), Duration::ZERO);
+        attempt.save(Duration::ZERO).unwrap();
+        let saved = contents(&job.artifacts.join("files"));
+        attempt.control((50..200).map(file).collect::<String>().as_bytes(), Duration::ZERO);
+        assert_eq!(contents(&job.artifacts.join("files")).len(), 200);
+        drop(attempt);
+        drop(restored(&job).unwrap());
+        assert_eq!(contents(&job.artifacts.join("files")), saved);
+        let directories = fs::read_dir(job.artifacts.join("files")).unwrap().count();
+        assert_eq!(directories, 100, "nor are there empty ones");
+    }
+
+    #[test]
     fn what_cannot_be_gone_on_from_is_said() {
         let dir = fast_dir();
         let job = job(dir.path());

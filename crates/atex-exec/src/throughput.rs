@@ -113,3 +113,20 @@ fn small_files() {
         measure(stream.as_bytes(), 1, |attempt, piece| attempt.control(piece, Duration::ZERO));
     say("results with a file", 2e4, seconds, grown);
 }
+
+#[test]
+#[ignore = "a measurement"]
+fn saving() {
+    let dir = tempfile::tempdir().unwrap();
+    let job = job(dir.path());
+    let mut attempt = attempt(&job);
+    let started = std::time::Instant::now();
+    for _ in 0..100 {
+        attempt.control(result("{}").as_bytes(), Duration::ZERO);
+        attempt.output(b"x");
+        attempt.save(Duration::ZERO).unwrap();
+    }
+    // This waits for the disk, so it is the time on the clock that counts.
+    say("saves", 100.0, started.elapsed().as_secs_f64(), 0);
+    assert_eq!(attempt.unsaved(), 0);
+}
