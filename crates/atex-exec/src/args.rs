@@ -157,7 +157,7 @@ pub(crate) struct QuotaArgs {
     #[arg(long, value_name = "SIZE", default_value = "1G")]
     pub max_output: String,
 
-    /// Report at most N progress lines
+    /// Take at most N progress lines and marks
     ///
     /// Those beyond are left out, and a result `warn` says how many.
     #[arg(long, value_name = "N", default_value_t = 10_000)]
