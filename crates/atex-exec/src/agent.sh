@@ -287,7 +287,7 @@ relay() { # control|output; 4: the spool
         # In rounds, between which the pipe stays open.
         while :; do
             make_room "$1" || { how=cut && break; }
-            said=$(dd bs=64k count="$blocks" <&3 2>&1 >&4) || how=cut
+            said=$(exec dd bs=64k count="$blocks" <&3 2>&1 >&4) || how=cut
             said=${said%% records in*}
             said=${said##*[!0-9+]}
             # It has been killed, because the pipe is to be closed; or could not write.
@@ -403,13 +403,14 @@ live() {
 
 take_script() { # SIZE LINES
     if [ "$2" = 0 ]; then
-        dd bs="$1" count=1 iflag=fullblock of=../test/run
-        return
+        said=$(LC_ALL=C dd bs="$1" count=1 iflag=fullblock of=../test/run 2>&1) || return 1
+        # Half a script is not run.
+        [ "${said%% *}" = 1+0 ] || kill -s KILL 0
+        return 0
     fi
     left=$2
     text=
     while [ "$left" -gt 0 ]; do
-        # Half a script is not run.
         IFS= read -r line || kill -s KILL 0
         text="$text$line
 "
