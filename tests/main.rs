@@ -3,6 +3,7 @@
 mod discover;
 mod exec_input;
 mod exec_lab;
+mod exec_limits;
 mod exec_local;
 mod exec_ssh;
 mod helpers;

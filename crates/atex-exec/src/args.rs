@@ -88,8 +88,70 @@ pub(crate) struct Args {
     #[arg(long)]
     pub allow_empty: bool,
 
+    /// Also write results the moment they are reported, as records `live-result`
+    ///
+    /// They come again as `result` when their attempt has ended and is not tried again.
+    #[arg(long)]
+    pub live: bool,
+
+    #[command(flatten)]
+    pub quotas: QuotaArgs,
+
     #[command(flatten)]
     pub common: atex_cli::Common,
+}
+
+/// What an attempt at a test may fill.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Limits of one attempt")]
+pub(crate) struct QuotaArgs {
+    /// Keep at most N results
+    ///
+    /// Those beyond are left out, and a result `error` for the test says how many: there may have been failures
+    /// among them.
+    #[arg(long, value_name = "N", default_value_t = 100_000_000)]
+    pub max_results: u64,
+
+    /// Keep at most so many bytes of results: a number, with K, M, G or T
+    ///
+    /// A result that does not fit is left out, as with --max-results.
+    #[arg(long, value_name = "SIZE", default_value = "16G")]
+    pub max_result_bytes: String,
+
+    /// Keep at most N uploaded files
+    ///
+    /// Those beyond are left out, and a result `warn` for the test says how many.
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub max_files: usize,
+
+    /// Keep at most so many bytes of uploaded files
+    ///
+    /// The file that exceeds it is cut off, those behind it are left out, and a result `warn` says so.
+    #[arg(long, value_name = "SIZE", default_value = "100G")]
+    pub max_file_bytes: String,
+
+    /// Keep at most so many bytes of what the test prints
+    ///
+    /// Of more, the beginning and the end are kept, with a line between them that says how many bytes are
+    /// missing, and a result `warn` says so.
+    #[arg(long, value_name = "SIZE", default_value = "1G")]
+    pub max_output: String,
+
+    /// Report at most N progress lines
+    ///
+    /// Those beyond are left out, and a result `warn` says how many.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub max_notes: u64,
+
+    /// End a test that sends a result whose JSON is larger
+    ///
+    /// It is held in memory while it arrives.
+    #[arg(long, value_name = "SIZE", default_value = "16M")]
+    pub max_json: String,
+
+    /// End a test whose partial results take more memory while they are open
+    #[arg(long, value_name = "SIZE", default_value = "64M")]
+    pub max_partial: String,
 }
 
 /// What to do with a second test of one identity.

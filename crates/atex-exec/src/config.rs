@@ -6,9 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use atex_cli::{Failure, input::Lines};
-use atex_control::{DurationForm, parse_duration};
+use atex_control::{DurationForm, Limits, parse_duration};
 
-use crate::args::{Args, Duplicates};
+use crate::args::{Args, Duplicates, QuotaArgs};
+use crate::attempt::Quotas;
 use crate::environment::CallerEnv;
 use crate::pool::Waits;
 
@@ -30,6 +31,7 @@ pub(crate) struct Config {
     pub keep_host_on: KeepHostOn,
     pub infra_retries: u32,
     pub waits: Waits,
+    pub quotas: Quotas,
     pub duplicates: Duplicates,
     pub allow_empty: bool,
     pub allow_install: bool,
@@ -54,6 +56,7 @@ impl Config {
             env: CallerEnv::new(&args.env_file, &args.env)?,
             infra_retries: args.infra_retries,
             waits,
+            quotas: Quotas { live: args.live, ..quotas(&args.quotas)? },
             duplicates: args.duplicates,
             allow_empty: args.allow_empty,
             allow_install: args.allow_install,
@@ -72,6 +75,40 @@ fn sources(files: &[PathBuf]) -> Result<Vec<Lines>, Failure> {
         sources.push(Lines::open(file)?);
     }
     Ok(sources)
+}
+
+fn quotas(args: &QuotaArgs) -> Result<Quotas, Failure> {
+    let memory = |option, text: &str| {
+        let bytes = size(option, text)?;
+        usize::try_from(bytes)
+            .map_err(|_| Failure::usage(format!("{option}: {text} is more than memory holds")))
+    };
+    let control = Limits {
+        results: args.max_results,
+        result_bytes: size("--max-result-bytes", &args.max_result_bytes)?,
+        files: args.max_files,
+        file_bytes: size("--max-file-bytes", &args.max_file_bytes)?,
+        notes: args.max_notes,
+        json: memory("--max-json", &args.max_json)?,
+        open: memory("--max-partial", &args.max_partial)?,
+        ..Limits::default()
+    };
+    Ok(Quotas { control, output: size("--max-output", &args.max_output)?, live: false })
+}
+
+/// A number of bytes: digits, and a unit of 1024 to some power.
+fn size(option: &str, text: &str) -> Result<u64, Failure> {
+    let unit = |unit: char| text.strip_suffix([unit, unit.to_ascii_lowercase()]);
+    let units = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
+    let (number, power) =
+        units.iter().find_map(|(letter, power)| Some((unit(*letter)?, *power))).unwrap_or((text, 0));
+    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << power));
+    let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
+    bytes.filter(|_| is_number).ok_or_else(|| {
+        Failure::usage(format!(
+            "{option}: expected a size such as 500000, 64K, 16M, 1G or 2T, found `{text}`"
+        ))
+    })
 }
 
 fn duration(option: &str, text: &str) -> Result<Duration, Failure> {
@@ -101,6 +138,30 @@ impl KeepHostOn {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        let good =
+            [("0", 0), ("1000", 1000), ("64K", 65_536), ("64k", 65_536), ("3M", 3 << 20), ("2T", 2 << 40)];
+        for (text, bytes) in good {
+            assert_eq!(size("--x", text).ok(), Some(bytes), "{text}");
+        }
+        for bad in ["", "K", "1.5G", "-1", "+1", "1KB", "1 K", "99999999999T"] {
+            let message = size("--x", bad).unwrap_err().to_string();
+            assert!(
+                message.contains(&format!(
+                    "--x: expected a size such as 500000, 64K, 16M, 1G or 2T, found `{bad}`"
+                )),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_defaults_of_the_options_are_those_of_the_quotas() {
+        let args = <Args as clap::Parser>::parse_from(["atex-exec"]);
+        assert_eq!(quotas(&args.quotas).unwrap(), Quotas::default());
+    }
 
     #[test]
     fn exit_statuses_that_keep_a_host() {

@@ -13,8 +13,9 @@ use atex_model::Host;
 use atex_schedule::{HostId, SetupId};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
-use crate::attempt::{Done, Job};
+use crate::attempt::{Done, Job, Quotas};
 use crate::environment::CallerEnv;
+use crate::live::Live;
 use crate::needs::Needs;
 use crate::plan::Steps;
 use crate::upload::Upload;
@@ -72,6 +73,8 @@ pub(crate) enum News {
     SetUpCancelled,
     /// The test sent a progress line.
     Note(String),
+    /// The test has reported results.
+    Results(Live),
     /// An attempt ended; `lost`: and the host with it.
     Ended {
         done: Box<Done>,
@@ -110,6 +113,7 @@ pub(crate) struct Context {
     pub waits: Waits,
     /// What the caller sets for every test, and for the scripts of plans.
     pub env: Arc<CallerEnv>,
+    pub quotas: Quotas,
 }
 
 impl Context {
@@ -133,6 +137,7 @@ impl Pool {
         connector: Connector,
         news: &Sender<(HostId, News)>,
         waits: Waits,
+        quotas: Quotas,
         env: &CallerEnv,
     ) -> io::Result<Pool> {
         let (connector, env) = (Arc::new(connector), Arc::new(env.clone()));
@@ -145,6 +150,7 @@ impl Pool {
                 news: news.clone(),
                 waits,
                 env: Arc::clone(&env),
+                quotas,
             };
             let thread = std::thread::Builder::new().name(format!("hosts-{n}"));
             thread.spawn(move || serve(&context, &inputs)).map(|handle| (inbox, handle))

@@ -64,6 +64,7 @@ impl Dispatcher {
             News::SetUpCancelled => self.apply(Event::SetupEnded { host, end: SetupEnd::Cancelled }),
             News::Unfit(done) => self.unfit(host, *done),
             News::Note(note) => self.note(host, note),
+            News::Results(live) => self.results(host, live.take()),
             News::Ended { done, lost } => self.attempt_ended(host, *done, lost),
             News::Left => {
                 self.leaving -= 1;

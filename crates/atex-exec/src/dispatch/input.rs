@@ -62,7 +62,7 @@ impl Dispatcher {
                 return self.refuse(&Failure::usage(message).hint(hint));
             }
         }
-        self.warn_of_what_is_not_done(&test);
+        self.say_what_is_ignored(&test);
         let (setup, is_new) = self.setups.id(&test);
         if is_new && let Err(failure) = self.new_setup(setup, &test, place) {
             return self.refuse(&failure);
@@ -89,16 +89,15 @@ impl Dispatcher {
             .map_err(|e| Failure::trouble(format!("cannot start a thread: {}", reason(&e))))
     }
 
-    /// Says, once a run, what its tests ask for and this version does not do.
-    fn warn_of_what_is_not_done(&mut self, test: &Test) {
-        for (what, asked) in
-            [("data.extra-result: output is not read as results", is_set(test.data.get("extra-result")))]
-        {
-            if asked && self.warned.insert(what) {
-                log::warn!("test {}: {what} by this version; said once", test.name.escape_debug());
-            }
+    /// Says, once a run, which keys of its tests mean nothing here.
+    fn say_what_is_ignored(&mut self, test: &Test) {
+        let name = test.name.escape_debug();
+        let format = test.data.get("extra-result");
+        let what = "data.extra-result: expected `tap`, so its output is not read as results";
+        if is_set(format) && format.is_some_and(|format| format != "tap") && self.said.insert(what) {
+            log::warn!("test {name}: {what}; said once");
         }
-        // These would change what a test says of itself, or add to it.
+        // These would change what a test says of itself, or add to it: it is not for an executor to do so.
         for (key, what) in [
             ("result", "data.result: what a test reports is never altered"),
             ("check", "data.check: nothing is checked beside what a test reports"),
@@ -106,8 +105,8 @@ impl Dispatcher {
             ("restart-max-count", "data.restart-*: a run's options say what is tried again"),
             ("restart-with-reboot", "data.restart-*: a run's options say what is tried again"),
         ] {
-            if is_set(test.data.get(key)) && self.warned.insert(what) {
-                log::info!("test {}: {what}; ignored on purpose, said once", test.name.escape_debug());
+            if is_set(test.data.get(key)) && self.said.insert(what) {
+                log::info!("test {name}: {what}; ignored on purpose, said once");
             }
         }
     }

@@ -13,7 +13,7 @@ use atex_model::{Connect, Host, report::Cause};
 use atex_schedule::{HostId, SetupId};
 
 use crate::artifacts::Artifacts;
-use crate::attempt::{Attempt, Done, Job};
+use crate::attempt::{Attempt, Done, Job, SpoolStart};
 use crate::pool::{Context, Input, News, Order};
 use crate::script::{Surroundings, needs_terminal, script};
 use crate::trailer::Scanner;
@@ -79,6 +79,7 @@ enum Step {
 /// A test that runs.
 struct Running {
     session: u64,
+    follower: Session,
     attempt: Attempt,
     started: Instant,
     ending: Ending,
@@ -302,9 +303,12 @@ impl Worker {
         let command = self.agent(&format!("run {} {word} {lines}", script.len()));
         let started = Instant::now();
         let running = self.run(&command, Stdin::bytes(script).keep_open(), context);
-        let (session, running) = running.ok_or_else(|| format!("{}: there is no connection", self.name()))?;
-        let attempt = Attempt::new(job, &word, running, artifacts);
-        Ok(Running { session, attempt, started, ending: Ending::No })
+        let (session, follower) =
+            running.ok_or_else(|| format!("{}: there is no connection", self.name()))?;
+        // Each test has spools of its own.
+        let start = SpoolStart { generation: session, control: 0, output: 0 };
+        let attempt = Attempt::new(job, &word, start, artifacts, context.quotas);
+        Ok(Running { session, follower, attempt, started, ending: Ending::No })
     }
 
     fn heard_of_test(&mut self, event: Event, context: &Context) {
@@ -317,6 +321,12 @@ impl Worker {
         }
         for note in run.attempt.notes.drain(..) {
             context.tell(self.id, News::Note(note));
+        }
+        if let Some(live) = run.attempt.news_of_results() {
+            context.tell(self.id, News::Results(live));
+        }
+        if run.attempt.disconnecting() {
+            run.attempt.stop(Cause::Own, DISCONNECT.into());
         }
         if run.attempt.stopped.is_some() && !run.ending.is_by_force() && !run.attempt.is_complete() {
             self.kill(context);
@@ -352,6 +362,7 @@ impl Worker {
 
     fn settle(&mut self, lost: bool, context: &Context) {
         let State::Running(run) = std::mem::replace(&mut self.state, State::Idle) else { return };
+        run.follower.close_stdin();
         let done = Box::new(run.attempt.finish(run.started.elapsed()));
         if lost {
             self.state = State::Gone;
@@ -503,6 +514,9 @@ impl Running {
         }
     }
 }
+
+/// A restart after a reboot, which this version cannot do.
+const DISCONNECT: &str = "`disconnect`: this version of atex-exec cannot start a test again after a reboot";
 
 /// Further away than any run lasts.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
