@@ -41,7 +41,7 @@ impl Dispatcher {
                 let entry = self.entry(host);
                 entry.joined = Some(Instant::now());
                 let record = Arc::clone(&entry.record);
-                let platform = self.platforms.id(record.label());
+                let kind = self.platforms.kind(&record);
                 self.record(&HostStart {
                     kind: HostStartTag,
                     time: now(),
@@ -50,7 +50,7 @@ impl Dispatcher {
                     platform: record.label().into(),
                     facts: record.facts.clone(),
                 });
-                self.apply(Event::HostReady { host, platform });
+                self.apply(Event::HostReady { host, kind });
             }
             News::Unreachable(problem) => {
                 self.host_trouble(host, problem);

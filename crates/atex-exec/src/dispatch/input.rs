@@ -8,7 +8,7 @@ use atex_schedule::{Event, HostId, SetupId};
 use serde_json::Value;
 
 use super::{Dispatcher, hosts::HostEntry};
-use crate::catalog::Identity;
+use crate::catalog::{Identity, is_destructive};
 use crate::intake::Item;
 use crate::journal::{INPUT_ENDED, InputEnded};
 use crate::needs::Needs;
@@ -73,7 +73,8 @@ impl Dispatcher {
             Err(e) => return self.cannot_store(&trouble(&self.dir.tests(), &e)),
         };
         let platform = test.platform.as_deref().map(|label| self.platforms.id(label));
-        self.apply(Event::TestArrived { test: id, platform, setup });
+        let is_destructive = is_destructive(&test);
+        self.apply(Event::TestArrived { test: id, platform, setup, is_destructive });
     }
 
     /// Takes in the tree and the plan that a test is the first to have.
@@ -112,7 +113,7 @@ impl Dispatcher {
     }
 
     pub(super) fn host(&mut self, host: Host, line: Option<String>) {
-        let platform = self.platforms.id(host.label());
+        let kind = self.platforms.kind(&host);
         let id = HostId(u32::try_from(self.hosts.len()).expect("each host takes a record, and memory"));
         let dirs = self.work_dirs(id, &host.connect);
         let record = Arc::new(host);
@@ -127,7 +128,7 @@ impl Dispatcher {
         };
         self.hosts.insert(record.id.clone(), entry);
         self.pool.order(id, Order::Join { record, dirs });
-        self.apply(Event::HostExpected { host: id, platform });
+        self.apply(Event::HostExpected { host: id, kind });
     }
 
     /// Where the run's directory on the host may be made, best first.
