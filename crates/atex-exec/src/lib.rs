@@ -6,7 +6,7 @@
 //! look after hosts (through crate atex-connect), `attempt` and `artifacts` turn what a test sends (through
 //! crate atex-control) into results and files (`output` keeps what it prints, `tap` reads it, `checkpoint` is what
 //! a crash leaves to go on from), `announce` tells standard output. `agent.sh` is what works on the hosts,
-//! `helpers.sh` and `prelude.bash` what tests find there.
+//! `helpers.sh` and `prelude.bash` are what tests find there.
 //!
 //! It does not know where tests and hosts come from, what a result means to anybody, or how a host is had.
 

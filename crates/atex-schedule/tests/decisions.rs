@@ -1,26 +1,31 @@
 //! What the scheduler decides, event by event.
 
 use atex_schedule::{
-    Action, Ended, Event, HostId, HostIs, Options, PlatformId, Scheduler, SetupEnd, SetupId, TestId,
+    Action, Ended, Event, HostId, HostIs, HostKind, Options, PlatformId, Scheduler, SetupEnd, SetupId, TestId,
 };
 
 const A: PlatformId = PlatformId(0);
 const B: PlatformId = PlatformId(1);
 
 fn test(n: u32) -> Event {
-    Event::TestArrived { test: TestId(n), platform: None, setup: SetupId(0) }
+    Event::TestArrived { test: TestId(n), platform: None, setup: SetupId(0), is_destructive: false }
 }
 
 fn test_for(n: u32, platform: PlatformId, setup: u32) -> Event {
-    Event::TestArrived { test: TestId(n), platform: Some(platform), setup: SetupId(setup) }
+    Event::TestArrived {
+        test: TestId(n),
+        platform: Some(platform),
+        setup: SetupId(setup),
+        is_destructive: false,
+    }
 }
 
 fn expected(n: u32, platform: PlatformId) -> Event {
-    Event::HostExpected { host: HostId(n), platform }
+    Event::HostExpected { host: HostId(n), kind: HostKind { platform, is_spared: false } }
 }
 
 fn ready(n: u32, platform: PlatformId) -> Event {
-    Event::HostReady { host: HostId(n), platform }
+    Event::HostReady { host: HostId(n), kind: HostKind { platform, is_spared: false } }
 }
 
 fn set_up(n: u32) -> Event {
@@ -278,4 +283,25 @@ fn events_of_unknown_hosts_change_nothing() {
         (ready(0, A), "set up 0 on 0 clean"),
         (passed(0), ""),
     ]);
+}
+
+#[test]
+fn destructive_tests_keep_away_from_hosts_that_are_to_be_spared() {
+    let spared = HostKind { platform: A, is_spared: true };
+    let destructive =
+        Event::TestArrived { test: TestId(0), platform: None, setup: SetupId(0), is_destructive: true };
+    let mut scheduler = Scheduler::new(Options::default());
+    assert_eq!(scheduler.apply(Event::HostReady { host: HostId(0), kind: spared }), []);
+    assert_eq!(scheduler.apply(destructive), [], "it waits for another host");
+    assert_eq!(scheduler.apply(test(1)), [Action::SetUp { host: HostId(0), setup: SetupId(0), clean: true }]);
+    let start = |test, host| Action::Start { host: HostId(host), test: TestId(test), attempt: 1 };
+    assert_eq!(scheduler.apply(set_up(0)), [start(1, 0)]);
+    scheduler.apply(ready(1, A));
+    assert_eq!(scheduler.apply(set_up(1)), [start(0, 1)]);
+    // Without another host it cannot be run.
+    let mut scheduler = Scheduler::new(Options::default());
+    scheduler.apply(Event::HostReady { host: HostId(0), kind: spared });
+    scheduler.apply(destructive);
+    let abandon = Action::Abandon { test: TestId(0), why: atex_schedule::Unrunnable::NoHost };
+    assert_eq!(scheduler.apply(Event::InputEnded)[0], abandon);
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use atex_schedule::{
-    Action, Ended, Event, HostId, HostIs, Options, PlatformId, Scheduler, SetupEnd, SetupId, TestId,
+    Action, Ended, Event, HostId, HostIs, HostKind, Options, PlatformId, Scheduler, SetupEnd, SetupId, TestId,
 };
 use proptest::prelude::*;
 
@@ -85,12 +85,15 @@ fn simulate(seed: u64, tests: u32, hosts: u32, stop_at: Option<usize>) -> (World
     for n in 0..hosts {
         let (host, platform) = (HostId(n), PlatformId(u32::try_from(dice.roll(2)).unwrap()));
         world.present.insert(host);
-        world.coming.push(Event::HostExpected { host, platform });
+        // Some tests are for some hosts only, also by what they would do to them.
+        let kind = HostKind { platform, is_spared: dice.roll(3) == 0 };
+        world.coming.push(Event::HostExpected { host, kind });
     }
     for n in 0..tests {
         let platform = [None, Some(PlatformId(0)), Some(PlatformId(1))][dice.roll(3) as usize];
         let setup = SetupId(u32::try_from(dice.roll(3)).unwrap());
-        world.coming.push(Event::TestArrived { test: TestId(n), platform, setup });
+        let is_destructive = dice.roll(8) == 0;
+        world.coming.push(Event::TestArrived { test: TestId(n), platform, setup, is_destructive });
     }
     let mut taken_in = 0;
     let mut step = 0;
@@ -108,9 +111,9 @@ fn simulate(seed: u64, tests: u32, hosts: u32, stop_at: Option<usize>) -> (World
         };
         match event {
             Event::TestArrived { .. } => taken_in += 1,
-            Event::HostExpected { host, platform } => world.coming.push(match dice.roll(8) {
+            Event::HostExpected { host, kind } => world.coming.push(match dice.roll(8) {
                 0 => Event::HostGone { host },
-                _ => Event::HostReady { host, platform },
+                _ => Event::HostReady { host, kind },
             }),
             Event::AttemptEnded { host, .. } => {
                 world.running.remove(&host);

@@ -45,7 +45,7 @@ impl Dispatcher {
                     log::warn!("{}: it is back", entry.record.id.escape_debug());
                 }
                 let record = Arc::clone(&entry.record);
-                let platform = self.platforms.id(record.label());
+                let kind = self.platforms.kind(&record);
                 self.record(&HostStart {
                     kind: HostStartTag,
                     time: now(),
@@ -54,7 +54,7 @@ impl Dispatcher {
                     platform: record.label().into(),
                     facts: record.facts.clone(),
                 });
-                self.apply(Event::HostReady { host, platform });
+                self.apply(Event::HostReady { host, kind });
             }
             News::Unreachable(problem) => {
                 self.host_trouble(host, problem);

@@ -66,8 +66,8 @@ pub(crate) struct Dispatcher {
     storage_failed: bool,
     /// How long hosts were busy with tests, and how long they were there.
     host_seconds: (f64, f64),
-    /// What has been said that this version does not do.
-    warned: BTreeSet<&'static str>,
+    /// What has been said of keys that mean nothing here.
+    said: BTreeSet<&'static str>,
     /// The attempt that the scheduler is about to judge.
     just_ended: Option<(HostId, Done)>,
 }
@@ -150,7 +150,7 @@ pub(crate) fn run(mut config: Config, signals: Receiver<Signal>) -> Result<Exit,
         stopping: false,
         storage_failed: false,
         host_seconds: (0.0, 0.0),
-        warned: BTreeSet::new(),
+        said: BTreeSet::new(),
         just_ended: None,
     };
     dispatcher.begin();
