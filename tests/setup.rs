@@ -7,7 +7,7 @@ use atex_testkit::sandbox::{Command, Dir};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::stream::{exec, lab_host, note, of_type, printed, test, test_with, verdicts};
+use crate::stream::{exec, lab_host, lines, note, of_type, printed, test, test_with, tool, verdicts};
 
 /// A test of a plan.
 fn planned(name: &str, command: &str, plan: Value) -> Value {
@@ -164,6 +164,96 @@ fn what_a_plan_asks_for_is_read_before_a_host_is_troubled() {
     let plan = json!({"name": "/p", "prepare": [{"how": "ansible", "playbook": "x.yml"}]});
     let output = exec(&dir, &["--local", "1"], &[planned("/a", "true", plan)]).run();
     output.success().stderr_has("plan /p: prepare with `how: ansible` is not carried out by this version");
+}
+
+// ---- Hosts that stay prepared ----
+
+/// `atex-exec prepare` with a run directory of its own.
+fn prepare(dir: &Dir, run: &str, arguments: &[&str], records: &str) -> Command {
+    let mut command = tool(dir, "atex-exec");
+    command.args(["prepare", "--run-dir", run]).args(arguments).stdin(records);
+    command
+}
+
+#[test]
+fn a_prepared_host_runs_tests_again_and_again() {
+    let dir = Dir::new();
+    dir.write("tree/x", "1");
+    let say = |word: &str| format!("echo {word} >>{}", dir.join("steps").display());
+    let plan = json!({
+        "name": "/p",
+        "environment": {"WORD": "bye"},
+        "prepare": [{"script": [say("prepare"), "echo LEFT=here >>\"$TMT_PLAN_ENVIRONMENT_FILE\""]}],
+        "finish": [{"script": say("\"$WORD\"")}, {"script": "cat x; exit 3"}],
+    });
+    let mut tests = vec![
+        planned(
+            "/a",
+            "echo \"$LEFT\"; cat \"$TMT_TREE/x\"; echo changed >\"$TMT_TREE/x\"; false",
+            plan.clone(),
+        ),
+        planned("/b", "echo \"$LEFT\"; cat \"$TMT_TREE/x\"", plan),
+    ];
+    for test in &mut tests {
+        test["tree"] = dir.join("tree").to_str().unwrap().into();
+    }
+    let host = json!({"type": "host", "id": "h", "connect": {"how": "local"}, "mine": 1});
+    let input = lines(&[&tests[..], &[host.clone()]].concat());
+    let output = prepare(&dir, "prepared", &[], &input).run();
+    output.success();
+    assert_eq!(steps(&dir), ["prepare"]);
+    assert_eq!(of_type(&output, "test"), tests);
+    let ready = of_type(&output, "host")[0].clone();
+    let kept = ready["prepared"]["dir"].as_str().unwrap().to_owned();
+    assert_eq!(ready["mine"], 1);
+    assert_eq!(of_type(&output, "end")[0]["counts"], json!({"hosts": 1, "prepared": 1}));
+
+    for n in 1..=2 {
+        let run = format!("run{n}");
+        let output = tool(&dir, "atex-exec").args(["--run-dir", &run]).stdin(output.stdout.as_str()).run();
+        output.code(1).stderr_is("");
+        assert_eq!(printed(&dir, &output, "/a"), "here\n1");
+        // What the first one has changed is not seen: its status has the files unpacked anew.
+        assert_eq!(printed(&dir, &output, "/b"), "here\n1");
+        assert_eq!(of_type(&output, "host")[0], ready);
+        assert_eq!(steps(&dir), ["prepare"], "it is not repeated");
+    }
+
+    dir.write("tree/x", "2");
+    let changed = tool(&dir, "atex-exec").args(["--run-dir", "run3"]).stdin(output.stdout.as_str()).run();
+    changed.code(1).stderr_has("h: it is not prepared for these files and this plan: that is done now");
+    assert_eq!(printed(&dir, &changed, "/b"), "here\n2");
+    assert_eq!(steps(&dir), ["prepare", "prepare"]);
+
+    let undone = prepare(&dir, "undone", &["--undo"], &lines(&[ready])).run();
+    undone.success().stderr_has("finish: script 0001 failed with exit status 3");
+    assert_eq!(of_type(&undone, "host"), [host]);
+    assert_eq!(steps(&dir), ["prepare", "prepare", "bye", "bye"]);
+    assert!(!std::path::Path::new(&kept).exists());
+}
+
+#[test]
+fn a_host_that_cannot_be_prepared_is_left_as_it_was_and_handed_on() {
+    let dir = Dir::new();
+    let plan = json!({"prepare": [{"script": "echo no; false"}], "finish": [{"script": format!("touch {}", dir.join("x").display())}]});
+    let bad = json!({"type": "host", "id": "bad", "connect": {"how": "command", "argv": ["env"]}});
+    let far = json!({"type": "host", "id": "far", "connect": {"how": "command", "argv": ["/nonexistent"]}});
+    let other = json!({"type": "host", "id": "other", "platform": "other", "connect": {"how": "local"}});
+    dir.write("there/.keep", "");
+    let there = dir.join("there");
+    let input = lines(&[planned("/a", "true", plan), bad.clone(), far.clone(), other.clone()]);
+    let output = prepare(&dir, "prepared", &["--work-dir", there.to_str().unwrap()], &input).run();
+    output.code(3).stderr_has("bad: plan : prepare[0]: failed with exit status 1: no");
+    let mut hosts = of_type(&output, "host");
+    hosts.sort_by_key(|host| host["id"].as_str().unwrap().to_owned());
+    // The label of the last one is no test's, but a test without a label runs anywhere.
+    assert_eq!(hosts[..2], [bad, far]);
+    assert_eq!(hosts[2].get("prepared"), None);
+    assert_eq!(hosts[2], other);
+    assert!(dir.join("x").exists(), "what was begun is finished");
+    let left: Vec<_> = std::fs::read_dir(there).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, [".keep"]);
+    assert_eq!(of_type(&output, "end")[0]["counts"], json!({"hosts": 3, "prepared": 0}));
 }
 
 // ---- Packages ----

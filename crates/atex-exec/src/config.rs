@@ -59,7 +59,7 @@ impl Config {
 }
 
 /// Standard input, unless somebody sits at it, and the files.
-fn sources(files: &[PathBuf]) -> Result<Vec<Lines>, Failure> {
+pub(crate) fn sources(files: &[PathBuf]) -> Result<Vec<Lines>, Failure> {
     let mut sources = Vec::new();
     let named = files.iter().any(|file| file == Path::new("-"));
     if !named && !std::io::stdin().is_terminal() {
@@ -71,7 +71,7 @@ fn sources(files: &[PathBuf]) -> Result<Vec<Lines>, Failure> {
     Ok(sources)
 }
 
-fn duration(option: &str, text: &str) -> Result<Duration, Failure> {
+pub(crate) fn duration(option: &str, text: &str) -> Result<Duration, Failure> {
     parse_duration(text, DurationForm::Extended).map_err(|e| Failure::usage(format!("{option}: {e}")))
 }
 

@@ -22,6 +22,7 @@ mod needs;
 mod packer;
 mod plan;
 mod pool;
+mod prepare;
 mod run_dir;
 mod script;
 mod setup_log;
@@ -58,6 +59,9 @@ pub fn main() -> Result<Exit, Failure> {
     // From the first moment on, so that nothing is ever left behind half-made.
     let signals = signals::channel(&signals::ENDING)
         .map_err(|e| Failure::trouble(format!("cannot handle signals: {e}")))?;
+    if let Some(args::Command::Prepare(args)) = args.command {
+        return prepare::run(args, signals);
+    }
     let config = config::Config::new(args)?;
     dispatch::run(config, signals)
 }

@@ -23,7 +23,8 @@ use crate::worker::Worker;
 #[derive(Debug)]
 pub(crate) enum Order {
     /// Connect to a host. Answered by [`News::Ready`] or [`News::Unreachable`].
-    Join { record: Arc<Host>, dirs: Vec<String> },
+    /// `keep`: it stays prepared when it is left.
+    Join { record: Arc<Host>, dirs: Vec<String>, keep: bool },
     /// Give it what tests need. Answered by [`News::SetUp`].
     SetUp {
         setup: Arc<Prepared>,
@@ -39,6 +40,8 @@ pub(crate) enum Order {
     Kill,
     /// Clean the host and close the connection. Answered by [`News::Left`].
     Leave,
+    /// Undo what was prepared there at an earlier time, then as [`Order::Leave`].
+    Undo,
 }
 
 /// What tests need on their host, ready to be given.
@@ -48,6 +51,8 @@ pub(crate) struct Prepared {
     /// Without files there is an empty tree.
     pub upload: Option<Upload>,
     pub steps: Arc<Steps>,
+    /// Files and plan by their content: on other days, in other runs, the same.
+    pub key: String,
     pub shared: Arc<Shared>,
 }
 
@@ -60,6 +65,8 @@ pub(crate) struct Shared {
     pub logs: PathBuf,
     /// Packages are installed on this machine, too.
     pub allow_install: bool,
+    /// Hosts are prepared for other runs.
+    pub preparing: bool,
 }
 
 /// What the dispatcher is told.
@@ -78,6 +85,8 @@ pub(crate) enum News {
     },
     /// A test was not started, as the host lacks what it needs. The host is as it was.
     Unfit(Box<Done>),
+    /// What stays on the host lies in this directory.
+    KeptIn(String),
     Left,
 }
 

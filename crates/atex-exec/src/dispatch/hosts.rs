@@ -65,6 +65,7 @@ impl Dispatcher {
             News::Unfit(done) => self.unfit(host, *done),
             News::Note(note) => self.note(host, note),
             News::Ended { done, lost } => self.attempt_ended(host, *done, lost),
+            News::KeptIn(_) => {}
             News::Left => {
                 self.leaving -= 1;
                 self.host_ended(host);

@@ -3,6 +3,7 @@
 //! It speaks to `agent.sh` on the host, which it brings along.
 
 mod jobs;
+mod kept;
 mod setup;
 
 use std::sync::Arc;
@@ -146,7 +147,10 @@ impl Worker {
 
     fn obey(&mut self, order: Order, context: &Context) {
         match order {
-            Order::Join { record, dirs } => self.join(record, dirs, context),
+            Order::Join { record, dirs, keep } => {
+                self.given.keep = keep;
+                self.join(record, dirs, context);
+            }
             Order::SetUp { setup, needs, clean } => self.begin_set_up(setup, needs, clean, context),
             Order::Start { setup, job, needs } => self.make_ready(setup, job, needs, context),
             Order::Cancel | Order::Kill if matches!(self.state, State::SettingUp(_)) => {
@@ -161,6 +165,7 @@ impl Worker {
                 self.kill(context);
             }
             Order::Leave => self.take_leave(context),
+            Order::Undo => self.undo(context),
         }
     }
 
@@ -461,7 +466,9 @@ impl Worker {
     fn leave(&mut self, context: &Context) {
         self.state = State::Leaving;
         if self.work_dir.is_some() && self.connection.is_some() {
-            self.errand(Step::Bye, &self.agent("bye"), Stdin::empty(), context);
+            // What a greeting does is what is left to do on a host that stays as it is.
+            let words = if self.given.keep { "hello" } else { "bye" };
+            self.errand(Step::Bye, &self.agent(words), Stdin::empty(), context);
         } else {
             self.close(context);
         }
