@@ -79,7 +79,7 @@ class Bench:
     def floor_done(self, output, _):
         return len(output.read_text().splitlines()), None
 
-    def measure(self, side, count):
+    def measure(self, side, count, look_at_memory=False):
         """One run of one side."""
         work = self.scratch / "work"
         work.mkdir()
@@ -88,7 +88,7 @@ class Bench:
         try:
             command, stdin = getattr(self, method)(self.lab.names(count), work)
             output = work / "output"
-            sample = process_tree(command, output, stdin)
+            sample = process_tree(command, output, stdin, look_at_memory=look_at_memory)
             if sample.pop("exit") != 0:
                 raise Failed(f"it failed: {output.with_suffix('.err').read_text(errors='replace')[-500:]}")
             passed, begun = done(output, work)
@@ -113,8 +113,8 @@ def compare(args, binaries, python, scratch, record):
     with Lab(scratch, max(args.hosts)) as lab:
         bench = Bench(args, binaries, python, scratch, lab)
         for count in args.hosts:
-            for side, samples in take_turns(bench, sides, count, args.rounds).items():
-                row = found[side, count] = medians(samples)
+            for side, (samples, memory) in take_turns(bench, sides, count, args.rounds).items():
+                row = found[side, count] = medians(samples) | memory
                 setup = f"{row['setup_seconds']:.2f}" if "setup_seconds" in row else "-"
                 print(f"{count:>5}  {side:<13}{row['test_ms']:>9.1f}{row['test_cpu_ms']:>13.1f}"
                       f"{row['own_pss_mb']:>12.1f}{row['ssh_pss_mb']:>12.1f}{setup:>10}", flush=True)
@@ -124,15 +124,20 @@ def compare(args, binaries, python, scratch, record):
 
 
 def take_turns(bench, sides, count, rounds):
-    """The samples of each side that works."""
-    samples = {side: [] for side in sides}
-    for _ in range(rounds):
+    """The samples of each side that works, and its memory, which is looked at in a round of its own."""
+    samples = {side: ([], {}) for side in sides}
+    for turn in range(rounds + 1):
         for side in list(samples):
             try:
-                samples[side].append(bench.measure(side, count))
+                sample = bench.measure(side, count, look_at_memory=turn == rounds)
             except (Failed, OSError, ValueError, KeyError) as error:
                 say(f"{side} on {count} hosts is left out: {error!r}")
                 del samples[side]
+                continue
+            if turn < rounds:
+                samples[side][0].append(sample)
+            else:
+                samples[side][1].update({key: sample[key] for key in ("own_pss_mb", "ssh_pss_mb")})
     return samples
 
 

@@ -40,11 +40,12 @@ def cpu_of_children():
     return usage.ru_utime + usage.ru_stime
 
 
-def process_tree(command, output, stdin=None, env=None):
-    """Seconds until the command ended, CPU seconds and memory of it and of all that it started.
+def process_tree(command, output, stdin=None, env=None, look_at_memory=False):
+    """Seconds until the command ended and CPU seconds of it and of all that it started, or their memory.
 
     A process between us and the command adopts what detaches itself (a shared ssh connection does), so that
-    nothing escapes the count. Memory is Pss, looked at five times a second.
+    nothing escapes the count. Memory is Pss, looked at five times a second: that costs so much of the CPU that
+    the command needs that the two are never measured together.
     """
     reader, writer = os.pipe()
     supervisor = os.fork()
@@ -55,18 +56,20 @@ def process_tree(command, output, stdin=None, env=None):
     os.close(writer)
     peaks = {"own": 0, "ssh": 0}
     end = time.monotonic() + LIMIT_SECONDS
-    while not select.select([reader], [], [], SAMPLE_SECONDS)[0]:
+    while not select.select([reader], [], [], SAMPLE_SECONDS if look_at_memory else LIMIT_SECONDS)[0]:
         if time.monotonic() > end:
             kill(descendants(supervisor))
-        for kind, size in memory(supervisor).items():
-            peaks[kind] = max(peaks[kind], size)
+        if look_at_memory:
+            for kind, size in memory(supervisor).items():
+                peaks[kind] = max(peaks[kind], size)
     with os.fdopen(reader) as file:
         text = file.read()
     os.waitpid(supervisor, 0)
     if not text:
         raise Failed(f"{command[0]}: could not be started")
     result = json.loads(text)
-    result |= {f"{kind}_pss_mb": size / 1024 for kind, size in peaks.items()}
+    if look_at_memory:
+        result |= {f"{kind}_pss_mb": size / 1024 for kind, size in peaks.items()}
     return result
 
 
