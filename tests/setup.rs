@@ -198,7 +198,7 @@ fn a_prepared_host_runs_tests_again_and_again() {
         test["tree"] = dir.join("tree").to_str().unwrap().into();
     }
     let host = json!({"type": "host", "id": "h", "connect": {"how": "local"}, "mine": 1});
-    let input = lines(&[&tests[..], &[host.clone()]].concat());
+    let input = lines(&tests) + &lines(std::slice::from_ref(&host));
     let output = prepare(&dir, "prepared", &[], &input).run();
     output.success();
     assert_eq!(steps(&dir), ["prepare"]);

@@ -2,10 +2,11 @@
 //!
 //! `dispatch` is the place to start: one thread and one loop that owns the state of a run, asks the scheduler
 //! (crate atex-schedule) and writes everything down (`journal`, `tests_file`) before it is visible anywhere.
-//! `intake` reads what comes in, `packer` and `upload` make the files that go to hosts, `pool` and `worker`
+//! `prepare` is the subcommand that only sets hosts up. `intake` reads what comes in, `plan` and `needs` what plans and
+//! tests want on a host, `packer` and `upload` make the files that go to hosts, `pool` and `worker`
 //! look after hosts (through crate atex-connect), `attempt` and `artifacts` turn what a test sends (through
 //! crate atex-control) into results and files, `announce` tells standard output. `agent.sh` is what works on
-//! the hosts.
+//! the hosts, `job.sh` what runs a plan's scripts there, `packages.sh` what sees to packages.
 //!
 //! It does not know where tests and hosts come from, what a result means to anybody, or how a host is had.
 
