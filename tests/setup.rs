@@ -459,3 +459,60 @@ fn a_real_package_manager_installs_on_a_host_of_its_own() {
     assert_eq!(note(&output, "/b"), format!("h0: package `atex-no-such-package` cannot be had: {why}"));
     assert!(!std::path::Path::new("/usr/share/atex-sample").exists(), "this machine has nothing of it");
 }
+
+/// A package for rpm and a repository of it, made on a host that calls itself Fedora.
+const REPOSITORY: &str = r#"set -e
+export HOME=/root
+mkdir -p /srv/repo /tmp/rb /etc/yum.repos.d
+cat >/tmp/sample.spec <<X
+Name: atex-sample
+Version: 1
+Release: 1
+Summary: a sample
+License: none
+BuildArch: noarch
+Provides: atex-sample(capability) = 2
+%description
+%install
+mkdir -p %{buildroot}/usr/share/atex-sample
+echo hello >%{buildroot}/usr/share/atex-sample/hello
+%files
+/usr/share/atex-sample/hello
+X
+rpmbuild -bb --quiet --nodeps --define "_topdir /tmp/rb" --define "_rpmdir /srv/repo" /tmp/sample.spec >/dev/null 2>&1
+createrepo_c -q /srv/repo
+rm -f /etc/yum.repos.d/*
+printf '[lab]\nname=lab\nbaseurl=file:///srv/repo\ngpgcheck=0\nenabled=1\n' >/etc/yum.repos.d/lab.repo
+rm -f /etc/os-release
+echo ID=fedora >/etc/os-release
+"#;
+
+#[test]
+fn a_real_dnf_installs_names_paths_and_capabilities() {
+    let program = |name: &str| {
+        let found = std::path::Path::new("/usr/bin").join(name).exists();
+        if found { Ok(()) } else { Err(format!("{name} is not installed")) }
+    };
+    let tools = ["dnf", "rpmbuild", "createrepo_c"].into_iter().try_for_each(program);
+    let Some(()) = atex_testkit::need(tools, || ()) else { return };
+    for wanted in ["atex-sample", "/usr/share/atex-sample/hello", "atex-sample(capability) >= 2"] {
+        let Some(lab) = Lab::start_or_skip(1) else { return };
+        lab.run(0, REPOSITORY);
+        let dir = Dir::new();
+        let input = [
+            test_with("/a", "cat /usr/share/atex-sample/hello", json!({"require": wanted})),
+            test_with("/b", "true", json!({"require": "atex-no-such-package"})),
+            lab_host(&lab, 0),
+        ];
+        let mut command = exec(&dir, &[], &input);
+        command.through(&lab.prefix());
+        let output = command.run();
+        output.code(1);
+        let log = dir.read("run/setup/h0.log");
+        assert_eq!(verdicts(&output), ["/a pass test", "/b error test"], "{wanted}: {log}");
+        assert!(
+            note(&output, "/b").starts_with("h0: package `atex-no-such-package` cannot be had: "),
+            "{log}"
+        );
+    }
+}
