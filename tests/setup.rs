@@ -510,8 +510,10 @@ fn a_real_dnf_installs_names_paths_and_capabilities() {
         output.code(1);
         let log = dir.read("run/setup/h0.log");
         assert_eq!(verdicts(&output), ["/a pass test", "/b error test"], "{wanted}: {log}");
-        assert!(
-            note(&output, "/b").starts_with("h0: package `atex-no-such-package` cannot be had: "),
+        let why = "No match for argument: atex-no-such-package";
+        assert_eq!(
+            note(&output, "/b"),
+            format!("h0: package `atex-no-such-package` cannot be had: {why}"),
             "{log}"
         );
     }
