@@ -59,7 +59,7 @@ impl Config {
             local: args.local,
             run_dir: args.run_dir,
             work_dir: args.work_dir,
-            env: CallerEnv::new(&args.env_file, &args.env)?,
+            env: CallerEnv::new(&args.env.env_file, &args.env.env)?,
             infra_retries: args.infra_retries,
             waits,
             quotas: Quotas { live: args.live, ..quotas(&args.quotas)? },
@@ -71,7 +71,7 @@ impl Config {
 }
 
 /// Standard input, unless somebody sits at it, and the files.
-fn sources(files: &[PathBuf]) -> Result<Vec<Lines>, Failure> {
+pub(crate) fn sources(files: &[PathBuf]) -> Result<Vec<Lines>, Failure> {
     let mut sources = Vec::new();
     let named = files.iter().any(|file| file == Path::new("-"));
     if !named && !std::io::stdin().is_terminal() {
@@ -117,7 +117,7 @@ fn size(option: &str, text: &str) -> Result<u64, Failure> {
     })
 }
 
-fn duration(option: &str, text: &str) -> Result<Duration, Failure> {
+pub(crate) fn duration(option: &str, text: &str) -> Result<Duration, Failure> {
     parse_duration(text, DurationForm::Extended).map_err(|e| Failure::usage(format!("{option}: {e}")))
 }
 

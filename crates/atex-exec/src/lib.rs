@@ -2,11 +2,13 @@
 //!
 //! `dispatch` is the place to start: one thread and one loop that owns the state of a run, asks the scheduler
 //! (crate atex-schedule) and writes everything down (`journal`, `tests_file`) before it is visible anywhere.
-//! `intake` reads what comes in, `packer` and `upload` make the files that go to hosts, `pool` and `worker`
+//! `prepare` is the subcommand that only sets hosts up. `intake` reads what comes in, `plan` and `needs` what plans and
+//! tests want on a host, `packer` and `upload` make the files that go to hosts, `pool` and `worker`
 //! look after hosts (through crate atex-connect), `attempt` and `artifacts` turn what a test sends (through
 //! crate atex-control) into results and files (`output` keeps what it prints, `tap` reads it, `checkpoint` is what
-//! a crash leaves to go on from), `announce` tells standard output. `agent.sh` is what works on the hosts,
-//! `helpers.sh` and `prelude.bash` are what tests find there.
+//! a crash leaves to go on from), `announce` tells standard output. `agent.sh` is what works on the hosts, `job.sh`
+//! what runs a plan's scripts there, `packages.sh` what sees to packages, `helpers.sh` and `prelude.bash` what tests
+//! find there.
 //!
 //! It does not know where tests and hosts come from, what a result means to anybody, or how a host is had.
 
@@ -28,6 +30,7 @@ mod output;
 mod packer;
 mod plan;
 mod pool;
+mod prepare;
 mod run_dir;
 mod script;
 mod setup_log;
@@ -67,6 +70,9 @@ pub fn main() -> Result<Exit, Failure> {
     // From the first moment on, so that nothing is ever left behind half-made.
     let signals = signals::channel(&signals::ENDING)
         .map_err(|e| Failure::trouble(format!("cannot handle signals: {e}")))?;
+    if let Some(args::Command::Prepare(args)) = args.command {
+        return prepare::run(args, signals);
+    }
     let config = config::Config::new(args)?;
     dispatch::run(config, signals)
 }

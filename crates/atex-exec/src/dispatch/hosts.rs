@@ -70,6 +70,7 @@ impl Dispatcher {
             News::Note(note) => self.note(host, note),
             News::Results(live) => self.results(host, live.take()),
             News::Ended { done, lost } => self.attempt_ended(host, *done, lost),
+            News::KeptIn(_) => {}
             News::Left => {
                 self.leaving -= 1;
                 self.host_ended(host);

@@ -14,6 +14,7 @@ use crate::journal::{INPUT_ENDED, InputEnded};
 use crate::needs::Needs;
 use crate::plan::Steps;
 use crate::pool::Order;
+use crate::prepare::kept_in;
 use crate::run_dir::trouble;
 
 impl Dispatcher {
@@ -115,7 +116,9 @@ impl Dispatcher {
     pub(super) fn host(&mut self, host: Host, line: Option<String>) {
         let kind = self.platforms.kind(&host);
         let id = HostId(u32::try_from(self.hosts.len()).expect("each host takes a record, and memory"));
-        let dirs = self.work_dirs(id, &host.connect);
+        let kept = line.as_deref().and_then(kept_in);
+        let keep = kept.is_some();
+        let dirs = kept.map_or_else(|| self.work_dirs(id, &host.connect), |dir| vec![dir]);
         let record = Arc::new(host);
         let entry = HostEntry {
             record: Arc::clone(&record),
@@ -127,7 +130,7 @@ impl Dispatcher {
             lost: false,
         };
         self.hosts.insert(record.id.clone(), entry);
-        self.pool.order(id, Order::Join { record, dirs, adopt: None });
+        self.pool.order(id, Order::Join { record, dirs, keep, adopt: None });
         self.apply(Event::HostExpected { host: id, kind });
     }
 

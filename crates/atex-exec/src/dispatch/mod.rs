@@ -116,7 +116,12 @@ pub(crate) fn run(mut config: Config, signals: Receiver<Signal>) -> Result<Exit,
     let connector = connector(config.waits.host)?;
     let own = |e: io::Error| Failure::trouble(format!("cannot start a thread: {}", reason(&e)));
     let pool = Pool::start(connector, &tell, config.waits, config.quotas, &config.env).map_err(own)?;
-    let shared = Shared { run: dir.id.clone(), logs: dir.setup_logs(), allow_install: config.allow_install };
+    let shared = Shared {
+        run: dir.id.clone(),
+        logs: dir.setup_logs(),
+        allow_install: config.allow_install,
+        preparing: false,
+    };
     let packer = Packer::new(dir.uploads(), Arc::new(shared));
     let sources = std::mem::take(&mut config.sources);
     let open_sources = sources.len();
@@ -161,7 +166,7 @@ pub(crate) fn run(mut config: Config, signals: Receiver<Signal>) -> Result<Exit,
 }
 
 /// The way to hosts, with as many open files as we may have; programs that we start get what we were given.
-fn connector(host_timeout: Duration) -> Result<Connector, Failure> {
+pub(crate) fn connector(host_timeout: Duration) -> Result<Connector, Failure> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let mut options = atex_connect::Options::default();
     // A host has to be missed before it can be given up.

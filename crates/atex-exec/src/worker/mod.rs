@@ -3,6 +3,7 @@
 //! It speaks to `agent.sh` on the host, which it brings along.
 
 mod jobs;
+mod kept;
 mod link;
 mod look;
 mod running;
@@ -162,9 +163,10 @@ impl Worker {
 
     fn obey(&mut self, order: Order, context: &Context) {
         match order {
-            Order::Join { record, dirs, adopt } => {
+            Order::Join { record, dirs, keep, adopt } => {
                 self.record = Some(record);
                 self.dirs = dirs;
+                self.given.keep = keep;
                 self.state = adopt.map_or(State::Opening, State::Adopting);
                 self.need_link(context);
             }
@@ -189,6 +191,7 @@ impl Worker {
                 self.kill(context);
             }
             Order::Leave => self.take_leave(context),
+            Order::Undo => self.undo(context),
         }
     }
 
@@ -293,7 +296,11 @@ impl Worker {
         self.serve = None;
         match (&self.work_dir, &self.connection) {
             (None, _) => self.close(context),
-            (Some(_), Some(_)) => self.errand(Step::Bye, &self.agent("bye"), Stdin::empty(), context),
+            (Some(_), Some(_)) => {
+                // What a greeting does is what is left to do on a host that stays as it is.
+                let words = if self.given.keep { "hello" } else { "bye" };
+                self.errand(Step::Bye, &self.agent(words), Stdin::empty(), context);
+            }
             // What is left there may still run. It is sought for as long as any host is that was lost then.
             (Some(_), None) => {
                 if self.away.is_none() {
