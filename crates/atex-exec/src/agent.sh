@@ -250,20 +250,28 @@ wait_for_relays() {
     wake_me 0.05
     while [ "$left" -gt 0 ]; do
         read -r what how <&6 || continue
-        if [ "$what" = tick ]; then
+        case $what,$how in
+        "tick,$word")
             asked=
             see_to_relays
             wake_me 1
-        else
+            ;;
+        tick,*)
+            # Asked for by a test before this one.
+            asked=
+            wake_me 0.05
+            ;;
+        *)
             left=$((left - 1))
             [ -z "$how" ] || cut=yes
-        fi
+            ;;
+        esac
     done
 }
 
 # One request at a time, so that many tests that end at once cost the guard little.
 wake_me() { # SECONDS
-    [ -n "$asked" ] || echo "$1" >&7
+    [ -n "$asked" ] || echo "$1 $word" >&7
     asked=yes
 }
 
@@ -541,10 +549,10 @@ help)
     [ "$orphan" = 0 ] || watch 4>&- 5>&- 6>&- 7<&- 8<&- 9<&- &
     echo ready >&6
     # The guard: its input ends with the wrapper.
-    while read -r order <&7; do
+    while read -r order word <&7; do
         [ "$order" != end ] || kill -s KILL 0
         sleep "$order" 2>/dev/null || sleep 1
-        echo tick >&6
+        echo "tick $word" >&6
     done
     # It has been killed. Without it there is no end to be told, and nobody shall wait for it.
     kill_test

@@ -158,6 +158,9 @@ impl Drop for Host {
     /// Ends what still runs after a test that failed.
     fn drop(&mut self) {
         let _ = self.command(&["bye"]).stdin(Stdio::null()).output();
+        if std::thread::panicking() {
+            let _ = Command::new("umount").arg("-l").arg(self.work_dir()).stderr(Stdio::null()).status();
+        }
     }
 }
 
