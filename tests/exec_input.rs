@@ -125,12 +125,27 @@ fn an_input_that_says_it_is_incomplete_makes_the_run_so() {
 #[test]
 fn what_this_version_does_not_do_is_said_once() {
     let dir = Dir::new();
-    let more = json!({"require": [], "recommend": [], "tty": true});
+    let more = json!({"require": [], "recommend": [], "extra-result": "tap"});
     let tests = [test_with("/a", "true", more.clone()), test_with("/b", "true", more)];
     let output = exec(&dir, &["--local", "1"], &tests).run();
-    output
-        .success()
-        .stderr_is("atex-exec: test /a: data.tty: no terminal is made by this version; said once\n");
+    output.success().stderr_is(
+        "atex-exec: test /a: data.extra-result: output is not read as results by this version; said once\n",
+    );
+}
+
+#[test]
+fn what_is_ignored_on_purpose_is_said_once_to_those_who_ask() {
+    let dir = Dir::new();
+    let more =
+        json!({"result": "xfail", "check": ["avc"], "restart-on-exit-code": 1, "restart-max-count": 2});
+    let tests = [test_with("/a", "true", more.clone()), test_with("/b", "true", more)];
+    exec(&dir, &["--local", "1"], &tests).run().success().stderr_is("");
+    let mut again = tool(&dir, "atex-exec");
+    let output =
+        again.args(["-v", "--run-dir", "again", "--local", "1"]).stdin(crate::stream::lines(&tests)).run();
+    for what in ["data.result: ", "data.check: ", "data.restart-*: "] {
+        assert_eq!(output.stderr.matches(what).count(), 1, "{}", output.report());
+    }
 }
 
 #[test]

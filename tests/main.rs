@@ -1,10 +1,12 @@
 //! The four binaries as their users run them: with real processes, real sshd, real hosts.
 
 mod discover;
+mod exec_attach;
 mod exec_input;
 mod exec_lab;
 mod exec_local;
 mod exec_ssh;
+mod helpers;
 mod pipeline;
 mod provision;
 mod readme;

@@ -1,7 +1,7 @@
 //! The end of a test: what is still open is stored, and the fallback result is added.
 
 use crate::error::{ProtocolError, shown};
-use crate::parser::{Channel, Event, Parser, refuse_result};
+use crate::parser::{Channel, Event, Parser, keep_as, refuse_result};
 use crate::partial::Open;
 use crate::path::file_path;
 use crate::store::Complete;
@@ -15,6 +15,14 @@ pub enum End {
     Exited {
         /// Whether its exit status is 0; false for one that was ended by a signal.
         passed: bool,
+    },
+    /// By itself, and what it came to is known by other means than its exit status. As for an exit status,
+    /// what the test has reported for itself stands.
+    Judged {
+        /// What it came to.
+        status: Status,
+        /// More of it, for people.
+        note: Option<String>,
     },
     /// The executor ended it: at a limit, for a lost host, on request. This verdict stands,
     /// also over a protocol error.
@@ -85,26 +93,33 @@ impl Parser {
         let mut error = self.state.error.take();
         let verdict = match &end {
             End::Stopped(verdict) => Some(verdict.clone()),
-            End::Exited { .. } => {
+            End::Exited { .. } | End::Judged { .. } => {
                 error = error.or_else(|| self.cut_off()).or(clash);
                 error.as_ref().map(|error| Verdict { status: VerdictStatus::Error, note: error.to_string() })
             }
         };
         self.state.channel = Channel::Broken;
-        // Here the status is the executor's word, so `infra` stays what it is.
-        let mut spoken_for = None;
+        let mut fallback = None;
         if !self.state.reported {
-            let fallback =
-                self.add_fallback(&mut open, verdict.as_ref(), end == End::Exited { passed: true });
-            spoken_for = verdict.is_some().then_some(fallback);
+            fallback = Some(self.add_fallback(&mut open, verdict.as_ref(), &end));
         }
+        // In a verdict the status is the executor's word, so `infra` stays what it is.
+        let has_verdict = verdict.is_some();
         for (position, open) in open.into_iter().enumerate() {
             let complete = Complete::from(open);
-            if spoken_for == Some(position) {
-                self.store_as(&complete, None, sink)?;
+            if fallback == Some(position) {
+                let keep_as = if has_verdict { None } else { keep_as(&complete) };
+                self.store_ours(&complete, keep_as, sink)?;
             } else {
                 self.store(&complete, sink)?;
             }
+        }
+        let excess = self.state.excess.remarks(&self.limits);
+        for (status, note) in mem::take(&mut self.remarks).into_iter().chain(excess) {
+            let mut remark = Open::default();
+            remark.set("status", status.word());
+            remark.set("note", &note);
+            self.store_ours(&Complete::from(remark), None, sink)?;
         }
         let verdict_status = verdict.as_ref().map(|verdict| verdict.status.status());
         // There is a result for the test itself now: a fallback was added if there was none.
@@ -136,7 +151,10 @@ impl Parser {
         for open in open {
             let Some(testout) = &open.testout else { continue };
             let path = file_path(open.name.as_deref(), testout);
-            if let Err(reason) = self.state.paths.take_output(&path, &self.limits) {
+            if !self.state.paths.has_room(&path, &self.limits) {
+                open.testout = None;
+                self.state.excess.files += 1;
+            } else if let Err(reason) = self.state.paths.take_output(&path, &self.limits) {
                 open.testout = None;
                 clash = clash.or(Some(refuse_result(open.offset, reason)));
             }
@@ -146,7 +164,7 @@ impl Parser {
 
     /// The test has said nothing final about itself: says it in its place, in the open result
     /// without a name or a new one. Returns its position.
-    fn add_fallback(&mut self, open: &mut Vec<Open>, verdict: Option<&Verdict>, passed: bool) -> usize {
+    fn add_fallback(&mut self, open: &mut Vec<Open>, verdict: Option<&Verdict>, end: &End) -> usize {
         let position = open.iter().position(|open| open.name.is_none()).unwrap_or(open.len());
         if position == open.len() {
             open.push(Open::default());
@@ -156,7 +174,15 @@ impl Parser {
             fallback.set("status", verdict.status.status().word());
             fallback.set("note", &verdict.note);
         } else if !fallback.has("status") {
-            fallback.set("status", if passed { "pass" } else { "fail" });
+            let (status, note) = match end {
+                End::Judged { status, note } => (*status, note.as_deref()),
+                _ if *end == End::Exited { passed: true } => (Status::Pass, None),
+                _ => (Status::Fail, None),
+            };
+            fallback.set("status", status.word());
+            if let Some(note) = note.filter(|_| !fallback.has("note")) {
+                fallback.set("note", note);
+            }
         }
         if fallback.testout.is_none() && self.state.paths.take_output(FALLBACK_OUTPUT, &self.limits).is_ok() {
             fallback.testout = Some(FALLBACK_OUTPUT.into());

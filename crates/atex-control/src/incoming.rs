@@ -39,12 +39,29 @@ pub(crate) enum Testout {
 /// A file whose bytes follow.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Announced {
-    /// Its name, made safe.
+    /// Its name, made safe; empty for one that was left out.
     pub name: String,
     pub length: u64,
 }
 
 impl<'a> Incoming<'a> {
+    /// One for a subtest, made by us.
+    pub fn new(name: &'a str, status: &'static str, note: Option<&str>) -> Self {
+        let text = |text: &str| {
+            let mut json = String::new();
+            json::push_string(&mut json, text);
+            Cow::Owned(json)
+        };
+        let mut members = Members::default();
+        members.insert("name".into(), text(name));
+        members.insert("status".into(), text(status));
+        if let Some(note) = note {
+            members.insert("note".into(), text(note));
+        }
+        let name = Some(name.into());
+        Incoming { name, partial: false, testout: Testout::Unsaid, files: Vec::new(), members }
+    }
+
     /// Reads the JSON of one result. The error is the reason.
     pub fn parse(json: &'a [u8], limits: &Limits) -> Result<Self, String> {
         let text = std::str::from_utf8(json)
@@ -144,7 +161,7 @@ fn safe_name(name: &str) -> Result<String, String> {
 fn announced(value: &str, limits: &Limits) -> Result<Vec<Announced>, String> {
     let mut deserializer = serde_json::Deserializer::from_str(value);
     // A list that is too long is refused while it is read, before it takes memory.
-    let entries = deserializer.deserialize_seq(EntriesVisitor { limit: limits.files });
+    let entries = deserializer.deserialize_seq(EntriesVisitor { limit: limits.entries });
     let entries = entries.map_err(|error| shown(&error.to_string()))?;
     entries.into_iter().map(|entry| announced_file(entry, limits)).collect()
 }

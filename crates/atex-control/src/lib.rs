@@ -62,6 +62,7 @@
 
 mod duration;
 mod error;
+mod excess;
 mod finish;
 mod incoming;
 mod json;

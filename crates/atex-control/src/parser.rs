@@ -1,12 +1,13 @@
 //! The state machine: bytes of the control stream in, events out.
 
 use crate::error::{FeedError, ProtocolError};
+use crate::excess::Excess;
 use crate::incoming::{Incoming, Testout};
 use crate::limits::Limits;
 use crate::partial::OpenResults;
 use crate::path::{Paths, file_path};
 use crate::store::{Complete, StoredResult};
-use crate::tally::Tally;
+use crate::tally::{Status, Tally};
 use crate::time_limit::LimitChange;
 use crate::word::{self, Word};
 use serde::{Deserialize, Serialize};
@@ -72,6 +73,8 @@ pub struct Parser {
     pub(crate) json: Option<AnnouncedJson>,
     /// Room to write a stored result in.
     line: String,
+    /// What the caller has to say of the test, for its end.
+    pub(crate) remarks: Vec<(Status, String)>,
 }
 
 /// All that a parser has to remember between two feeds, for a checkpoint.
@@ -91,12 +94,33 @@ pub struct State {
     /// Whether a result for the test itself has been stored.
     pub(crate) reported: bool,
     pub(crate) error: Option<ProtocolError>,
+    /// Bytes of stored results and of files.
+    result_bytes: u64,
+    file_bytes: u64,
+    notes: u64,
+    pub(crate) excess: Excess,
 }
 
 impl State {
     /// Where in the stream the restored parser reads on.
     pub fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// Whether the channel is open; if not, what is fed is ignored, wherever it begins.
+    pub fn is_open(&self) -> bool {
+        self.channel == Channel::Open
+    }
+
+    /// Whether the test has said `disconnect` and has not been started again.
+    pub fn is_disconnected(&self) -> bool {
+        self.channel == Channel::Disconnected
+    }
+
+    /// The paths below `files/` that the test has made so far, in order, with the number of bytes that
+    /// have been handed out for each; `None` for a link to its output.
+    pub fn files(&self) -> impl Iterator<Item = (&str, Option<u64>)> {
+        self.paths.iter()
     }
 }
 
@@ -120,6 +144,8 @@ pub(crate) struct Upload {
     /// The file that is arriving, and how much of it has not.
     pub path: String,
     pub left: u64,
+    /// It is not to be stored.
+    is_left_out: bool,
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -141,13 +167,17 @@ impl Parser {
             tally: Tally::default(),
             reported: false,
             error: None,
+            result_bytes: 0,
+            file_bytes: 0,
+            notes: 0,
+            excess: Excess::default(),
         };
         Parser::restore(limits, state)
     }
 
     /// A parser that goes on where another was; see [`State`] for what to feed it.
     pub fn restore(limits: Limits, state: State) -> Self {
-        Parser { limits, state, held: Vec::new(), json: None, line: String::new() }
+        Parser { limits, state, held: Vec::new(), json: None, line: String::new(), remarks: Vec::new() }
     }
 
     /// What to restore this parser from. Writing it out costs time in proportion to the open
@@ -159,6 +189,25 @@ impl Parser {
     /// What the results stored so far come to.
     pub fn tally(&self) -> &Tally {
         &self.state.tally
+    }
+
+    /// Adds a result for a subtest that the caller has seen by other means.
+    pub fn report<E, S>(
+        &mut self,
+        subtest: &str,
+        status: Status,
+        note: Option<&str>,
+        sink: &mut S,
+    ) -> Result<(), E>
+    where
+        S: FnMut(Event<'_>) -> Result<(), E>,
+    {
+        self.store(&Complete::from(Incoming::new(subtest, status.word(), note)), sink)
+    }
+
+    /// Something that the test is to be told at its end, in a result of its own that counts for the outcome.
+    pub fn remark(&mut self, status: Status, note: String) {
+        self.remarks.push((status, note));
     }
 
     /// The test is started again after `disconnect`, with a new, empty control stream. Results,
@@ -251,7 +300,14 @@ impl Parser {
             Word::Duration(change) => Event::Duration(change),
             Word::Noop => Event::Noop,
             Word::Mark { name, set } => Event::Mark { name, set },
-            Word::Note(note) => Event::Note(note),
+            Word::Note(note) if self.state.notes < self.limits.notes => {
+                self.state.notes += 1;
+                Event::Note(note)
+            }
+            Word::Note(_) => {
+                self.state.excess.notes += 1;
+                Event::Noop
+            }
             Word::Disconnect => {
                 self.state.channel = Channel::Disconnected;
                 Event::Disconnect
@@ -308,7 +364,8 @@ impl Parser {
             return self.complete(incoming, word, sink);
         }
         let incoming = incoming.into_owned();
-        self.state.upload = Some(Upload { incoming, word, next: 0, path: String::new(), left: 0 });
+        self.state.upload =
+            Some(Upload { incoming, word, next: 0, path: String::new(), left: 0, is_left_out: false });
         self.next_file(sink)
     }
 
@@ -322,7 +379,17 @@ impl Parser {
         *input = rest;
         self.state.offset += length as u64;
         upload.left -= length as u64;
-        sink(Event::FileData { path: &upload.path, bytes }).map_err(FeedError::Sink)?;
+        let room =
+            if upload.is_left_out { 0 } else { self.limits.file_bytes.saturating_sub(self.state.file_bytes) };
+        let kept = &bytes[..usize::try_from(room).unwrap_or(usize::MAX).min(length)];
+        if !kept.is_empty() {
+            self.state.file_bytes += kept.len() as u64;
+            self.state.paths.grow(&upload.path, kept.len() as u64);
+            sink(Event::FileData { path: &upload.path, bytes: kept }).map_err(FeedError::Sink)?;
+        }
+        if !upload.is_left_out {
+            self.state.excess.file_bytes += (length - kept.len()) as u64;
+        }
         if upload.left == 0 { self.next_file(sink) } else { Ok(()) }
     }
 
@@ -332,17 +399,25 @@ impl Parser {
         S: FnMut(Event<'_>) -> Result<(), E>,
     {
         while let Some(mut upload) = self.state.upload.take() {
-            let Some(file) = upload.incoming.files.get(upload.next) else {
+            let Some(file) = upload.incoming.files.get_mut(upload.next) else {
                 return self.complete(upload.incoming, upload.word, sink);
             };
             upload.next += 1;
             upload.left = file.length;
             upload.path = file_path(upload.incoming.name.as_deref(), &file.name);
-            let taken = self.state.paths.take_file(&upload.path, &self.limits);
-            taken.map_err(|reason| refuse_result(upload.word, reason))?;
-            let upload = self.state.upload.insert(upload);
-            sink(Event::FileStart { path: &upload.path }).map_err(FeedError::Sink)?;
-            if upload.left > 0 {
+            let fits = file.length == 0 || self.state.file_bytes < self.limits.file_bytes;
+            upload.is_left_out = !fits || !self.state.paths.has_room(&upload.path, &self.limits);
+            if upload.is_left_out {
+                file.name.clear();
+                self.state.excess.files += 1;
+                self.state.upload = Some(upload);
+            } else {
+                let taken = self.state.paths.take_file(&upload.path, &self.limits);
+                taken.map_err(|reason| refuse_result(upload.word, reason))?;
+                let upload = self.state.upload.insert(upload);
+                sink(Event::FileStart { path: &upload.path }).map_err(FeedError::Sink)?;
+            }
+            if self.state.upload.as_ref().is_some_and(|upload| upload.left > 0) {
                 break;
             }
         }
@@ -363,9 +438,14 @@ impl Parser {
         if let Some(path) = &output {
             self.state.paths.check_output(path, &self.limits).map_err(refuse)?;
         }
-        let complete = self.close(incoming, word).map_err(refuse)?;
+        let mut complete = self.close(incoming, word).map_err(refuse)?;
         if let Some(path) = &output {
-            self.state.paths.take_output(path, &self.limits).map_err(refuse)?;
+            if self.state.paths.has_room(path, &self.limits) {
+                self.state.paths.take_output(path, &self.limits).map_err(refuse)?;
+            } else {
+                complete.testout = None;
+                self.state.excess.files += 1;
+            }
         }
         self.store(&complete, sink).map_err(FeedError::Sink)
     }
@@ -391,20 +471,43 @@ impl Parser {
         testout.map(|testout| file_path(subtest, testout))
     }
 
-    /// Hands out a result of the test's. A status that is the executor's to give is not stored as
-    /// such.
+    /// Hands out a result of the test's, if there is room for it.
     pub(crate) fn store<E, S>(&mut self, complete: &Complete<'_>, sink: &mut S) -> Result<(), E>
     where
         S: FnMut(Event<'_>) -> Result<(), E>,
     {
-        let status = complete.status();
-        let keep_as = (status.as_deref() == Some("infra")).then_some("error");
-        self.store_as(complete, keep_as, sink)
+        let keep_as = keep_as(complete);
+        self.write(complete, keep_as);
+        let bytes = self.state.result_bytes + self.line.len() as u64 + 1;
+        if self.state.tally.total() >= self.limits.results || bytes > self.limits.result_bytes {
+            self.state.excess.results += 1;
+            return Ok(());
+        }
+        self.hand_out(complete, keep_as, sink)
     }
 
-    /// Hands out a result, with another status than the test's where `keep_as` is one. The path of
-    /// its `testout` has been taken.
-    pub(crate) fn store_as<E, S>(
+    /// Hands out a result of the executor's, for which there is always room; with another status than its own
+    /// where `keep_as` is one.
+    pub(crate) fn store_ours<E, S>(
+        &mut self,
+        complete: &Complete<'_>,
+        keep_as: Option<&str>,
+        sink: &mut S,
+    ) -> Result<(), E>
+    where
+        S: FnMut(Event<'_>) -> Result<(), E>,
+    {
+        self.write(complete, keep_as);
+        self.hand_out(complete, keep_as, sink)
+    }
+
+    fn write(&mut self, complete: &Complete<'_>, keep_as: Option<&str>) {
+        self.line.clear();
+        complete.write(&mut self.line, keep_as);
+    }
+
+    /// Hands out the result that has just been written. The path of its `testout` has been taken.
+    fn hand_out<E, S>(
         &mut self,
         complete: &Complete<'_>,
         keep_as: Option<&str>,
@@ -419,12 +522,16 @@ impl Parser {
         if let Some(testout) = &complete.testout {
             sink(Event::Link { path: &file_path(name, testout) })?;
         }
-        self.line.clear();
-        complete.write(&mut self.line, keep_as);
+        self.state.result_bytes += self.line.len() as u64 + 1;
         self.state.tally.add(name, status);
         self.state.reported |= name.is_none();
         sink(Event::Result(StoredResult { line: &self.line, name, status }))
     }
+}
+
+/// A status that is the executor's to give is not stored as such.
+pub(crate) fn keep_as(complete: &Complete<'_>) -> Option<&'static str> {
+    (complete.status().as_deref() == Some("infra")).then_some("error")
 }
 
 pub(crate) fn refuse_result(word: u64, reason: String) -> ProtocolError {

@@ -117,7 +117,7 @@ impl Open {
             self.bytes -= self.files.iter().map(|name| FILE_COST + name.len()).sum::<usize>();
             self.files.clear();
         }
-        for file in incoming.files {
+        for file in incoming.files.into_iter().filter(|file| !file.name.is_empty()) {
             let cost = FILE_COST + file.name.len();
             if self.files.insert(file.name) {
                 self.bytes += cost;

@@ -32,20 +32,53 @@ pub(crate) fn file_path(subtest: Option<&str>, file: &str) -> String {
 pub(crate) struct Paths(BTreeMap<String, Kind>);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Option<u64>", into = "Option<u64>")]
 enum Kind {
-    /// Sent by the test, which may append to it.
-    File,
+    /// Sent by the test, which may append to it, and so many bytes long.
+    File(u64),
     /// A link to the test's output, which must not be written to.
     Output,
 }
 
+impl From<Option<u64>> for Kind {
+    fn from(length: Option<u64>) -> Self {
+        length.map_or(Kind::Output, Kind::File)
+    }
+}
+
+impl From<Kind> for Option<u64> {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::File(length) => Some(length),
+            Kind::Output => None,
+        }
+    }
+}
+
 impl Paths {
+    /// Every path, with the length of what is a file and no link to the output.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, Option<u64>)> {
+        self.0.iter().map(|(path, kind)| (path.as_str(), Option::from(*kind)))
+    }
+
+    /// So many bytes have been appended to a file.
+    pub fn grow(&mut self, path: &str, bytes: u64) {
+        if let Some(Kind::File(length)) = self.0.get_mut(path) {
+            *length += bytes;
+        }
+    }
+
+    /// Whether this path is taken, or there may be one more.
+    pub fn has_room(&self, path: &str, limits: &Limits) -> bool {
+        self.0.len() < limits.files || self.0.contains_key(path)
+    }
+
     /// Takes a path for a file to be created or appended to.
     pub fn take_file(&mut self, path: &str, limits: &Limits) -> Result<(), String> {
         match self.0.get(path) {
-            Some(Kind::File) => Ok(()),
+            Some(Kind::File(_)) => Ok(()),
             Some(Kind::Output) => Err(format!("file `{}` is the test's output already", shown(path))),
-            None => self.take(path, Kind::File, limits),
+            None => self.take(path, Kind::File(0), limits),
         }
     }
 
@@ -72,9 +105,6 @@ impl Paths {
 
     fn check_new(&self, path: &str, limits: &Limits) -> Result<(), String> {
         check_length(path, limits)?;
-        if self.0.len() >= limits.files {
-            return Err(format!("more than {} files", limits.files));
-        }
         if let Some(parent) = ancestors(path).find(|parent| self.0.contains_key(*parent)) {
             return Err(format!(
                 "file `{}` needs a directory where `{}` is a file",
@@ -175,8 +205,9 @@ mod tests {
         paths.take_file(&"x".repeat(21), &limits).unwrap_err();
         paths.take_file(&"x/".repeat(21), &limits).unwrap_err();
         paths.take_file("d", &limits).unwrap();
+        assert!(paths.has_room("e", &limits));
         paths.take_file("e", &limits).unwrap();
-        assert_eq!(paths.take_file("f", &limits).unwrap_err(), "more than 5 files");
-        paths.take_file("e", &limits).expect("no new file");
+        assert!(!paths.has_room("f", &limits));
+        assert!(paths.has_room("e", &limits), "no new file");
     }
 }

@@ -35,7 +35,7 @@ impl<'a> From<Incoming<'a>> for Complete<'a> {
                 Testout::Name(name) => Some(name),
                 Testout::Unsaid | Testout::Remove => None,
             },
-            files: incoming.files.into_iter().map(|file| file.name).collect(),
+            files: incoming.files.into_iter().map(|file| file.name).filter(|name| !name.is_empty()).collect(),
             members: incoming.members,
         }
     }

@@ -1,94 +1,161 @@
-# The part of atex-exec that works on a host. Its needs: a POSIX sh, coreutils or busybox, setsid, tar,
-# and bash for the tests. It lies in the run's directory on the host, and everything else lies beside it:
+# The part of atex-exec that works on a host. Its needs: a POSIX sh, coreutils or busybox, setsid, tar, and bash
+# for the tests; and fallocate of util-linux, if spools are to give space back. It lies in the run's directory on
+# the host, and everything else lies beside it:
 #
+#   boot                    which boot of the host all numbers of processes here belong to
 #   pace                    how tail is told to look often
 #   SETUP.tar, SETUP/tree   the files that tests need, as sent and unpacked
 #   SETUP/environment       what the plan's scripts leave for its tests
-#   test/                   the test that runs, or ran last:
-#     run                     what bash runs: first line ours, then the test
-#     control, output         spools: all that it has sent over test control, and printed
-#     wrapper, leader         the stat lines of the shell that runs `run` here and of the leader of the
-#                             test's session; they tell a process from a later one with the same number
-#     end                     its exit status and the sizes of both spools; empty until it has ended
-#     state                   whether all of this can be used again for the next test
+#   test/                   the directory of the test that runs, or ran last:
+#     run                     what bash runs, in this directory
+#     start                   GENERATION WORD C O ID: what `look` says of it
+#     session                 PID START WORD: the leader of the test's session, its start time
+#     end                     WORD STATUS C O [WHY], once it has ended
+#     …                       whatever else lies here is the test's, and goes when a test of another ID starts
+#   spool.G/                the spools of one `serve`, its generation:
+#     control, output         what its tests have sent over test control and printed, one after another
+#     control.pipe, output.pipe   what the tests write into
+#     wrapper, helpers, follower  PID START of the shell that runs the tests; of the leader of the session of its
+#                             helpers (relays, watchdog, guard); of that of the present follower
+#     relays                  PIDs of the relays of control and output
+#     freed                   C O: what lies below is kept elsewhere
+#     beat                    grows with every sign of life from atex-exec
+#     closed, over, why       WORD of the test whose control is to be closed; that has exited; WORD WHY: why
+#                             it was ended here
+#     orders, done, guard, control.go, output.go   fifos between these processes
 #
-# A test is detached from the connection: it has a session of its own, and what it sends goes through pipes
-# and relays into spools. `run` also follows the spools: control to stdout, output to stderr. When the test
-# has ended, the last thing in the control spool is a line that begins with a word that only `run` and
-# atex-exec know. Small tests are many, so `run` starts as few programs as it can.
+# Of these files only the first line counts. The small ones are written over in place and in one piece, so that a
+# full disk does not hinder them, and say whose they are, so that nothing has to be removed between two tests.
+#
+# Commands:
+#
+#   hello [SETUP]           ends what runs here, removes its traces, says `dir=`, `boot=` (boot_id/start time of
+#                           pid 1) and `missing=`; SETUP: a set-up without files, which is made at once
+#   has SETUP               unpacks SETUP.tar afresh if it is here, else 1
+#   take SETUP SIZE         the same with a SETUP.tar that comes over stdin
+#   bare SETUP              makes a set-up without files
+#   serve G MAX ORPHAN [FULL]   runs tests, one after another, and follows the spools of generation G: control to
+#                           stdout, output to stderr, for as long as stdin gives orders. Offsets are counted from
+#                           0 over all tests. A relay stops reading while more than MAX bytes of its spool have
+#                           not been freed. ORPHAN: seconds without a sign of life after which a test is killed;
+#                           0: never. FULL: seconds after which it is killed if the disk is full (120).
+#   attach G C O            follows the spools of generation G from bytes C and O, in place of any other follower,
+#                           and takes orders but `run`
+#   look                    `dir=`, `boot=`, and of the last test `generation=`, `id=`, `word=`, `start=C O` (where its
+#                           bytes begin), `state=` running, ended, gone (its wrapper died before it) or none,
+#                           and `end=STATUS C O [WHY]`
+#   sizes                   sizes of the spools of the newest generation, control first, a line each
+#   stop SIGNAL             signals the test's process group; KILL: kills its session
+#   bye                     ends what runs here, and removes all
+#
+# Orders, a line each:
+#
+#   run WORD SIZE LINES ID  the script follows: SIZE bytes. LINES > 0: it has so many lines, and is so small that
+#                           the shell reads it sooner than another program would start. One test at a time.
+#   free C O                bytes below C and O need not be kept
+#   beat                    atex-exec is there
+#   close                   the test's control is closed: its next write there gets EPIPE
+#   end of input            nobody follows any more: a test that runs goes on, nothing is started after it
+#
+# The last line of a test in the control spool is `WORD STATUS C O [WHY]`: C and O are the sizes of the spools
+# before it. WHY: `orphan`, `full` (the disk; also the script may have found no room).
 
 W=${0%/*}
 cd "$W" || exit 125
+W=$PWD
 
-# The fields of a process's stat line, from the third on: its name, before them, may hold blanks.
-fields() { # LINE
-    rest=${1##*) }
+# The start time of a process, which tells it from a later one with the same number; fails if there is none.
+start_of() { # PID
+    read -r line 2>/dev/null <"/proc/$1/stat" || return 1
+    # The name, in brackets, may hold anything.
+    set -- ${line##*) }
+    began=${20}
 }
 
-# The processes of which field $1 (2: parent, 4: session; counted from the state) is $2.
-processes() { # FIELD VALUE
-    found=
-    field=$1
-    value=$2
-    # The shell reads a stat file byte by byte: grep finds the few that can be meant.
-    case $field in
-    2) pattern=") [A-Za-z] $value " ;;
-    *) pattern=") [A-Za-z] [0-9]* [0-9]* $value " ;;
-    esac
-    for stat in $(grep -ls -e "$pattern" /proc/[0-9]*/stat); do
-        read -r line 2>/dev/null <"$stat" || continue
-        fields "$line"
-        set -- $rest
-        [ "$1" = Z ] && continue
-        eval "[ \"\${$field}\" = \"$value\" ]" && found="$found ${line%% *}"
-    done
-    [ -n "$found" ]
+this_boot() {
+    read -r boot </proc/sys/kernel/random/boot_id
+    start_of 1 || began=
+    boot=$boot/$began
+}
+
+# Writes down who we are. A subshell has a number of its own, which only the kernel tells.
+sign() { # FILE [WORD]
+    file=$1
+    mark=$2
+    read -r line </proc/self/stat
+    set -- ${line##*) }
+    echo "${line%% *} ${20} $mark" 1<>"$file"
 }
 
 # Whether the process that a file tells of may still be there, or what it has started: its number is not
 # another process's by now. Sets pid.
 is_ours() { # FILE
-    [ -s "$1" ] && read -r line <"$1" || return 1
-    pid=${line%% *}
-    fields "$line"
-    set -- $rest
-    start=${20}
-    read -r line 2>/dev/null <"/proc/$pid/stat" || return 0
-    fields "$line"
-    set -- $rest
-    [ "${20}" = "$start" ]
+    read -r then 2>/dev/null <"$W/boot" && this_boot && [ "$then" = "$boot" ] || return 1
+    read -r pid start _ 2>/dev/null <"$1" && [ -n "$start" ] || return 1
+    ! start_of "$pid" || [ "$began" = "$start" ]
 }
 
-# Kills all processes of the test's session.
-kill_test() {
-    is_ours test/leader || return 0
+# The stat lines of processes. Nothing but a process's name can hold brackets, and names are short.
+stats() { # PATTERN of the fields from the state on
+    grep -hsE -e "\\) $1 [-0-9 ]{40,}\$" /proc/[0-9]*/stat
+}
+
+groups_of() { # STATE SESSIONS
+    stats "$1 [0-9]+ [0-9]+ ($2)" | while read -r line; do
+        set -- ${line##*) }
+        echo "$3"
+    done
+}
+
+# Kills all processes of sessions, and sees them dead.
+kill_sessions() { # PID...
+    [ $# -gt 0 ] || return 0
+    sessions=$(IFS='|' && echo "$*")
     round=0
-    # One that forks while we look may have a child that we have not seen: look again.
-    while processes 4 "$pid"; do
+    # A process that has ended but for its threads looks as if it were dead.
+    state='[A-Za-z]'
+    while groups=$(groups_of "$state" "$sessions") && [ -n "$groups" ]; do
+        state='[^ZX]'
         round=$((round + 1))
         [ "$round" -lt 50 ] || return 1
-        kill -s KILL $found 2>/dev/null
+        [ "$round" -lt 5 ] || pause
+        # By groups: the kernel lets no child escape that is just being made.
+        last=0
+        for group in $groups; do
+            [ "$group" = "$last" ] || [ "$group" = 0 ] || kill -s KILL -- "-$group" 2>/dev/null
+            last=$group
+        done
     done
     return 0
 }
 
+kill_test() {
+    ! is_ours "$W/test/session" || kill_sessions "$pid"
+}
+
+# Kills the children of a process.
+kill_children() { # STATE PID
+    for child in $(stats "$1 $2" | while read -r child _; do echo "$child"; done); do
+        kill -s KILL "$child" 2>/dev/null
+    done
+}
+
 # Ends whatever of ours still runs here.
 fence() {
-    # The one that waits for the test first, so that it says nothing of an end that is not the test's own. Once
-    # it has written the end down, nothing that it has started is left.
-    if ! [ -s test/end ] && is_ours test/wrapper; then
-        processes 2 "$pid"
-        relays=
-        for one in $found; do
-            read -r line 2>/dev/null <"/proc/$one/stat" || continue
-            fields "$line"
-            set -- $rest
-            # The leader of the test is a child, too, and has a session of its own.
-            [ "$4" = "$one" ] || relays="$relays $one"
+    all=
+    for spool in "$W"/spool.*; do
+        # The wrapper, whose helpers end with it, would say of an end that it was the test's own.
+        for file in helpers follower; do
+            is_ours "$spool/$file" && all="$all $pid"
         done
-        kill -s KILL "$pid" $relays 2>/dev/null
-    fi
-    kill_test
+        is_ours "$spool/wrapper" && kill -s KILL "$pid" 2>/dev/null
+    done
+    is_ours "$W/test/session" && all="$all $pid"
+    kill_sessions $all
+}
+
+pause() {
+    sleep 0.1 2>/dev/null || sleep 1
 }
 
 # Unpacks SETUP.tar afresh.
@@ -99,43 +166,283 @@ unpack() { # SETUP
     fi
 }
 
-# What a relay is doing: S waits for input, so that all that was sent to it has been copied; Z has ended.
-state_of() { # PID
-    state=Z
-    read -r line 2>/dev/null <"/proc/$1/stat" || return 0
-    fields "$line"
-    state=${rest%% *}
+# The number of the newest generation, if there is one.
+newest() {
+    generation=
+    for spool in "$W"/spool.*; do
+        number=${spool##*.}
+        [ -e "$spool/wrapper" ] && [ "$number" -gt "${generation:--1}" ] && generation=$number
+    done
+    [ -n "$generation" ]
 }
 
-# Whether a relay has ended; one that has, and has not been waited for, has no descriptors. This costs one
-# system call, where the state costs the shell one for each byte.
-has_ended() { # PID
-    [ ! -e "/proc/$1/fd/0" ]
+# What is known of the test that runs, or ran last.
+last_test() {
+    of='' word='' control='' output='' id=''
+    read -r of word control output id 2>/dev/null <"$W/test/start"
+    ended='' end=''
+    read -r ended end 2>/dev/null <"$W/test/end"
 }
 
-# How much a relay has copied, by its own account if it has ended.
-size_of() { # SPOOL
-    size=
-    while read -r number unit _; do
-        case $unit in byte | bytes) size=$number ;; esac
-    done <"$1.log"
-    case $size in
-    '' | *[!0-9]*)
-        read -r size _ <<X
-$(wc -c "$1")
-X
-        ;;
-    esac
+# ---- The wrapper: runs the tests ----
+
+# Runs a test: $word, $id. The sizes of the spools before it are $control and $output.
+run_test() {
+    if [ "$id" != "$last" ]; then
+        for file in * .[!.]*; do
+            case $file in
+            run | start | session | end | metadata.yaml | \* | '.[!.]*') ;;
+            *) rm -rf "./$file" ;;
+            esac
+        done
+        last=$id
+    fi
+    printf '%s\n' "$generation $word $control $output $id" 1<>start || return 1
+    status=125
+    if [ -z "$why" ]; then
+        for relay in $relays; do
+            [ -e "/proc/$relay/fd/0" ] || return 1
+        done
+        echo "$word" 1<>"$spool/control.go"
+        echo "$word" 1<>"$spool/output.go"
+        # Not in the background, where it would be deaf to INT and QUIT for ever.
+        (
+            sign session "$word" && exec setsid bash run
+        ) </dev/null >"$spool/output.pipe" 2>&1 9>"$spool/control.pipe" 3<&- 4>&- 5>&- 6>&- 7>&-
+        status=$?
+        read -r pid _ whose <session
+        # If that could not be written, nothing has been run.
+        if [ "$whose" = "$word" ]; then
+            kill -s KILL -- "-$pid"
+        else
+            why=full
+        fi
+        wait_for_relays
+        read -r whose reason <"$spool/why"
+        [ "$whose" = "$word" ] && why=$reason
+    fi
+    read -r _ control </proc/self/fdinfo/4
+    read -r _ output </proc/self/fdinfo/5
+    end="$word $status $control $output${why:+ $why}"
+    echo "$end" 1<>end
+    until echo "$end" >&4; do
+        sleep 1
+    done
+    read -r _ control </proc/self/fdinfo/4
+    if [ -n "$cut" ]; then
+        # Someone may still hold the old ones.
+        cut=
+        rm -f "$spool/control.pipe" "$spool/output.pipe"
+        mkfifo "$spool/control.pipe" "$spool/output.pipe" || return 1
+    fi
+    [ -z "$broken" ]
+}
+
+# Each relay reports when nobody can write into its pipe any more. The guard wakes us if that takes long.
+wait_for_relays() {
+    left=2
+    wake_me 0.05
+    while [ "$left" -gt 0 ]; do
+        read -r what how <&6 || continue
+        if [ "$what" = tick ]; then
+            asked=
+            see_to_relays
+            wake_me 1
+        else
+            left=$((left - 1))
+            [ -z "$how" ] || cut=yes
+        fi
+    done
+}
+
+# One request at a time, so that many tests that end at once cost the guard little.
+wake_me() { # SECONDS
+    [ -n "$asked" ] || echo "$1" >&7
+    asked=yes
+}
+
+# The test has exited. A process that has left its group may hold the pipes; once a relay waits for more, all
+# that the test had sent has been copied.
+see_to_relays() {
+    echo "$word" 1<>"$spool/over"
+    for relay in $relays; do
+        if [ -e "/proc/$relay/fd/0" ]; then
+            kill_children S "$relay"
+        else
+            broken=yes
+            left=0
+        fi
+    done
+}
+
+# ---- Its helpers ----
+
+# Copies what the tests send: what comes from the fifo 0 is the word of one that starts.
+relay() { # control|output; 4: the spool
+    reserved=0
+    reserve=yes
+    while read -r word; do
+        exec 3<"$1.pipe"
+        how=
+        # In rounds, between which the pipe stays open.
+        while :; do
+            make_room "$1" || { how=cut && break; }
+            said=$(dd bs=64k count="$blocks" <&3 2>&1 >&4) || how=cut
+            said=${said%% records in*}
+            said=${said##*[!0-9+]}
+            # It has been killed, because the pipe is to be closed; or could not write.
+            [ -z "$how" ] || { [ -z "$said" ] || end_test full; break; }
+            [ "$((${said:-0}))" -eq "$blocks" ] || break
+        done
+        exec 3<&-
+        echo "$1 $how" >&6
+    done
+}
+
+# Sees to it that something can be written to the spool: sets blocks. Fails if that shall not be.
+make_room() { # control|output
+    read -r _ size </proc/self/fdinfo/4
+    blocks=$(((reserved - size) / 65536))
+    [ "$blocks" -lt 16 ] || return 0
+    while :; do
+        read -r control output <freed
+        [ "$1" = control ] && room=$((control + max - size)) || room=$((output + max - size))
+        # The pipe holds no more than that of a test that has exited.
+        read -r over <over
+        [ "$over" = "$word" ] && room=1048576
+        [ "$room" -lt 65536 ] || break
+        read -r closed <closed
+        [ "$1" = output ] || [ "$closed" != "$word" ] || return 1
+        pause
+    done
+    waited=0
+    until reserve "$1"; do
+        [ "$waited" -lt "$full" ] || { end_test full && return 1; }
+        waited=$((waited + 1))
+        sleep 1
+    done
+    blocks=$(((reserved - size) / 65536))
+}
+
+# Reserves space on the disk, as much of $room as may be useful and can be had: what has been read from the
+# pipe has to be written, or it is lost.
+reserve() { # control|output
+    for ahead in 4194304 1048576 65536; do
+        [ "$ahead" -le "$room" ] || continue
+        if [ -n "$reserve" ]; then
+            # One block more, for the last line.
+            said=$(fallocate -n -o "$size" -l $((ahead + 65536)) "$1" 2>&1) || case $said in
+            *'No space'* | *[Qq]uota*) continue ;;
+            # It cannot be done here.
+            *) reserve= ;;
+            esac
+        fi
+        reserved=$((size + ahead))
+        return 0
+    done
+    return 1
+}
+
+# Kills the test, for a reason that its last line shall give.
+end_test() { # WHY
+    last_test
+    echo "$word $1" 1<>why
+    kill_test
+}
+
+# Ends a test that nobody has followed for long.
+watch() {
+    step=$(((orphan + 3) / 4))
+    silent=0
+    seen=
+    while sleep "$step"; do
+        last_test
+        read -r beat <beat
+        if [ "$seen" != "$beat $word" ]; then
+            seen="$beat $word"
+            silent=0
+            continue
+        fi
+        silent=$((silent + step))
+        [ "$silent" -ge "$orphan" ] || continue
+        [ "$word" = "$ended" ] || end_test orphan
+        is_ours follower && kill_sessions "$pid"
+        silent=0
+    done
+}
+
+# ---- The follower: serves orders ----
+
+follow() {
+    read -r beat <beat
+    live
+    freed_control=0
+    freed_output=0
+    while read -r order a b c d; do
+        case $order in
+        run)
+            why=-
+            take_script "$b" "$c" || why=full
+            printf '%s\n' "$a $why $d" >&9
+            ;;
+        free)
+            echo "$a $b" 1<>freed
+            give_back control "$a" "$freed_control" && freed_control=$a
+            give_back output "$b" "$freed_output" && freed_output=$b
+            ;;
+        close) close_control ;;
+        esac
+        live
+    done
+}
+
+live() {
+    beat=$((beat + 1))
+    echo "$beat" 1<>beat
+}
+
+take_script() { # SIZE LINES
+    if [ "$2" = 0 ]; then
+        dd bs="$1" count=1 iflag=fullblock of=../test/run
+        return
+    fi
+    left=$2
+    text=
+    while [ "$left" -gt 0 ]; do
+        # Half a script is not run.
+        IFS= read -r line || kill -s KILL 0
+        text="$text$line
+"
+        left=$((left - 1))
+    done
+    printf %s "$text" >../test/run
+}
+
+# Makes a hole of what has been freed; offsets stay as they are.
+give_back() { # control|output TO FROM
+    [ $(($2 - $3)) -ge 1048576 ] && fallocate -p -o "$3" -l $(($2 - $3)) "$1"
+}
+
+# Ends the only reader of the pipe.
+close_control() {
+    last_test
+    echo "$word" 1<>closed
+    read -r relay _ <relays
+    turn=0
+    while [ "$turn" -lt 50 ] && is_ours helpers && [ -e "/proc/$relay/fd/3" ]; do
+        kill_children '[^ZX]' "$relay"
+        turn=$((turn + 1))
+    done
 }
 
 case $1 in
 hello)
-    # Says what this host is and has; ends what runs. $2: a set-up without files, which is made at once.
     fence || exit 125
-    rm -rf test
-    read -r boot </proc/sys/kernel/random/boot_id
+    rm -rf test spool.*
+    this_boot
+    echo "$boot" >boot
     missing=
-    for program in bash cat dd grep mkfifo rm setsid tail tar wc; do
+    for program in bash cat dd grep ls mkdir mkfifo mv rm setsid sleep tail tar wc; do
         command -v "$program" >/dev/null || missing="$missing $program"
     done
     # Where inotify is of no use (overlayfs, and so most containers), tail looks once a second unless told;
@@ -143,119 +450,152 @@ hello)
     pace=
     tail -s 0.02 -c +1 /dev/null 2>/dev/null && pace='-s 0.02'
     echo "$pace" >pace || exit 125
-    echo "dir=$PWD"
+    echo "dir=$W"
     echo "boot=$boot"
     echo "missing=$missing"
+    # The commands that tests find on their PATH come behind this script. They need bash, as tests do.
+    if line=$(grep -n '^# ---- commands$' agent) && tail -n +"${line%%:*}" agent >commands; then
+        case $missing in *bash*) ;; *) bash ./commands || exit 125 ;; esac
+    fi
     [ $# -lt 2 ] || unpack "$2"
     ;;
 has)
-    # Unpacks SETUP.tar if it is here.
     [ -e "$2.tar" ] || exit 1
     unpack "$2"
     ;;
 take)
-    # SETUP.tar comes over stdin; $3 is its size.
     rm -f "$2.part"
     cat >"$2.part" || exit 125
     read -r size _ <<X
 $(wc -c "$2.part")
 X
     [ "$size" = "$3" ] || {
-        echo "$PWD/$2.tar: $size bytes arrived of $3" >&2
+        echo "$W/$2.tar: $size bytes arrived of $3" >&2
         exit 125
     }
     mv "$2.part" "$2.tar" && unpack "$2"
     ;;
 bare)
-    # There are no files to be had.
     unpack "$2"
     ;;
-run)
-    # $2: the size of the script, which comes first over stdin. $3: the word of the last line. $4: the number of
-    # the script's lines, if it is so small that the shell reads it sooner than another program would start.
-    state=
-    cd test 2>/dev/null && read -r state <state
-    if [ "$state" != clean ]; then
-        cd "$W" && rm -rf test && mkdir test && cd test && mkfifo control.pipe output.pipe || exit 125
-    fi
-    echo used >state && : >control && : >output && : >end && : >leader || exit 125
-    read -r line </proc/$$/stat && echo "$line" >wrapper
-    if [ "${4:-0}" -gt 0 ]; then
-        lines=$4
-        while [ "$lines" -gt 0 ] && IFS= read -r line; do
-            printf '%s\n' "$line"
-            lines=$((lines - 1))
-        done >run || exit 125
-    else
-        dd bs="$2" count=1 iflag=fullblock of=run 2>/dev/null || exit 125
-    fi
-    read -r pace <../pace
-    # What is said here from now on is nothing that the test has printed.
-    exec 4>&2 2>/dev/null
-    tail $pace -c +1 -f control 4>&- &
-    tails=$!
-    tail $pace -c +1 -f output >&4 4>&- &
-    tails="$tails $!"
-    LC_ALL=C dd bs=64k if=control.pipe >>control 2>control.log 4>&- &
-    control=$!
-    LC_ALL=C dd bs=64k if=output.pipe >>output 2>output.log 4>&- &
-    output=$!
-    # Not in the background, where it would be deaf to INT and QUIT for ever; and in a subshell, else dash
-    # says of a killed test that it was `Killed`, and says it to the test's output.
-    (exec setsid bash run </dev/null >output.pipe 2>&1 9>control.pipe 4>&-)
-    status=$?
-    if read -r line <leader; then
-        kill -s KILL -- "-${line%% *}"
-    fi
-    # A process that has left the test's group may hold the pipes open, so that the relays never end.
-    turn=0
-    held=
-    until has_ended "$control" && has_ended "$output"; do
-        turn=$((turn + 1))
-        [ $((turn % 100)) = 0 ] || continue
-        state_of "$control"
-        states=$state
-        state_of "$output"
-        case $states$state in
-        ZZ) ;;
-        [SZ][SZ])
-            held=yes
-            break
-            ;;
-        esac
-        sleep 0.01 || sleep 1
+serve)
+    fence || exit 125
+    ! newest || rm -rf spool.*
+    this_boot
+    echo "$boot" >boot
+    generation=$2
+    spool=$W/spool.$2
+    mkdir -p test "$spool" && cd "$spool" || exit 125
+    mkfifo control.pipe output.pipe orders done guard control.go output.go || exit 125
+    # A line in each, so that it has its place on the disk.
+    echo 0 >beat && echo 0 0 >freed || exit 125
+    for file in closed over why ../test/start ../test/session ../test/end; do
+        [ -s "$file" ] || echo - >"$file" || exit 125
     done
-    if [ -n "$held" ]; then
-        kill "$control" "$output"
-        : >control.log
-        : >output.log
-    else
-        echo clean >state
+    sign wrapper || exit 125
+    # Opened once and by all, so that /proc/self/fdinfo tells everyone how much has been written.
+    exec 4>>control 5>>output 6<>done 7<>guard 8<>orders
+    # Here the input ends with the follower, and the guard's with us.
+    exec 3<orders 9>orders
+    exec 8<&0
+    setsid sh "$W/agent" help "$2" "$3" "$4" "${5:-120}" </dev/null >/dev/null 2>&1 3<&- 7>&- 8<&- 9>&- &
+    setsid sh "$W/agent" follow "$2" 0 0 <&8 3<&- 4>&- 5>&- 6>&- 7>&- 8<&- &
+    # What is said here from now on is nothing that a test has printed.
+    exec </dev/null >/dev/null 2>&1 8<&- 9>&-
+    # A lost connection is no reason to end.
+    trap : HUP INT TERM
+    read -r _ <&6
+    read -r relays <relays
+    cd "$W/test" || exit 125
+    read -r _ _ _ _ last <start
+    control=0 output=0 cut='' asked='' broken=''
+    while read -r word why id <&3; do
+        why=${why#-}
+        run_test || break
+    done
+    echo end >&7
+    ;;
+help)
+    # The helpers of `serve`.
+    cd "spool.$2" && sign helpers || exit 125
+    max=$3 orphan=$4 full=$5
+    export LC_ALL=C
+    exec 7<guard 8<>control.go 9<>output.go
+    relay control <&8 5>&- 7<&- 8<&- 9<&- &
+    relays=$!
+    relay output <&9 4>&5 5>&- 7<&- 8<&- 9<&- &
+    echo "$relays $!" >relays
+    [ "$orphan" = 0 ] || watch 4>&- 5>&- 6>&- 7<&- 8<&- 9<&- &
+    echo ready >&6
+    # The guard: its input ends with the wrapper.
+    while read -r order <&7; do
+        [ "$order" != end ] || kill -s KILL 0
+        sleep "$order" 2>/dev/null || sleep 1
+        echo tick >&6
+    done
+    # It has been killed. Without it there is no end to be told, and nobody shall wait for it.
+    kill_test
+    is_ours follower && kill_sessions "$pid"
+    kill -s KILL 0
+    ;;
+follow)
+    # The follower of `serve` and `attach`, in a session of its own, so that it can be ended as a whole.
+    read -r pace <pace
+    cd "spool.$2" && sign follower || exit 125
+    tail $pace -c "+$(($3 + 1))" -f control 2>/dev/null 9>&- &
+    tail $pace -c "+$(($4 + 1))" -f output >&2 2>/dev/null 9>&- &
+    exec >/dev/null 2>&1
+    follow
+    kill -s KILL 0
+    ;;
+attach)
+    [ -e "spool.$2/wrapper" ] || {
+        echo "$W/spool.$2: there is no such generation" >&2
+        exit 125
+    }
+    ! is_ours "spool.$2/follower" || kill_sessions "$pid" || exit 125
+    exec 8<&0
+    setsid sh "$W/agent" follow "$2" "$3" "$4" <&8 8<&- 9>/dev/null &
+    exec </dev/null >/dev/null 2>&1 8<&-
+    wait "$!"
+    ;;
+look)
+    this_boot
+    echo "dir=$W"
+    echo "boot=$boot"
+    newest && echo "generation=$generation"
+    last_test
+    state=none
+    if [ -n "$generation" ] && [ "$of" = "$generation" ]; then
+        printf '%s\n' "id=$id"
+        echo "word=$word"
+        echo "start=$control $output"
+        state=gone
+        if [ "$ended" = "$word" ]; then
+            state=ended
+        elif is_ours "spool.$generation/wrapper" && [ -e "/proc/$pid/fd/0" ]; then
+            state=running
+        fi
     fi
-    size_of control
-    sizes=$size
-    size_of output
-    echo "$status $sizes $size" >end
-    echo "$3 $status $sizes $size" >>control
-    # atex-exec ends our input when it has everything, or is gone.
-    while read -r line; do :; done
-    kill $tails
+    echo "state=$state"
+    [ "$state" != ended ] || echo "end=$end"
     ;;
 sizes)
-    # How much has been spooled by now.
-    wc -c test/control test/output
+    newest || exit 125
+    for file in control output; do
+        set -- $(ls -ln "spool.$generation/$file")
+        echo "$5 $file"
+    done
     ;;
 stop)
-    # Sends the signal $2 to the test's process group; KILL: to all of its session.
     if [ "$2" = KILL ]; then
         kill_test
-    elif is_ours test/leader; then
+    elif is_ours test/session; then
         kill -s "$2" -- "-$pid" 2>/dev/null
     fi
     exit 0
     ;;
 bye)
-    # Leaves nothing behind.
     fence
     cd / && rm -rf "$W"
     ;;

@@ -3,6 +3,7 @@
 //! It is a thread of its own, so that a reader that stalls costs disk space, never time of the run; and what
 //! is said here is in the run directory already.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::FileExt;
@@ -11,13 +12,14 @@ use std::thread::JoinHandle;
 
 use atex_cli::output::{Output, OutputError};
 use atex_model::{
-    Object,
+    Object, Time,
+    artifacts::attempt_dir,
     report::{End, ResultKind, TestEnd, TestEndTag, TestResult},
 };
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use serde_json::Value;
 
-use crate::journal::{PASSED_ON, PASSED_ON_START};
+use crate::journal::{LIVE_RESULTS, LiveResults, PASSED_ON, PASSED_ON_START};
 
 /// What the thread is told.
 enum Word {
@@ -40,7 +42,8 @@ impl Announcer {
         W: Write + Send + 'static,
     {
         let journal = File::open(journal)?;
-        let mut follower = Follower { journal, dir: dir.to_owned(), cursor: 0, out: Output::new(to) };
+        let mut follower =
+            Follower { journal, dir: dir.to_owned(), cursor: 0, out: Output::new(to), told: HashMap::new() };
         let (to, words) = unbounded();
         let thread = std::thread::Builder::new().name("stdout".into()).spawn(move || {
             if let Err(error) = follower.follow(&words) {
@@ -69,6 +72,8 @@ struct Follower<W: Write> {
     dir: PathBuf,
     cursor: u64,
     out: Output<W>,
+    /// How far results have been told of whose attempts go on, by directory: bytes, and how many.
+    told: HashMap<String, (u64, u64)>,
 }
 
 impl<W: Write> Follower<W> {
@@ -125,6 +130,7 @@ impl<W: Write> Follower<W> {
                 None => Ok(()),
             },
             Ok(TestEndTag::TEXT) => self.test_end(line),
+            Ok(LIVE_RESULTS) => self.live_results(line),
             Ok(word) if crate::journal::is_internal(word) => Ok(()),
             _ => self.out.line(line),
         }
@@ -133,6 +139,7 @@ impl<W: Write> Follower<W> {
     fn test_end(&mut self, line: &str) -> Result<(), OutputError> {
         let Ok(mut end) = atex_model::parse::<TestEnd>(line) else { return self.out.line(line) };
         if let Some(artifacts) = &end.artifacts {
+            self.told.remove(artifacts);
             let path = self.dir.join(artifacts);
             self.results(&end, &path)?;
             end.artifacts = Some(path.to_string_lossy().into_owned());
@@ -142,41 +149,89 @@ impl<W: Write> Follower<W> {
 
     fn results(&mut self, end: &TestEnd, artifacts: &Path) -> Result<(), OutputError> {
         // An attempt that could not begin has none.
-        let Ok(file) = File::open(artifacts.join("results.jsonl")) else { return Ok(()) };
-        let mut lines = BufReader::with_capacity(64 << 10, file);
-        let (mut line, mut n) = (String::new(), 0);
+        let Ok(file) = File::open(artifacts.join(RESULTS)) else { return Ok(()) };
+        let kind = if end.is_final { ResultKind::Result } else { ResultKind::OldResult };
+        let of = Of {
+            kind,
+            time: end.time,
+            run: &end.run,
+            platform: &end.platform,
+            test: &end.test,
+            attempt: end.attempt,
+            host: end.host.as_deref(),
+        };
+        self.say_results(file, &of, 0).map(drop)
+    }
+
+    fn live_results(&mut self, line: &str) -> Result<(), OutputError> {
+        let Ok(live) = atex_model::parse::<LiveResults>(line) else { return Ok(()) };
+        let artifacts = attempt_dir(&live.platform, &live.test, live.attempt);
+        let Ok(file) = File::open(self.dir.join(&artifacts).join(RESULTS)) else { return Ok(()) };
+        let (at, n) = self.told.get(&artifacts).copied().unwrap_or_default();
+        let of = Of {
+            kind: ResultKind::LiveResult,
+            time: live.time,
+            run: &live.run,
+            platform: &live.platform,
+            test: &live.test,
+            attempt: live.attempt,
+            host: Some(&live.host),
+        };
+        let end = live.length.max(at);
+        let n = self.say_results(Part { file, at, end }, &of, n)?;
+        self.told.insert(artifacts, (end, n));
+        Ok(())
+    }
+
+    /// Says stored results, `n` of which have been said. Returns how many there are then.
+    fn say_results(&mut self, stored: impl Read, of: &Of<'_>, mut n: u64) -> Result<u64, OutputError> {
+        let mut lines = BufReader::with_capacity(64 << 10, stored);
+        let mut line = String::new();
         while lines.read_line(&mut line).map_err(OutputError::Failed)? > 0 {
             if let Ok(stored) = serde_json::from_str(&line) {
                 n += 1;
-                self.out.record(&result(end, n, stored))?;
+                self.out.record(&result(of, n, stored))?;
             }
             line.clear();
         }
-        Ok(())
+        Ok(n)
     }
 }
 
-/// The record of a stored result. Its time is that of the attempt's end, so that it is the same whenever it
-/// is said.
-fn result(end: &TestEnd, n: u64, mut stored: Object) -> TestResult {
+/// What a result is of.
+struct Of<'a> {
+    kind: ResultKind,
+    time: Time,
+    run: &'a str,
+    platform: &'a str,
+    test: &'a str,
+    attempt: u32,
+    host: Option<&'a str>,
+}
+
+const RESULTS: &str = "results.jsonl";
+
+/// The record of a stored result. Its time is that of an event in the journal, so that it is the same whenever
+/// it is said.
+fn result(of: &Of<'_>, n: u64, mut stored: Object) -> TestResult {
     let extra = atex_control::extra(&stored).unwrap_or_default();
     let mut text = |key: &str| match stored.get_mut(key).map(Value::take) {
         Some(Value::String(text)) => Some(text),
         _ => None,
     };
     TestResult {
-        kind: if end.is_final { ResultKind::Result } else { ResultKind::OldResult },
-        time: end.time,
-        run: end.run.clone(),
-        platform: end.platform.clone(),
-        test: end.test.clone(),
+        kind: of.kind,
+        time: of.time,
+        run: of.run.into(),
+        platform: of.platform.into(),
+        test: of.test.into(),
         subtest: text("name"),
         status: text("status"),
         note: text("note"),
         files: stored.get("files").and_then(names).unwrap_or_default(),
-        attempt: end.attempt,
+        attempt: of.attempt,
         n,
-        host: end.host.clone(),
+        host: of.host.map(str::to_owned),
         extra,
     }
 }

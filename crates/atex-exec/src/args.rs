@@ -36,6 +36,21 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     pub work_dir: Option<String>,
 
+    /// Set a variable in the environment of every test; may be repeated
+    ///
+    /// NAME alone takes the value from the environment of atex-exec: use it for secrets. It is kept in the run
+    /// directory's env.json, which only you can read, and is shown nowhere. NAME=VALUE is for what anybody may see:
+    /// it stands in the command line and in run.json. These go before --env-file and before what tests and plans set.
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub env: Vec<String>,
+
+    /// Set the variables of this file in the environment of every test; may be repeated
+    ///
+    /// It holds NAME=VALUE as a shell reads words: one or more on a line, quotes, comments. Values are kept from
+    /// sight as those of --env NAME are.
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Vec<PathBuf>,
+
     /// Use a host for further tests as it is after these exit statuses: numbers, or `any`
     ///
     /// After any other one, and after a test that was killed, the host is cleaned and set up anew.
@@ -46,13 +61,33 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", default_value_t = 2)]
     pub infra_retries: u32,
 
-    /// Give a host up that has not answered a small command for so long
+    /// Give a host up that has not been reached for so long
+    ///
+    /// Until then a test that runs there goes on, and is followed again from where the connection was lost. A
+    /// host that comes back later is cleaned and used again.
     #[arg(long, value_name = "DURATION", default_value = "2m")]
     pub host_timeout: String,
 
     /// Give a host up that is not set up, files included, within this time
     #[arg(long, value_name = "DURATION", default_value = "30m")]
     pub setup_timeout: String,
+
+    /// After a test has announced a reboot and ended, wait so long for its host to go down
+    ///
+    /// Then the test is started again all the same. A host that has gone down is waited for as long as the test
+    /// may run.
+    #[arg(long, value_name = "DURATION", default_value = "10s")]
+    pub reboot_grace: String,
+
+    /// A host that has heard nothing of us for so long ends its test itself
+    #[arg(long, value_name = "DURATION", default_value = "1h")]
+    pub orphan_timeout: String,
+
+    /// Let a host keep up to SIZE of what a test sends, and as much of what it prints, until we have it
+    ///
+    /// At this size the test waits when it writes, as on a slow line.
+    #[arg(long, value_name = "SIZE", default_value = "1G")]
+    pub spool_max: String,
 
     /// When the run is stopped, wait so long for tests that were asked to end before killing them
     #[arg(long, value_name = "DURATION", default_value = "30s")]
@@ -72,6 +107,15 @@ pub(crate) struct Args {
     /// End with 0 if there is no test
     #[arg(long)]
     pub allow_empty: bool,
+
+    /// Also write results the moment they are reported, as records `live-result`
+    ///
+    /// They come again as `result` when their attempt has ended and is not tried again.
+    #[arg(long)]
+    pub live: bool,
+
+    #[command(flatten)]
+    pub quotas: QuotaArgs,
 
     #[command(flatten)]
     pub common: atex_cli::Common,
@@ -99,6 +143,14 @@ pub(crate) struct Prepare {
     #[arg(long, value_name = "FILE")]
     pub hosts: Vec<PathBuf>,
 
+    /// Set a variable in the environment of plans' scripts, as for a run; may be repeated
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub env: Vec<String>,
+
+    /// Set the variables of this file in the environment of plans' scripts; may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Vec<PathBuf>,
+
     /// Keep logs of what was done in this directory [default: a new one in atex-runs]
     #[arg(long, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
@@ -118,6 +170,59 @@ pub(crate) struct Prepare {
     /// Install packages on this machine, too
     #[arg(long)]
     pub allow_install: bool,
+}
+
+/// What an attempt at a test may fill.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Limits of one attempt")]
+pub(crate) struct QuotaArgs {
+    /// Keep at most N results
+    ///
+    /// Those beyond are left out, and a result `error` for the test says how many: there may have been failures
+    /// among them.
+    #[arg(long, value_name = "N", default_value_t = 100_000_000)]
+    pub max_results: u64,
+
+    /// Keep at most so many bytes of results: a number, with K, M, G or T
+    ///
+    /// A result that does not fit is left out, as with --max-results.
+    #[arg(long, value_name = "SIZE", default_value = "16G")]
+    pub max_result_bytes: String,
+
+    /// Keep at most N uploaded files
+    ///
+    /// Those beyond are left out, and a result `warn` for the test says how many.
+    #[arg(long, value_name = "N", default_value_t = 100_000)]
+    pub max_files: usize,
+
+    /// Keep at most so many bytes of uploaded files
+    ///
+    /// The file that exceeds it is cut off, those behind it are left out, and a result `warn` says so.
+    #[arg(long, value_name = "SIZE", default_value = "100G")]
+    pub max_file_bytes: String,
+
+    /// Keep at most so many bytes of what the test prints
+    ///
+    /// Of more, the beginning and the end are kept, with a line between them that says how many bytes are
+    /// missing, and a result `warn` says so.
+    #[arg(long, value_name = "SIZE", default_value = "1G")]
+    pub max_output: String,
+
+    /// Report at most N progress lines
+    ///
+    /// Those beyond are left out, and a result `warn` says how many.
+    #[arg(long, value_name = "N", default_value_t = 10_000)]
+    pub max_notes: u64,
+
+    /// End a test that sends a result whose JSON is larger
+    ///
+    /// It is held in memory while it arrives.
+    #[arg(long, value_name = "SIZE", default_value = "16M")]
+    pub max_json: String,
+
+    /// End a test whose partial results take more memory while they are open
+    #[arg(long, value_name = "SIZE", default_value = "64M")]
+    pub max_partial: String,
 }
 
 /// What to do with a second test of one identity.

@@ -2,21 +2,26 @@
 //!
 //! Knows no connection and no clock: the worker tells it what came and how much time has passed.
 
+use std::borrow::Cow;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use atex_connect::Session;
+use atex_cli::now;
 use atex_control::{
-    DurationForm, End, Event, FeedError, Limits, Parser, TimeLimit, Verdict, VerdictStatus, format_duration,
-    parse_duration_value,
+    DurationForm, End, Event, FeedError, Limits, Parser, Status, TimeLimit, Verdict, VerdictStatus,
+    format_duration, parse_duration_value,
 };
 use atex_model::{
-    Test,
+    Test, Time,
     report::{Cause, Counts, Outcome},
 };
+use serde::{Deserialize, Serialize};
 
 use crate::artifacts::{Artifacts, Trouble};
-use crate::trailer::{Scanner, Trailer};
+use crate::checkpoint::{Checkpoint, Saved};
+use crate::live::Live;
+use crate::tap::{Point, Tap};
+use crate::trailer::{LastLine, Scanner, Trailer, Why};
 
 /// An attempt that is to be made.
 #[derive(Debug)]
@@ -43,6 +48,11 @@ pub(crate) struct Done {
 }
 
 impl Done {
+    /// An attempt of which nothing is known but that it did not end by itself.
+    pub fn cut(cause: Cause, note: String) -> Done {
+        Done { cause, storage_failed: false, ..Done::impossible(note) }
+    }
+
     /// An attempt that could not even begin, by a fault of ours.
     pub fn impossible(problem: String) -> Done {
         Done {
@@ -57,34 +67,74 @@ impl Done {
     }
 }
 
-/// Why we ended an attempt ourselves.
-#[derive(Debug, Clone, PartialEq)]
+/// Why an attempt did not end by itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Stopped {
     pub cause: Cause,
     pub note: String,
 }
 
+/// Where a test's bytes begin in the spools of its host, which hold those of several tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct SpoolStart {
+    /// Which spools: a number that rises with each session of the agent.
+    pub generation: u64,
+    pub control: u64,
+    pub output: u64,
+}
+
+/// What one attempt may fill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Quotas {
+    /// Of what it says over test control.
+    pub control: Limits,
+    /// Bytes of what it prints: of more, the beginning and the end are kept.
+    pub output: u64,
+    /// Whether its results are told of while it runs.
+    pub live: bool,
+}
+
+impl Default for Quotas {
+    fn default() -> Self {
+        Quotas { control: Limits::default(), output: 1 << 30, live: false }
+    }
+}
+
 /// An attempt that is going on.
+///
+/// It is fed what lies in the spools of its host, from the positions in [`SpoolStart`] on. Positions are those
+/// in the spools throughout. It can be saved at any moment; what is fed after that and lost with this process
+/// is fed again to the restored one.
 pub(crate) struct Attempt {
-    pub session: Session,
     parser: Parser,
     scanner: Scanner,
+    word: String,
     artifacts: Artifacts,
     limit: TimeLimit,
     trailer: Option<Trailer>,
-    /// How many bytes of the control stream have come, the last line included.
+    start: SpoolStart,
+    /// The next byte of the control stream.
     control: u64,
-    /// How many bytes of output have come.
+    /// Of the bytes before that one, the last ones that are not the test's: the last line.
+    last_line: u64,
+    /// The next byte of the output.
     output: u64,
-    /// We have decided to end it, for the first of these reasons.
+    /// The positions from which a restored one is fed.
+    saved: (u64, u64),
+    /// How many bytes have come since it was saved.
+    unsaved: u64,
+    started: Time,
+    reboots: u32,
+    boot: Option<String>,
+    /// It has been decided to end it, for the first of these reasons.
     pub stopped: Option<Stopped>,
     /// Words of the test that the run should know of, oldest first.
     pub notes: Vec<String>,
+    live: Option<Live>,
+    /// Reads what the test prints, if that is TAP.
+    tap: Option<Tap>,
     storage_failed: bool,
 }
-
-/// A restart after a reboot, which this version cannot do.
-const DISCONNECT: &str = "`disconnect`: this version of atex-exec cannot start a test again after a reboot";
 
 /// What a test may run if its metadata do not say.
 fn limit_of(test: &Test) -> Duration {
@@ -93,30 +143,62 @@ fn limit_of(test: &Test) -> Duration {
     set.and_then(Result::ok).unwrap_or(TimeLimit::DEFAULT)
 }
 
+/// Whether results are in what the test prints.
+fn prints_tap(test: &Test) -> bool {
+    test.data.get("extra-result").is_some_and(|format| format == "tap")
+}
+
+/// Keeps a point of TAP as a result.
+fn keep(parser: &mut Parser, artifacts: &mut Artifacts, point: &Point) -> Result<(), Trouble> {
+    parser.report(&point.name, point.status, point.note.as_deref(), &mut |event: Event<'_>| match event {
+        Event::Result(result) => artifacts.result(result.line),
+        _ => Ok(()),
+    })
+}
+
 impl Attempt {
-    /// An attempt whose session has just been started.
-    pub fn new(job: &Job, word: &str, session: Session, artifacts: Artifacts) -> Attempt {
+    /// An attempt whose test has just been started.
+    pub fn new(
+        job: &Job,
+        word: &str,
+        start: SpoolStart,
+        mut artifacts: Artifacts,
+        quotas: Quotas,
+    ) -> Attempt {
+        artifacts.bound_output(quotas.output);
         Attempt {
-            session,
-            parser: Parser::new(Limits::default()),
+            parser: Parser::new(quotas.control),
             scanner: Scanner::new(word),
+            word: word.to_owned(),
             artifacts,
             limit: TimeLimit::new(limit_of(&job.test)),
             trailer: None,
-            control: 0,
-            output: 0,
+            start,
+            control: start.control,
+            last_line: 0,
+            output: start.output,
+            saved: (start.control, start.output),
+            unsaved: 0,
+            started: now(),
+            reboots: 0,
+            boot: None,
             stopped: None,
             notes: Vec::new(),
+            live: quotas.live.then(Live::default),
+            tap: prints_tap(&job.test).then(Tap::default),
             storage_failed: false,
         }
     }
 
-    /// Takes bytes of the control stream.
+    /// Takes bytes of the control stream. What stands behind the last line is another's.
     pub fn control(&mut self, bytes: &[u8], elapsed: Duration) {
+        if self.trailer.is_some() {
+            return;
+        }
         self.control += bytes.len() as u64;
+        self.unsaved += bytes.len() as u64;
         let Attempt { parser, scanner, artifacts, limit, notes, .. } = self;
-        let mut fault = None;
-        let found = scanner.feed(bytes, |own| {
+        let (taken, last_line) = scanner.feed(bytes, |own| {
             let mut sink = |event: Event<'_>| match event {
                 Event::FileStart { path } => artifacts.start_file(path),
                 Event::FileData { path, bytes } => artifacts.append_file(path, bytes),
@@ -130,35 +212,71 @@ impl Attempt {
                     notes.push(text.to_owned());
                     Ok(())
                 }
-                Event::Disconnect => {
-                    fault = Some(DISCONNECT.to_owned());
-                    Ok(())
-                }
-                // The wrapper's record of the exit status wins; marks are for a scheduler that prefers.
-                Event::ExitCode(_) | Event::Noop | Event::Mark { .. } => Ok(()),
+                // The wrapper's record of the exit status wins; marks are for a scheduler that prefers; the
+                // parser remembers that the test has said `disconnect`.
+                Event::ExitCode(_) | Event::Noop | Event::Mark { .. } | Event::Disconnect => Ok(()),
             };
             parser.feed(own, &mut sink).and_then(|()| artifacts.flush().map_err(FeedError::Sink))
         });
-        match found {
-            Ok(trailer) => self.trailer = self.trailer.or(trailer),
+        match taken {
+            Ok(()) => {}
             Err(FeedError::Protocol(error)) => self.stop(Cause::Test, error.to_string()),
             Err(FeedError::Sink(trouble)) => self.fail(&trouble),
         }
-        if let Some(fault) = fault {
-            self.stop(Cause::Own, fault);
+        if let Some(line) = last_line {
+            self.test_ended(line);
         }
+    }
+
+    /// Word of results that have come, if they are told of while the test runs and there is anything new.
+    pub fn news_of_results(&self) -> Option<Live> {
+        self.live.as_ref()?.grown_to(self.artifacts.results_length())
+    }
+
+    fn test_ended(&mut self, LastLine { trailer, length, surplus }: LastLine) {
+        self.control -= surplus as u64;
+        self.last_line = length as u64;
+        let sent = self.control - self.last_line;
+        if sent != trailer.control {
+            let note =
+                format!("test control came up to byte {sent} where its host counts {}", trailer.control);
+            self.stop(Cause::Host, note);
+        }
+        match &trailer.why {
+            None => {}
+            Some(Why::Orphan(seconds)) => {
+                let wait = seconds.map_or("too long".into(), |s| format_duration(Duration::from_secs(s)));
+                self.stop(Cause::Own, format!("ended on its host: no heartbeat for {wait}"));
+            }
+            Some(Why::Full) => {
+                let note = "ended on its host: there is no space left for what the test sends";
+                self.stop(Cause::Host, note.into());
+            }
+            Some(Why::Other(why)) => self.stop(Cause::Host, format!("ended on its host: {why}")),
+        }
+        self.trailer = Some(trailer);
     }
 
     /// Takes bytes that the test printed.
     pub fn output(&mut self, bytes: &[u8]) {
-        let most = self.trailer.map_or(u64::MAX, |trailer| trailer.output.saturating_sub(self.output));
+        let most =
+            self.trailer.as_ref().map_or(u64::MAX, |trailer| trailer.output.saturating_sub(self.output));
         let own = &bytes[..usize::try_from(most).unwrap_or(usize::MAX).min(bytes.len())];
         self.output += own.len() as u64;
+        self.unsaved += own.len() as u64;
         if !self.storage_failed
-            && let Err(trouble) = self.artifacts.output(own)
+            && let Err(trouble) = self.store_output(own)
         {
             self.fail(&trouble);
         }
+    }
+
+    fn store_output(&mut self, bytes: &[u8]) -> Result<(), Trouble> {
+        let Attempt { parser, artifacts, tap, .. } = self;
+        artifacts.output(bytes)?;
+        let Some(tap) = tap else { return Ok(()) };
+        tap.feed(bytes, &mut |point| keep(parser, artifacts, &point))?;
+        artifacts.flush()
     }
 
     /// Decides to end the attempt, unless that has been decided before.
@@ -173,10 +291,15 @@ impl Attempt {
 
     /// Whether the test has ended and all that it sent has come.
     pub fn is_complete(&self) -> bool {
-        self.trailer.is_some_and(|trailer| self.output >= trailer.output)
+        self.trailer.as_ref().is_some_and(|trailer| self.output >= trailer.output)
     }
 
-    /// Whether so much of the control stream and of the output has come.
+    /// Whether the test has said `disconnect` and has not been started again.
+    pub fn disconnecting(&self) -> bool {
+        self.parser.state().is_disconnected()
+    }
+
+    /// Whether all that comes before these positions has come.
     pub fn has_read(&self, (control, output): (u64, u64)) -> bool {
         self.control >= control && self.output >= output
     }
@@ -197,32 +320,46 @@ impl Attempt {
         self.stop(Cause::Test, note);
     }
 
-    /// Settles what is open and stores the last results.
-    pub fn finish(mut self, elapsed: Duration) -> Done {
-        self.session.close_stdin();
-        let exit = self.trailer.map(|trailer| trailer.status);
-        if exit.is_none() {
-            self.stop(Cause::Host, "the test's end is not known".into());
-        }
-        let end = match &self.stopped {
+    fn end(&self, exit: Option<i64>) -> End {
+        match &self.stopped {
             None => End::Exited { passed: exit == Some(0) },
             Some(stopped) => End::Stopped(Verdict {
-                status: if stopped.cause == Cause::Test {
-                    VerdictStatus::Error
-                } else {
-                    VerdictStatus::Infra
+                status: match stopped.cause {
+                    Cause::Test => VerdictStatus::Error,
+                    _ => VerdictStatus::Infra,
                 },
                 note: stopped.note.clone(),
             }),
-        };
-        let Attempt { parser, mut artifacts, stopped, .. } = self;
+        }
+    }
+
+    /// Settles what is open and stores the last results.
+    pub fn finish(mut self, elapsed: Duration) -> Done {
+        let exit = self.trailer.as_ref().map(|trailer| trailer.status);
+        if exit.is_none() {
+            self.stop(Cause::Host, "the test's end is not known".into());
+        }
+        let mut end = self.end(exit);
+        let Attempt { mut parser, mut artifacts, stopped, tap, .. } = self;
         let tally = parser.tally().clone();
-        let mut sink = |event: Event<'_>| match event {
-            Event::Link { path } => artifacts.link_output(path),
-            Event::Result(result) => artifacts.result(result.line),
-            _ => Ok(()),
-        };
-        let finished = parser.finish(end, &mut sink).and_then(|ending| artifacts.finish().map(|()| ending));
+        let finished = artifacts.end_output().and_then(|left_out| {
+            if let Some(tap) = tap {
+                let judgement = tap.end(exit, &mut |point| keep(&mut parser, &mut artifacts, &point))?;
+                if matches!(end, End::Exited { .. }) {
+                    end = End::Judged { status: judgement.status, note: judgement.note };
+                }
+            }
+            if left_out > 0 {
+                let note = format!("{left_out} bytes of output left out, between its beginning and its end");
+                parser.remark(Status::Warn, note);
+            }
+            let ending = parser.finish(end, &mut |event: Event<'_>| match event {
+                Event::Link { path } => artifacts.link_output(path),
+                Event::Result(result) => artifacts.result(result.line),
+                _ => Ok(()),
+            })?;
+            artifacts.finish().map(|()| ending)
+        });
         let counted =
             |tally: &atex_control::Tally| tally.counts().map(|(word, n)| (word.to_owned(), n)).collect();
         let seconds = elapsed.as_secs_f64();
@@ -250,5 +387,137 @@ impl Attempt {
                 storage_failed: true,
             },
         }
+    }
+}
+
+impl Attempt {
+    /// How many bytes have come since it was saved.
+    pub fn unsaved(&self) -> u64 {
+        self.unsaved
+    }
+
+    /// The next bytes that it wants, of the control stream and of the output.
+    pub fn positions(&self) -> (u64, u64) {
+        (self.control, self.output)
+    }
+
+    /// The positions from which a restored one is fed: what comes before them is in the run directory for good.
+    pub fn saved_positions(&self) -> (u64, u64) {
+        self.saved
+    }
+
+    /// Puts everything on disk, so that it can go on from here if this process or this machine dies. Costs
+    /// some writes that wait for the disk: not for every test, and not for every byte.
+    ///
+    /// What fails ends the attempt, too. Nothing is saved of one that could not store something: it goes on
+    /// from where it was saved before.
+    pub fn save(&mut self, elapsed: Duration) -> Result<(), Trouble> {
+        self.unsaved = 0;
+        if self.storage_failed {
+            return Ok(());
+        }
+        let saved = self.try_save(elapsed);
+        if let Err(trouble) = &saved {
+            self.fail(trouble);
+        }
+        saved
+    }
+
+    fn try_save(&mut self, elapsed: Duration) -> Result<(), Trouble> {
+        let lengths = self.artifacts.sync()?;
+        let state = self.parser.state();
+        // Held bytes are not saved, so they are to come again. A closed channel ignores what comes, except
+        // for the last line.
+        let control = if state.is_open() {
+            self.start.control + state.offset()
+        } else {
+            self.control - self.last_line - self.scanner.held() as u64
+        };
+        let attempt = Saved {
+            time: now(),
+            started: self.started,
+            elapsed,
+            boot: self.boot.clone(),
+            reboots: self.reboots,
+            word: self.word.clone(),
+            start: self.start,
+            control,
+            output: self.output,
+            stopped: self.stopped.clone(),
+            limit: self.limit.clone(),
+            tap: self.tap.clone(),
+            lengths,
+        };
+        self.artifacts.checkpoint(&Checkpoint { attempt, parser: Cow::Borrowed(state) })?;
+        self.saved = (control, self.output);
+        Ok(())
+    }
+
+    /// The attempt as it was saved last, and how long it has been going on by now; nothing if it never was.
+    /// What was stored after that is taken away. It is to be fed from [`saved_positions`](Self::saved_positions).
+    pub fn restore(job: &Job, quotas: Quotas) -> Result<Option<(Attempt, Duration)>, Trouble> {
+        let Some(Checkpoint { attempt: saved, parser }) = Checkpoint::load(&job.artifacts)? else {
+            return Ok(None);
+        };
+        let artifacts = Artifacts::restore(&job.artifacts, &saved.lengths, &parser)?;
+        let elapsed = saved.elapsed_by(now());
+        let attempt = Attempt {
+            parser: Parser::restore(quotas.control, parser.into_owned()),
+            scanner: Scanner::new(&saved.word),
+            word: saved.word,
+            artifacts,
+            limit: saved.limit,
+            trailer: None,
+            start: saved.start,
+            control: saved.control,
+            last_line: 0,
+            output: saved.output,
+            saved: (saved.control, saved.output),
+            unsaved: 0,
+            started: saved.started,
+            reboots: saved.reboots,
+            boot: saved.boot,
+            stopped: saved.stopped,
+            notes: Vec::new(),
+            live: quotas.live.then(Live::default),
+            tap: saved.tap,
+            storage_failed: false,
+        };
+        Ok(Some((attempt, elapsed)))
+    }
+
+    /// The test is started again after a reboot that it has announced. Until it is saved again, a restored one
+    /// is still to be restarted.
+    pub fn restart(&mut self, word: &str, start: SpoolStart) {
+        self.parser.reopen();
+        self.scanner = Scanner::new(word);
+        word.clone_into(&mut self.word);
+        self.trailer = None;
+        self.start = start;
+        self.control = start.control;
+        self.last_line = 0;
+        self.output = start.output;
+        self.saved = (start.control, start.output);
+        self.reboots = self.reboots.saturating_add(1);
+    }
+
+    /// How often the test has been started again.
+    pub fn reboots(&self) -> u32 {
+        self.reboots
+    }
+
+    /// The boot of the host in which the test runs, as the worker knows it.
+    pub fn boot(&self) -> Option<&str> {
+        self.boot.as_deref()
+    }
+
+    /// Remembers the boot.
+    pub fn set_boot(&mut self, boot: String) {
+        self.boot = Some(boot);
+    }
+
+    /// The word that begins the last line.
+    pub fn word(&self) -> &str {
+        &self.word
     }
 }

@@ -6,10 +6,15 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use atex_cli::{Failure, input::Lines};
-use atex_control::{DurationForm, parse_duration};
+use atex_control::{DurationForm, Limits, parse_duration};
 
-use crate::args::{Args, Duplicates};
+use crate::args::{Args, Duplicates, QuotaArgs};
+use crate::attempt::Quotas;
+use crate::environment::CallerEnv;
 use crate::pool::Waits;
+
+/// A spool that holds less than a relay copies at once would stop it in the middle.
+const LEAST_SPOOL: u64 = 1 << 20;
 
 /// After which exit statuses a host is used as it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,9 +30,11 @@ pub(crate) struct Config {
     pub local: u32,
     pub run_dir: Option<PathBuf>,
     pub work_dir: Option<String>,
+    pub env: CallerEnv,
     pub keep_host_on: KeepHostOn,
     pub infra_retries: u32,
     pub waits: Waits,
+    pub quotas: Quotas,
     pub duplicates: Duplicates,
     pub allow_empty: bool,
     pub allow_install: bool,
@@ -39,6 +46,9 @@ impl Config {
             host: duration("--host-timeout", &args.host_timeout)?,
             setup: duration("--setup-timeout", &args.setup_timeout)?,
             grace: duration("--grace", &args.grace)?,
+            reboot_grace: duration("--reboot-grace", &args.reboot_grace)?,
+            orphan: at_least_a_second("--orphan-timeout", &args.orphan_timeout)?,
+            spool_bytes: size("--spool-max", &args.spool_max)?.max(LEAST_SPOOL),
         };
         if args.work_dir.as_deref().is_some_and(|dir| !dir.starts_with('/')) {
             return Err(Failure::usage("--work-dir: expected an absolute path, as it is one on the hosts"));
@@ -49,8 +59,10 @@ impl Config {
             local: args.local,
             run_dir: args.run_dir,
             work_dir: args.work_dir,
+            env: CallerEnv::new(&args.env_file, &args.env)?,
             infra_retries: args.infra_retries,
             waits,
+            quotas: Quotas { live: args.live, ..quotas(&args.quotas)? },
             duplicates: args.duplicates,
             allow_empty: args.allow_empty,
             allow_install: args.allow_install,
@@ -71,8 +83,50 @@ pub(crate) fn sources(files: &[PathBuf]) -> Result<Vec<Lines>, Failure> {
     Ok(sources)
 }
 
+fn quotas(args: &QuotaArgs) -> Result<Quotas, Failure> {
+    let memory = |option, text: &str| {
+        let bytes = size(option, text)?;
+        usize::try_from(bytes)
+            .map_err(|_| Failure::usage(format!("{option}: {text} is more than memory holds")))
+    };
+    let control = Limits {
+        results: args.max_results,
+        result_bytes: size("--max-result-bytes", &args.max_result_bytes)?,
+        files: args.max_files,
+        file_bytes: size("--max-file-bytes", &args.max_file_bytes)?,
+        notes: args.max_notes,
+        json: memory("--max-json", &args.max_json)?,
+        open: memory("--max-partial", &args.max_partial)?,
+        ..Limits::default()
+    };
+    Ok(Quotas { control, output: size("--max-output", &args.max_output)?, live: false })
+}
+
+/// A number of bytes: digits, and a unit of 1024 to some power.
+fn size(option: &str, text: &str) -> Result<u64, Failure> {
+    let unit = |unit: char| text.strip_suffix([unit, unit.to_ascii_lowercase()]);
+    let units = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
+    let (number, power) =
+        units.iter().find_map(|(letter, power)| Some((unit(*letter)?, *power))).unwrap_or((text, 0));
+    let bytes = number.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << power));
+    let is_number = number.bytes().all(|byte| byte.is_ascii_digit());
+    bytes.filter(|_| is_number).ok_or_else(|| {
+        Failure::usage(format!(
+            "{option}: expected a size such as 500000, 64K, 16M, 1G or 2T, found `{text}`"
+        ))
+    })
+}
+
 pub(crate) fn duration(option: &str, text: &str) -> Result<Duration, Failure> {
     parse_duration(text, DurationForm::Extended).map_err(|e| Failure::usage(format!("{option}: {e}")))
+}
+
+fn at_least_a_second(option: &str, text: &str) -> Result<Duration, Failure> {
+    let found = duration(option, text)?;
+    if found < Duration::from_secs(1) {
+        return Err(Failure::usage(format!("{option}: expected at least a second, found `{text}`")));
+    }
+    Ok(found)
 }
 
 fn keep_host_on(text: &str) -> Result<KeepHostOn, Failure> {
@@ -98,6 +152,30 @@ impl KeepHostOn {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn sizes_have_units() {
+        let good =
+            [("0", 0), ("1000", 1000), ("64K", 65_536), ("64k", 65_536), ("3M", 3 << 20), ("2T", 2 << 40)];
+        for (text, bytes) in good {
+            assert_eq!(size("--x", text).ok(), Some(bytes), "{text}");
+        }
+        for bad in ["", "K", "1.5G", "-1", "+1", "1KB", "1 K", "99999999999T"] {
+            let message = size("--x", bad).unwrap_err().to_string();
+            assert!(
+                message.contains(&format!(
+                    "--x: expected a size such as 500000, 64K, 16M, 1G or 2T, found `{bad}`"
+                )),
+                "{message}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_defaults_of_the_options_are_those_of_the_quotas() {
+        let args = <Args as clap::Parser>::parse_from(["atex-exec"]);
+        assert_eq!(quotas(&args.quotas).unwrap(), Quotas::default());
+    }
 
     #[test]
     fn exit_statuses_that_keep_a_host() {

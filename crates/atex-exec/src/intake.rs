@@ -8,7 +8,7 @@ use atex_control::{DurationForm, parse_duration_value};
 use atex_model::{Host, HostTag, LineError, Test, TestTag, Tree, report::End, report::EndTag};
 use crossbeam_channel::Sender;
 
-use crate::script;
+use crate::environment::variables;
 
 /// What a line of the input is.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ fn check(test: &Test) -> Result<(), String> {
     let plan = test.plan.as_ref().map(|plan| &plan.environment);
     let environments = [("plan.environment", plan), ("data.environment", test.data.get("environment"))];
     for (key, value) in environments {
-        script::variables(value).map_err(|e| of(format!("{key}: {e}")))?;
+        variables(value).map_err(|e| of(format!("{key}: {e}")))?;
     }
     if test.dir.as_deref().is_some_and(leads_out) {
         return Err(of("dir: expected a path inside the tree".into()));

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use atex_model::Time;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 /// Writes records to `journal.jsonl`, each by one write, whole or not at all.
@@ -58,7 +58,7 @@ pub(crate) const PASSED_ON_START: &str = r#"{"type":"passed-on","line":"#;
 
 /// Whether records of this type are for the journal only.
 pub(crate) fn is_internal(kind: &str) -> bool {
-    kind == INPUT_ENDED
+    matches!(kind, INPUT_ENDED | LIVE_RESULTS)
 }
 
 /// The `type` of [`InputEnded`].
@@ -70,6 +70,23 @@ pub(crate) struct InputEnded {
     #[serde(rename = "type")]
     pub kind: &'static str,
     pub time: Time,
+}
+
+/// The `type` of [`LiveResults`].
+pub(crate) const LIVE_RESULTS: &str = "live-results";
+
+/// The results of an attempt that goes on are told of up to this length of their file.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct LiveResults {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub time: Time,
+    pub run: String,
+    pub platform: String,
+    pub test: String,
+    pub attempt: u32,
+    pub host: String,
+    pub length: u64,
 }
 
 #[cfg(test)]

@@ -6,7 +6,8 @@
 //! tests want on a host, `packer` and `upload` make the files that go to hosts, `pool` and `worker`
 //! look after hosts (through crate atex-connect), `attempt` and `artifacts` turn what a test sends (through
 //! crate atex-control) into results and files, `announce` tells standard output. `agent.sh` is what works on
-//! the hosts, `job.sh` what runs a plan's scripts there, `packages.sh` what sees to packages.
+//! the hosts, `helpers.sh` and `prelude.bash` what tests find there, `job.sh` what runs a plan's scripts there, and
+//! `packages.sh` what sees to packages.
 //!
 //! It does not know where tests and hosts come from, what a result means to anybody, or how a host is had.
 
@@ -15,11 +16,16 @@ mod args;
 mod artifacts;
 mod attempt;
 mod catalog;
+mod checkpoint;
 mod config;
 mod dispatch;
+mod environment;
+mod helpers;
 mod intake;
 mod journal;
+mod live;
 mod needs;
+mod output;
 mod packer;
 mod plan;
 mod pool;
@@ -27,6 +33,7 @@ mod prepare;
 mod run_dir;
 mod script;
 mod setup_log;
+mod tap;
 mod tests_file;
 mod trailer;
 mod unfit;

@@ -4,8 +4,8 @@ use atex_fmf::{Context, Rule, Verdict};
 use atex_model::{Host, Object, Plan};
 use serde_json::Value;
 
+use crate::environment::{Variable, text_of, variables};
 use crate::needs::fault_in_name;
-use crate::script::{Variable, text_of, variables};
 
 /// The plan of a set-up, as far as it is carried out.
 #[derive(Debug, Default)]

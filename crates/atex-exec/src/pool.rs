@@ -13,7 +13,9 @@ use atex_model::Host;
 use atex_schedule::{HostId, SetupId};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
-use crate::attempt::{Done, Job};
+use crate::attempt::{Done, Job, Quotas};
+use crate::environment::CallerEnv;
+use crate::live::Live;
 use crate::needs::Needs;
 use crate::plan::Steps;
 use crate::upload::Upload;
@@ -22,9 +24,9 @@ use crate::worker::Worker;
 /// What a worker is to do.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// Connect to a host. Answered by [`News::Ready`] or [`News::Unreachable`].
-    /// `keep`: it stays prepared when it is left.
-    Join { record: Arc<Host>, dirs: Vec<String>, keep: bool },
+    /// Connect to a host. Answered by [`News::Ready`] or [`News::Unreachable`]; if it is to be adopted with a
+    /// test that it ran before we were started, by [`News::Ended`]. `keep`: it stays prepared when it is left.
+    Join { record: Arc<Host>, dirs: Vec<String>, keep: bool, adopt: Option<Box<Adoption>> },
     /// Give it what tests need. Answered by [`News::SetUp`].
     SetUp {
         setup: Arc<Prepared>,
@@ -42,6 +44,13 @@ pub(crate) enum Order {
     Leave,
     /// Undo what was prepared there at an earlier time, then as [`Order::Leave`].
     Undo,
+}
+
+/// An attempt that a host was making when an earlier process of this run ended.
+#[derive(Debug)]
+pub(crate) struct Adoption {
+    pub setup: Arc<Prepared>,
+    pub job: Box<Job>,
 }
 
 /// What tests need on their host, ready to be given.
@@ -72,12 +81,15 @@ pub(crate) struct Shared {
 /// What the dispatcher is told.
 #[derive(Debug)]
 pub(crate) enum News {
+    /// It can be used, for the first time or again after it was lost.
     Ready,
     Unreachable(String),
     SetUp(Result<(), String>),
     SetUpCancelled,
     /// The test sent a progress line.
     Note(String),
+    /// The test has reported results.
+    Results(Live),
     /// An attempt ended; `lost`: and the host with it.
     Ended {
         done: Box<Done>,
@@ -99,6 +111,19 @@ pub(crate) struct Waits {
     pub setup: Duration,
     /// Between asking a test to end and ending it.
     pub grace: Duration,
+    /// For a reboot, after the end of a test that has announced one.
+    pub reboot_grace: Duration,
+    /// After so long without a sign of life from us a host ends its test itself.
+    pub orphan: Duration,
+    /// How much of what a test sends its host keeps until we have it.
+    pub spool_bytes: u64,
+}
+
+impl Waits {
+    /// Between two signs of life.
+    fn beat(&self) -> Duration {
+        (self.orphan / 12).max(Duration::from_secs(1))
+    }
 }
 
 /// What arrives at a thread of the pool.
@@ -116,6 +141,9 @@ pub(crate) struct Context {
     pub inbox: Sender<Input>,
     pub news: Sender<(HostId, News)>,
     pub waits: Waits,
+    pub quotas: Quotas,
+    /// What the caller sets for every test, and for the scripts of plans.
+    pub env: Arc<CallerEnv>,
 }
 
 impl Context {
@@ -135,8 +163,14 @@ pub(crate) struct Pool {
 
 impl Pool {
     /// Starts the threads.
-    pub fn start(connector: Connector, news: &Sender<(HostId, News)>, waits: Waits) -> io::Result<Pool> {
-        let connector = Arc::new(connector);
+    pub fn start(
+        connector: Connector,
+        news: &Sender<(HostId, News)>,
+        waits: Waits,
+        quotas: Quotas,
+        env: &CallerEnv,
+    ) -> io::Result<Pool> {
+        let (connector, env) = (Arc::new(connector), Arc::new(env.clone()));
         let count = std::thread::available_parallelism().map_or(1, usize::from).min(MOST_THREADS);
         let start = |n: usize| {
             let (inbox, inputs) = unbounded();
@@ -145,6 +179,8 @@ impl Pool {
                 inbox: inbox.clone(),
                 news: news.clone(),
                 waits,
+                quotas,
+                env: Arc::clone(&env),
             };
             let thread = std::thread::Builder::new().name(format!("hosts-{n}"));
             thread.spawn(move || serve(&context, &inputs)).map(|handle| (inbox, handle))
@@ -163,17 +199,21 @@ impl Pool {
 fn serve(context: &Context, inputs: &Receiver<Input>) {
     let mut workers: BTreeMap<HostId, Worker> = BTreeMap::new();
     let mut deadlines = Deadlines::default();
+    let mut beat = Instant::now() + context.waits.beat();
     loop {
-        let input = match deadlines.first() {
-            Some(when) => inputs.recv_deadline(when),
-            None => inputs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+        let first = deadlines.first().map_or(beat, |first| first.min(beat));
+        // Without hosts nobody waits for a sign of life.
+        let input = if workers.is_empty() {
+            inputs.recv().map_err(|_| RecvTimeoutError::Disconnected)
+        } else {
+            inputs.recv_deadline(first)
         };
         match input {
             Ok(input) => {
                 let host = input.host();
                 let worker = workers.entry(host).or_insert_with(|| Worker::new(host));
                 worker.handle(input, context);
-                deadlines.set(host, worker.deadline());
+                deadlines.set(host, worker.deadline(context));
                 if worker.is_gone() {
                     workers.remove(&host);
                     deadlines.set(host, None);
@@ -181,10 +221,15 @@ fn serve(context: &Context, inputs: &Receiver<Input>) {
             }
             Err(RecvTimeoutError::Timeout) => {
                 let now = Instant::now();
+                if beat <= now {
+                    // All at once, so that an idle run is woken up rarely.
+                    workers.values().for_each(Worker::beat);
+                    beat = now + context.waits.beat();
+                }
                 while let Some(host) = deadlines.take_due(now) {
                     if let Some(worker) = workers.get_mut(&host) {
                         worker.tick(now, context);
-                        deadlines.set(host, worker.deadline());
+                        deadlines.set(host, worker.deadline(context));
                     }
                 }
             }

@@ -16,9 +16,11 @@ use nix::sys::signal::Signal;
 use serde_json::Value;
 
 use crate::args::Prepare;
+use crate::attempt::Quotas;
 use crate::catalog::Setups;
 use crate::config::{duration, sources};
 use crate::dispatch::connector;
+use crate::environment::CallerEnv;
 use crate::intake::{self, Item};
 use crate::needs::Needs;
 use crate::packer::{Asked, Packed, Packer};
@@ -83,10 +85,14 @@ pub(crate) fn run(args: Prepare, signals: Receiver<Signal>) -> Result<Exit, Fail
         return Err(Failure::usage("--work-dir: expected an absolute path, as it is one on the hosts"));
     }
     let sources = sources(&args.hosts)?;
-    let dir = RunDir::create(args.run_dir.as_deref(), now())?;
+    let env = CallerEnv::new(&args.env_file, &args.env)?;
+    let dir = RunDir::create(args.run_dir.as_deref(), &env, now())?;
     let own = |e: std::io::Error| Failure::trouble(format!("cannot start a thread: {}", reason(&e)));
     let (tell, news) = unbounded();
-    let pool = Pool::start(connector()?, &tell, Waits { host, setup, grace: host }).map_err(own)?;
+    // What has to do with tests is not waited for: none is run.
+    let (grace, reboot_grace, orphan) = (host, host, host);
+    let waits = Waits { host, setup, grace, reboot_grace, orphan, spool_bytes: u64::MAX };
+    let pool = Pool::start(connector(host)?, &tell, waits, Quotas::default(), &env).map_err(own)?;
     let shared = Shared {
         run: dir.id.clone(),
         logs: dir.setup_logs(),
@@ -225,7 +231,7 @@ impl Preparer {
             };
             self.busy += 1;
             let record = Arc::clone(&entry.record);
-            self.pool.order(id_of(n), Order::Join { record, dirs, keep: true });
+            self.pool.order(id_of(n), Order::Join { record, dirs, keep: true, adopt: None });
         }
     }
 
@@ -264,7 +270,7 @@ impl Preparer {
             }
             News::Left => return self.left(host),
             // No test is run here.
-            News::Note(_) | News::Ended { .. } | News::Unfit(_) => {}
+            News::Note(_) | News::Results(_) | News::Ended { .. } | News::Unfit(_) => {}
         }
         Ok(())
     }

@@ -6,8 +6,10 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use atex_cli::{Failure, input::reason};
-use atex_model::Time;
+use atex_model::{Object, Time};
 use serde::Serialize;
+
+use crate::environment::CallerEnv;
 
 /// Where runs are kept unless the user says otherwise.
 const DEFAULT_PARENT: &str = "atex-runs";
@@ -29,11 +31,14 @@ struct Called<'a> {
     version: &'a str,
     cwd: String,
     argv: Vec<String>,
+    /// What the caller set for every test, without values that are not to be seen.
+    #[serde(skip_serializing_if = "Object::is_empty")]
+    env: Object,
 }
 
 impl RunDir {
     /// Makes the directory for a new run: `path`, or one of its own below `atex-runs`.
-    pub fn create(path: Option<&Path>, now: Time) -> Result<RunDir, Failure> {
+    pub fn create(path: Option<&Path>, env: &CallerEnv, now: Time) -> Result<RunDir, Failure> {
         let id = random_hex(4).map_err(|e| Failure::trouble(format!("/dev/urandom: {}", reason(&e))))?;
         let stamp = now.to_string().replace([':', '-'], "");
         let default = Path::new(DEFAULT_PARENT).join(format!("{}-{id}", &stamp[..15]));
@@ -44,11 +49,11 @@ impl RunDir {
             return Err(Failure::usage(message));
         }
         let dir = RunDir { id, path };
-        dir.make(now)?;
+        dir.make(env, now)?;
         Ok(dir)
     }
 
-    fn make(&self, now: Time) -> Result<(), Failure> {
+    fn make(&self, env: &CallerEnv, now: Time) -> Result<(), Failure> {
         let path = &self.path;
         DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|e| trouble(path, &e))?;
         if self.journal().exists() {
@@ -59,12 +64,14 @@ impl RunDir {
             let part = path.join(part);
             fs::create_dir_all(&part).map_err(|e| trouble(&part, &e))?;
         }
+        env.save(&self.env()).map_err(|e| trouble(&self.env(), &e))?;
         let called = Called {
             run: &self.id,
             time: now,
             version: env!("CARGO_PKG_VERSION"),
             cwd: std::env::current_dir().unwrap_or_default().display().to_string(),
             argv: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
+            env: env.shown(),
         };
         let file = path.join("run.json");
         let mut text = serde_json::to_vec_pretty(&called).expect("a record has only text keys");
@@ -80,6 +87,11 @@ impl RunDir {
     /// The tests that were taken in.
     pub fn tests(&self) -> PathBuf {
         self.path.join("tests.jsonl")
+    }
+
+    /// Values of variables that are not to be seen, for when the run is resumed.
+    pub fn env(&self) -> PathBuf {
+        self.path.join("env.json")
     }
 
     /// Trees of files as they are sent to hosts.

@@ -6,12 +6,47 @@ use memchr::memmem::Finder;
 const WORD_BYTES: usize = 16;
 
 /// How a test ended, by the wrapper's record.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Trailer {
     /// The exit status as a shell gives it: 128 + N for signal N.
     pub status: i64,
-    /// How many bytes of output belong to the test.
+    /// Where this line begins in the control spool, by the wrapper's account.
+    pub control: u64,
+    /// Where the test's output ends in the output spool.
     pub output: u64,
+    /// Why the test did not end by itself.
+    pub why: Option<Why>,
+}
+
+/// Why the test was ended on its host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// Nobody sent a heartbeat, for so many seconds if the wrapper says so.
+    Orphan(Option<u64>),
+    /// There was no space left for its spools.
+    Full,
+    /// For a reason that this version does not know.
+    Other(String),
+}
+
+impl Why {
+    fn parse(word: &str, argument: Option<&str>) -> Why {
+        match word {
+            "orphan" => Why::Orphan(argument.and_then(|seconds| seconds.parse().ok())),
+            "full" => Why::Full,
+            other => Why::Other(other.escape_debug().to_string()),
+        }
+    }
+}
+
+/// The wrapper's last line as it was found.
+#[derive(Debug, PartialEq)]
+pub(crate) struct LastLine {
+    pub trailer: Trailer,
+    /// How many bytes it has.
+    pub length: usize,
+    /// How many bytes came behind it, which are not looked at.
+    pub surplus: usize,
 }
 
 /// Finds the wrapper's last line in the bytes behind the test's own.
@@ -39,13 +74,18 @@ impl Scanner {
         crate::run_dir::random_hex(WORD_BYTES)
     }
 
-    /// Takes the next bytes. Hands those that are the test's to `take`, and returns the last line once it is
-    /// there as a whole.
+    /// How many of the bytes taken are neither the test's for sure nor the last line's as a whole.
+    pub fn held(&self) -> usize {
+        self.held.len()
+    }
+
+    /// Takes the next bytes. Hands those that are the test's to `take`, whose answer is handed on, and returns
+    /// the last line once it is there as a whole.
     pub fn feed<E>(
         &mut self,
         bytes: &[u8],
         take: impl FnOnce(&[u8]) -> Result<(), E>,
-    ) -> Result<Option<Trailer>, E> {
+    ) -> (Result<(), E>, Option<LastLine>) {
         let joined;
         let bytes = if self.held.is_empty() {
             bytes
@@ -58,10 +98,8 @@ impl Scanner {
         self.found = at.is_some();
         let own = at.unwrap_or_else(|| bytes.len() - self.beginning(bytes));
         self.held.extend_from_slice(&bytes[own..]);
-        if own > 0 {
-            take(&bytes[..own])?;
-        }
-        Ok(if self.found { self.trailer() } else { None })
+        let taken = if own > 0 { take(&bytes[..own]) } else { Ok(()) };
+        (taken, if self.found { self.last_line() } else { None })
     }
 
     /// How many of the last bytes may be the beginning of the word.
@@ -70,14 +108,18 @@ impl Scanner {
         (1..=longest).rev().find(|n| bytes.ends_with(&self.word[..*n])).unwrap_or(0)
     }
 
-    fn trailer(&self) -> Option<Trailer> {
+    fn last_line(&mut self) -> Option<LastLine> {
         let end = memchr::memchr(b'\n', &self.held)?;
         let line = std::str::from_utf8(&self.held[self.word.len()..end]).ok()?;
-        let mut numbers = line.split_whitespace();
-        let status = numbers.next()?.parse().ok()?;
-        // Between them stands the size of the control spool: all before this line, as we have seen.
-        let output = numbers.nth(1)?.parse().ok()?;
-        Some(Trailer { status, output })
+        let mut words = line.split_whitespace();
+        let status = words.next()?.parse().ok()?;
+        let control = words.next()?.parse().ok()?;
+        let output = words.next()?.parse().ok()?;
+        let why = words.next().map(|word| Why::parse(word, words.next()));
+        let length = end + 1;
+        let surplus = self.held.len() - length;
+        self.held.clear();
+        Some(LastLine { trailer: Trailer { status, control, output, why }, length, surplus })
     }
 }
 
@@ -86,16 +128,21 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    fn run(word: &str, pieces: &[&[u8]]) -> (Vec<u8>, Option<Trailer>) {
+    fn run(word: &str, pieces: &[&[u8]]) -> (Vec<u8>, Option<(Trailer, usize)>) {
         let (mut scanner, mut own, mut end) = (Scanner::new(word), Vec::new(), None);
         for piece in pieces {
-            let found = scanner.feed(piece, |bytes| {
+            let (taken, found) = scanner.feed(piece, |bytes| {
                 own.extend_from_slice(bytes);
                 Ok::<(), ()>(())
             });
-            end = end.or(found.unwrap());
+            taken.unwrap();
+            end = end.or(found.map(|line| (line.trailer, line.surplus)));
         }
         (own, end)
+    }
+
+    fn trailer(status: i64, control: u64, output: u64, why: Option<Why>) -> Trailer {
+        Trailer { status, control, output, why }
     }
 
     #[test]
@@ -104,9 +151,31 @@ mod tests {
         assert_eq!(run("abab", &[b"noop\nab"]), (b"noop\n".to_vec(), None));
         assert_eq!(run("abab", &[b"ab", b"ac"]), (b"abac".to_vec(), None));
         assert_eq!(
-            run("abab", &[b"xaab", b"ab 0 1 2\n"]),
-            (b"xa".to_vec(), Some(Trailer { status: 0, output: 2 }))
+            run("abab", &[b"xaab", b"ab 0 2 1\n"]),
+            (b"xa".to_vec(), Some((trailer(0, 2, 1, None), 0)))
         );
+    }
+
+    #[test]
+    fn the_last_line_says_why_and_nothing_behind_it_is_taken() {
+        let cases: [(&str, Option<Why>, usize); 5] = [
+            (" orphan\n", Some(Why::Orphan(None)), 0),
+            (" orphan 3600\n", Some(Why::Orphan(Some(3600))), 0),
+            (" full\nnoop\n", Some(Why::Full), 5),
+            (" \u{1b}new\n", Some(Why::Other("\\u{1b}new".into())), 0),
+            ("\nresult 2\n{}", None, 11),
+        ];
+        for (rest, why, surplus) in cases {
+            let line = format!("word 137 5 {}{rest}", u64::MAX);
+            let found = run("word", &[line.as_bytes()]);
+            assert_eq!(found, (Vec::new(), Some((trailer(137, 5, u64::MAX, why), surplus))), "{rest:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_line_is_found_behind_bytes_that_are_refused() {
+        let (taken, found) = Scanner::new("word").feed(b"\nword 0 1 0\n", |_| Err(()));
+        assert_eq!((taken, found.map(|line| line.length)), (Err(()), Some(11)));
     }
 
     proptest! {
@@ -119,8 +188,8 @@ mod tests {
             let ends = cuts.iter().copied().chain([all.len()]);
             let starts = std::iter::once(0).chain(cuts.iter().copied());
             let pieces: Vec<&[u8]> = starts.zip(ends).map(|(a, b)| &all.as_bytes()[a..b]).collect();
-            let expected = (own.into_bytes(), Some(Trailer { status: 130, output: 77 }));
-            prop_assert_eq!(run("abab", &pieces), expected);
+            let trailer = trailer(130, own.len() as u64, 77, None);
+            prop_assert_eq!(run("abab", &pieces), (own.into_bytes(), Some((trailer, 0))));
         }
     }
 }

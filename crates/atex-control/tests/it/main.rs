@@ -4,6 +4,7 @@ mod common;
 mod duration;
 mod fallback;
 mod hostile;
+mod limits;
 mod partial;
 mod properties;
 mod results;

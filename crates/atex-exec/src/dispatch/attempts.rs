@@ -9,6 +9,7 @@ use atex_schedule::{Ended, Event, HostId, HostIs, TestId, Unrunnable};
 
 use super::Dispatcher;
 use crate::attempt::{Done, Job};
+use crate::journal::{LIVE_RESULTS, LiveResults};
 use crate::pool::Order;
 use crate::run_dir::trouble;
 
@@ -47,6 +48,25 @@ impl Dispatcher {
         let (platform, test) = (test.label().to_owned(), test.name.clone());
         let run = self.dir.id.clone();
         self.record(&TestNote { kind: TestNoteTag, time: now(), run, platform, test, note });
+    }
+
+    /// There are results of the test that runs there, up to this length of their file.
+    pub(super) fn results(&mut self, host: HostId, length: u64) {
+        let entry = self.entry(host);
+        let host = entry.record.id.clone();
+        let Some((_, attempt, test)) = &entry.running else { return };
+        let (attempt, platform, test) = (*attempt, test.label().to_owned(), test.name.clone());
+        let run = self.dir.id.clone();
+        self.record(&LiveResults {
+            kind: LIVE_RESULTS.into(),
+            time: now(),
+            run,
+            platform,
+            test,
+            attempt,
+            host,
+            length,
+        });
     }
 
     pub(super) fn attempt_ended(&mut self, host: HostId, done: Done, lost: bool) {

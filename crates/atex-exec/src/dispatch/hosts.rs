@@ -40,6 +40,10 @@ impl Dispatcher {
             News::Ready => {
                 let entry = self.entry(host);
                 entry.joined = Some(Instant::now());
+                if std::mem::take(&mut entry.lost) {
+                    entry.trouble = None;
+                    log::warn!("{}: it is back", entry.record.id.escape_debug());
+                }
                 let record = Arc::clone(&entry.record);
                 let platform = self.platforms.id(record.label());
                 self.record(&HostStart {
@@ -64,6 +68,7 @@ impl Dispatcher {
             News::SetUpCancelled => self.apply(Event::SetupEnded { host, end: SetupEnd::Cancelled }),
             News::Unfit(done) => self.unfit(host, *done),
             News::Note(note) => self.note(host, note),
+            News::Results(live) => self.results(host, live.take()),
             News::Ended { done, lost } => self.attempt_ended(host, *done, lost),
             News::KeptIn(_) => {}
             News::Left => {
@@ -121,7 +126,9 @@ impl Dispatcher {
             (Some(_), Some(_)) if entry.lost => HostEndReason::Lost,
             (Some(_), Some(_)) => HostEndReason::Unhealthy,
         };
-        let (record, line, note) = (Arc::clone(&entry.record), entry.line.take(), entry.trouble.clone());
+        // One that was lost may come back: it is handed on when nothing more can come of it.
+        let line = if entry.lost { None } else { entry.line.take() };
+        let (record, note) = (Arc::clone(&entry.record), entry.trouble.clone());
         let time = entry.joined.map_or(0.0, |joined| joined.elapsed().as_secs_f64());
         let busy = entry.busy;
         self.host_seconds = (self.host_seconds.0 + busy, self.host_seconds.1 + time);
@@ -135,6 +142,14 @@ impl Dispatcher {
             note,
         });
         if let Some(line) = line {
+            self.pass_on(&line);
+        }
+    }
+
+    /// Hands on the hosts that were lost and have not come back.
+    pub(super) fn hand_on_lost(&mut self) {
+        let lost: Vec<String> = self.hosts.values_mut().filter_map(|entry| entry.line.take()).collect();
+        for line in lost {
             self.pass_on(&line);
         }
     }

@@ -92,12 +92,23 @@ impl Dispatcher {
 
     /// Says, once a run, what its tests ask for and this version does not do.
     fn warn_of_what_is_not_done(&mut self, test: &Test) {
-        for (what, asked) in [
-            ("data.tty: no terminal is made", is_set(test.data.get("tty"))),
-            ("data.extra-result: output is not read as results", is_set(test.data.get("extra-result"))),
-        ] {
+        for (what, asked) in
+            [("data.extra-result: output is not read as results", is_set(test.data.get("extra-result")))]
+        {
             if asked && self.warned.insert(what) {
                 log::warn!("test {}: {what} by this version; said once", test.name.escape_debug());
+            }
+        }
+        // These would change what a test says of itself, or add to it.
+        for (key, what) in [
+            ("result", "data.result: what a test reports is never altered"),
+            ("check", "data.check: nothing is checked beside what a test reports"),
+            ("restart-on-exit-code", "data.restart-*: a run's options say what is tried again"),
+            ("restart-max-count", "data.restart-*: a run's options say what is tried again"),
+            ("restart-with-reboot", "data.restart-*: a run's options say what is tried again"),
+        ] {
+            if is_set(test.data.get(key)) && self.warned.insert(what) {
+                log::info!("test {}: {what}; ignored on purpose, said once", test.name.escape_debug());
             }
         }
     }
@@ -119,7 +130,7 @@ impl Dispatcher {
             lost: false,
         };
         self.hosts.insert(record.id.clone(), entry);
-        self.pool.order(id, Order::Join { record, dirs, keep });
+        self.pool.order(id, Order::Join { record, dirs, keep, adopt: None });
         self.apply(Event::HostExpected { host: id, platform });
     }
 

@@ -8,7 +8,7 @@ mod input;
 use std::collections::BTreeSet;
 use std::io;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use atex_cli::output::OutputError;
 use atex_cli::{Exit, Failure, input::reason, now};
@@ -106,16 +106,16 @@ impl Ears {
 /// Runs what was asked for and says how it ended.
 pub(crate) fn run(mut config: Config, signals: Receiver<Signal>) -> Result<Exit, Failure> {
     let started = (now(), Instant::now());
-    let dir = RunDir::create(config.run_dir.as_deref(), started.0)?;
+    let dir = RunDir::create(config.run_dir.as_deref(), &config.env, started.0)?;
     let journal = Journal::create(&dir.journal()).map_err(|e| trouble(&dir.journal(), &e))?;
     let tests = TestsFile::create(&dir.tests()).map_err(|e| trouble(&dir.tests(), &e))?;
     let (say_failed, output) = unbounded();
     let announcer = Announcer::start(&dir.journal(), &dir.path, io::stdout(), say_failed.clone())
         .map_err(|e| trouble(&dir.journal(), &e))?;
     let (tell, news) = unbounded();
-    let connector = connector()?;
+    let connector = connector(config.waits.host)?;
     let own = |e: io::Error| Failure::trouble(format!("cannot start a thread: {}", reason(&e)));
-    let pool = Pool::start(connector, &tell, config.waits).map_err(own)?;
+    let pool = Pool::start(connector, &tell, config.waits, config.quotas, &config.env).map_err(own)?;
     let shared = Shared {
         run: dir.id.clone(),
         logs: dir.setup_logs(),
@@ -166,9 +166,11 @@ pub(crate) fn run(mut config: Config, signals: Receiver<Signal>) -> Result<Exit,
 }
 
 /// The way to hosts, with as many open files as we may have; programs that we start get what we were given.
-pub(crate) fn connector() -> Result<Connector, Failure> {
+pub(crate) fn connector(host_timeout: Duration) -> Result<Connector, Failure> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let mut options = atex_connect::Options::default();
+    // A host has to be missed before it can be given up.
+    options.notice_within = options.notice_within.min(host_timeout / 2);
     if let Ok((soft, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
         && soft < hard
         && setrlimit(Resource::RLIMIT_NOFILE, hard, hard).is_ok()
@@ -293,6 +295,7 @@ impl Dispatcher {
 
     /// The last words, and the exit status.
     fn end(mut self) -> Exit {
+        self.hand_on_lost();
         let settled: u64 = self.counts.iter().sum();
         let total = self.tests.len() as u64;
         if total == 0 && !self.config.allow_empty && self.exit < Exit::Usage {

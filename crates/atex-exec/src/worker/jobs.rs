@@ -10,6 +10,7 @@ use atex_model::Connect;
 
 use super::setup::{Part, Stage, Task};
 use super::{State, Step, Worker, quote};
+use crate::environment::Variable;
 use crate::needs::{Needs, fault_in_name};
 use crate::plan::What;
 use crate::pool::{Context, Prepared};
@@ -79,7 +80,7 @@ impl Worker {
         let (setup, program, text) = match task {
             Task::Script { setup, part, step, script } => {
                 let What::Shell(scripts) = &part.of(setup)[*step].what else { return false };
-                (setup.id, "bash", self.plan_script(setup, &scripts[*script]))
+                (setup.id, "bash", self.plan_script(setup, &scripts[*script], context.env.variables()))
             }
             Task::Install { setup, part, step } => {
                 let What::Install { packages, exclude, .. } = &part.of(setup)[*step].what else {
@@ -107,21 +108,24 @@ impl Worker {
     }
 
     /// The environment of a plan's script, and its text.
-    pub(super) fn plan_script(&self, setup: &Prepared, text: &str) -> String {
+    pub(super) fn plan_script(&self, setup: &Prepared, text: &str, caller: &[Variable]) -> String {
         let home = format!("{}/{}", self.work_dir.as_deref().unwrap_or_default(), self.dir_of(setup.id));
         let plan_file = format!("{home}/environment");
         let label = self.record.as_ref().map_or(atex_model::DEFAULT_PLATFORM, |record| record.label());
-        let tree = format!("{home}/tree");
+        let (tree, data) = (format!("{home}/tree"), format!("{home}/plan-data"));
         let own = [
             ("TMT_PLAN_ENVIRONMENT_FILE", plan_file.as_str()),
+            ("TMT_PLAN_DATA", &data),
             ("TMT_TREE", &tree),
             ("ATEX_RUN_ID", &setup.shared.run),
             ("ATEX_HOST", self.name()),
             ("ATEX_PLATFORM", label),
         ];
-        let plan = setup.steps.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-        let mut script = String::new();
-        for (name, value) in plan.chain(own) {
+        let given = setup.steps.environment.iter().chain(caller);
+        let given = given.map(|(name, value)| (name.as_str(), value.as_str()));
+        // Whichever comes first, a script or a test, makes it.
+        let mut script = format!("mkdir -p -m 1777 {};", script::quote(&data));
+        for (name, value) in given.chain(own) {
             let _ = write!(script, "export {name}={};", script::quote(value));
         }
         // What earlier scripts left for the tests is there for later scripts, too.

@@ -55,7 +55,9 @@ impl Worker {
             .iter()
             .filter_map(|task| match task {
                 Task::Script { step, script, .. } => match &setup.steps.finish[*step].what {
-                    What::Shell(scripts) => Some(self.plan_script(setup, &scripts[*script])),
+                    What::Shell(scripts) => {
+                        Some(self.plan_script(setup, &scripts[*script], context.env.variables()))
+                    }
                     What::Install { .. } => None,
                 },
                 _ => None,

@@ -4,53 +4,70 @@
 
 mod jobs;
 mod kept;
+mod link;
+mod look;
+mod running;
 mod setup;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atex_connect::{ConnectError, Connection, Event, Exit, Session, Stdin, Target};
-use atex_model::{Connect, Host, report::Cause};
-use atex_schedule::{HostId, SetupId};
+use atex_connect::{ConnectError, Connection, Event, Exit, Session, Stdin};
+use atex_model::{Host, report::Cause};
+use atex_schedule::HostId;
 
-use crate::artifacts::Artifacts;
-use crate::attempt::{Attempt, Done, Job};
-use crate::pool::{Context, Input, News, Order};
-use crate::script::{Surroundings, script};
-use crate::trailer::Scanner;
-use crate::worker::setup::{Given, SettingUp, Stage};
+use self::link::Away;
+use self::running::{Running, Serve};
+use self::setup::{Given, SettingUp, Stage};
+use crate::needs::Needs;
+use crate::pool::{Adoption, Context, Input, News, Order, Prepared};
 
 /// How much of a small command's output is kept, for its answer or its error.
 const ANSWER_BYTES: usize = 64 << 10;
 
-/// A script of so many bytes a shell reads, byte by byte, sooner than it starts another program for that.
-const SMALL_SCRIPT: usize = 4096;
-
-/// How often a test that is to end is killed again: it may not have begun when it was killed first.
-const KILL_AGAIN: Duration = Duration::from_secs(1);
-
 /// See the module's documentation.
 pub(crate) struct Worker {
     id: HostId,
-    connection: Option<Connection>,
     record: Option<Arc<Host>>,
+    connection: Option<Connection>,
+    /// A connection is being made.
+    opening: bool,
+    /// There is no connection although there was one, or should be.
+    away: Option<Away>,
     /// Where the run's directory on the host may be made, best first.
     dirs: Vec<String>,
     /// Where it was made.
     work_dir: Option<String>,
+    /// Which start of the host this is, as it says itself.
+    boot: String,
+    /// What it was last set up with.
+    prepared: Option<(Arc<Prepared>, Arc<Needs>)>,
+    /// A test there can have a terminal.
+    has_terminals: bool,
     /// What set-ups have brought there.
     given: Given,
+    /// The session that brings what tests send.
+    serve: Option<Serve>,
+    /// Numbers the agent's sessions that run tests: each has spools of its own.
+    generation: u64,
     /// Numbers sessions, so that what a forgotten one still says is not taken for another's.
     last_session: u64,
     errand: Option<Errand>,
     state: State,
+    /// The test that is started again once the host has been set up again.
+    waiting: Option<Box<Running>>,
 }
 
 enum State {
+    /// It is reached for the first time.
     Opening,
     Idle,
     SettingUp(Box<SettingUp>),
+    /// It may still run a test that was started before we were.
+    Adopting(Box<Adoption>),
     Running(Box<Running>),
+    /// It was given up. It may come back.
+    Lost,
     Leaving,
     Gone,
 }
@@ -69,44 +86,32 @@ struct Errand {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Step {
     SetUp(Stage),
+    Look,
     Sizes,
     Stop { by_force: bool },
     Bye,
-}
-
-/// A test that runs.
-struct Running {
-    session: u64,
-    attempt: Attempt,
-    started: Instant,
-    ending: Ending,
-}
-
-/// How far we are in ending a test.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Ending {
-    /// It may go on.
-    No,
-    /// Its time is over: what lies in the spools is read first.
-    Catching { until: Instant, sizes: Option<(u64, u64)> },
-    /// It has been asked to end.
-    Asked { until: Instant },
-    /// It is being killed.
-    Killing { again: Instant, until: Instant },
 }
 
 impl Worker {
     pub fn new(id: HostId) -> Worker {
         Worker {
             id,
-            connection: None,
             record: None,
+            connection: None,
+            opening: false,
+            away: None,
             dirs: Vec::new(),
             work_dir: None,
+            boot: String::new(),
+            prepared: None,
+            has_terminals: false,
             given: Given::default(),
+            serve: None,
+            generation: 0,
             last_session: 0,
             errand: None,
             state: State::Opening,
+            waiting: None,
         }
     }
 
@@ -115,28 +120,21 @@ impl Worker {
     }
 
     /// When [`Worker::tick`] is to be called next.
-    pub fn deadline(&self) -> Option<Instant> {
+    pub fn deadline(&self, context: &Context) -> Option<Instant> {
         let errand = self.errand.as_ref().and_then(|errand| errand.until);
-        let state = match &self.state {
+        let set_up = match &self.state {
             State::SettingUp(work) => Some(work.until),
-            State::Running(run) => Some(run.deadline()),
             _ => None,
         };
-        errand.into_iter().chain(state).min()
+        let again = self.away.as_ref().and_then(|away| away.again);
+        let times = [errand, set_up, again, self.give_up_at(context), self.running_deadline()];
+        times.into_iter().flatten().min()
     }
 
     pub fn handle(&mut self, input: Input, context: &Context) {
         match input {
             Input::Order(_, order) => self.obey(order, context),
-            Input::Opened(_, Ok(connection)) => {
-                self.connection = Some(connection);
-                self.state = State::Idle;
-                context.tell(self.id, News::Ready);
-            }
-            Input::Opened(_, Err(error)) => {
-                self.state = State::Gone;
-                context.tell(self.id, News::Unreachable(error.to_string()));
-            }
+            Input::Opened(_, opened) => self.opened(opened, context),
             Input::Session(_, session, event) => self.heard(session, event, context),
             Input::Closed(_) => {
                 self.state = State::Gone;
@@ -145,15 +143,43 @@ impl Worker {
         }
     }
 
+    /// Something that was waited for until now has not happened.
+    pub fn tick(&mut self, now: Instant, context: &Context) {
+        if self.errand.as_ref().and_then(|errand| errand.until).is_some_and(|until| until <= now) {
+            return self.no_answer(context);
+        }
+        if self.give_up_at(context).is_some_and(|until| until <= now) {
+            return self.give_up(context);
+        }
+        if self.away.as_ref().and_then(|away| away.again).is_some_and(|again| again <= now) {
+            self.seek(context);
+        }
+        match &self.state {
+            State::SettingUp(work) if work.until <= now => self.set_up_takes_too_long(context),
+            State::Running(_) => self.tick_running(now, context),
+            _ => {}
+        }
+    }
+
     fn obey(&mut self, order: Order, context: &Context) {
         match order {
-            Order::Join { record, dirs, keep } => {
+            Order::Join { record, dirs, keep, adopt } => {
                 self.given.keep = keep;
-                self.join(record, dirs, context);
+                self.record = Some(record);
+                self.dirs = dirs;
+                self.state = adopt.map_or(State::Opening, State::Adopting);
+                self.need_link(context);
             }
-            Order::SetUp { setup, needs, clean } => self.begin_set_up(setup, needs, clean, context),
+            Order::SetUp { setup, needs, clean } => {
+                self.prepared = Some((Arc::clone(&setup), Arc::clone(&needs)));
+                // Without a connection it begins once there is one.
+                self.begin_set_up(setup, needs, clean, context);
+                self.need_link(context);
+            }
             Order::Start { setup, job, needs } => self.make_ready(setup, job, needs, context),
-            Order::Cancel | Order::Kill if matches!(self.state, State::SettingUp(_)) => {
+            Order::Cancel | Order::Kill
+                if matches!(self.state, State::SettingUp(_)) && self.waiting.is_none() =>
+            {
                 self.cancel_set_up(context);
             }
             Order::Cancel => {
@@ -167,26 +193,6 @@ impl Worker {
             Order::Leave => self.take_leave(context),
             Order::Undo => self.undo(context),
         }
-    }
-
-    fn join(&mut self, record: Arc<Host>, dirs: Vec<String>, context: &Context) {
-        let target = match &record.connect {
-            Connect::Local => Target::Local,
-            Connect::Command(command) => Target::Command { argv: command.argv.clone() },
-            Connect::Ssh(ssh) => Target::Ssh(atex_connect::Ssh {
-                host: ssh.host.clone(),
-                user: ssh.user.clone(),
-                port: ssh.port,
-                identity: ssh.identity.as_ref().map(Into::into),
-                options: ssh.options.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
-            }),
-        };
-        self.record = Some(record);
-        self.dirs = dirs;
-        let (inbox, id) = (context.inbox.clone(), self.id);
-        context.connector.open(target, move |opened| {
-            let _ = inbox.send(Input::Opened(id, opened));
-        });
     }
 
     // ---- Sessions ----
@@ -217,10 +223,8 @@ impl Worker {
     }
 
     fn heard(&mut self, session: u64, event: Event, context: &Context) {
-        if let State::Running(run) = &mut self.state
-            && run.session == session
-        {
-            return self.heard_of_test(event, context);
+        if self.serve.as_ref().is_some_and(|serve| serve.session == session) {
+            return self.heard_of_tests(event, context);
         }
         let Some(errand) = self.errand.as_mut().filter(|errand| errand.session == session) else { return };
         match event {
@@ -239,20 +243,22 @@ impl Worker {
     }
 
     fn errand_ended(&mut self, errand: &Errand, end: Result<Exit, ConnectError>, context: &Context) {
+        match &end {
+            Err(error @ ConnectError::Lost { .. }) => return self.link_lost(error, context),
+            // A host that takes no more commands is of no use to a test either.
+            Err(error) if matches!(self.state, State::Running(_) | State::Adopting(_)) => {
+                return self.link_lost(error, context);
+            }
+            _ => {}
+        }
         match errand.what {
             Step::SetUp(stage) => self.stage_ended(stage, errand, end, context),
+            Step::Look => self.seen(&errand.out, context),
             Step::Sizes => self.sizes(&errand.out, context),
             Step::Stop { .. } => self.settle_if_complete(context),
             Step::Bye => self.close(context),
         }
-        // Killing has been put off until the errand was done.
-        if let State::Running(run) = &self.state
-            && run.ending.is_by_force()
-            && self.errand.is_none()
-            && errand.what != (Step::Stop { by_force: true })
-        {
-            self.kill(context);
-        }
+        self.kill_if_put_off(errand.what, context);
     }
 
     /// What a command on the host said that failed.
@@ -267,185 +273,6 @@ impl Worker {
         self.record.as_ref().map_or("host", |record| &record.id)
     }
 
-    // ---- A test ----
-
-    /// The host has what the test needs.
-    fn start(&mut self, setup: SetupId, job: &Job, context: &Context) {
-        match self.try_start(setup, job, context) {
-            Ok(run) => self.state = State::Running(Box::new(run)),
-            Err(problem) => {
-                let done = Box::new(Done::impossible(problem));
-                context.tell(self.id, News::Ended { done, lost: false });
-            }
-        }
-    }
-
-    fn try_start(&mut self, setup: SetupId, job: &Job, context: &Context) -> Result<Running, String> {
-        let word = Scanner::new_word().map_err(|e| format!("/dev/urandom: {e}"))?;
-        let artifacts = Artifacts::create(&job.artifacts).map_err(|e| e.to_string())?;
-        let at = Surroundings {
-            work_dir: self.work_dir.as_deref().unwrap_or_default(),
-            setup: &self.dir_of(setup),
-            run: &job.run,
-            attempt: job.attempt,
-            host: self.name(),
-        };
-        let script = script(&job.test, &at)?;
-        let lines =
-            if script.len() <= SMALL_SCRIPT { memchr::memchr_iter(b'\n', &script).count() } else { 0 };
-        let command = self.agent(&format!("run {} {word} {lines}", script.len()));
-        let started = Instant::now();
-        let running = self.run(&command, Stdin::bytes(script).keep_open(), context);
-        let (session, running) = running.ok_or_else(|| format!("{}: there is no connection", self.name()))?;
-        let attempt = Attempt::new(job, &word, running, artifacts);
-        Ok(Running { session, attempt, started, ending: Ending::No })
-    }
-
-    fn heard_of_test(&mut self, event: Event, context: &Context) {
-        let State::Running(run) = &mut self.state else { return };
-        let elapsed = run.started.elapsed();
-        match event {
-            Event::Stdout(bytes) => run.attempt.control(&bytes, elapsed),
-            Event::Stderr(bytes) => run.attempt.output(&bytes),
-            Event::Ended(end) => return self.follower_ended(end, context),
-        }
-        for note in run.attempt.notes.drain(..) {
-            context.tell(self.id, News::Note(note));
-        }
-        if run.attempt.stopped.is_some() && !run.ending.is_by_force() && !run.attempt.is_complete() {
-            self.kill(context);
-        }
-        self.caught_up(context);
-        self.settle_if_complete(context);
-    }
-
-    /// The command that brings us what the test sends has ended before the test has.
-    fn follower_ended(&mut self, end: Result<Exit, ConnectError>, context: &Context) {
-        let State::Running(run) = &mut self.state else { return };
-        match end {
-            Err(error) => {
-                run.attempt.stop(Cause::Host, error.to_string());
-                self.settle(true, context);
-            }
-            Ok(_) => {
-                run.attempt.stop(Cause::Host, "the test's wrapper has ended without a word".into());
-                self.settle(false, context);
-            }
-        }
-    }
-
-    fn settle_if_complete(&mut self, context: &Context) {
-        // An errand that is still under way would hit the next test.
-        if let State::Running(run) = &self.state
-            && run.attempt.is_complete()
-            && self.errand.is_none()
-        {
-            self.settle(false, context);
-        }
-    }
-
-    fn settle(&mut self, lost: bool, context: &Context) {
-        let State::Running(run) = std::mem::replace(&mut self.state, State::Idle) else { return };
-        let done = Box::new(run.attempt.finish(run.started.elapsed()));
-        if lost {
-            self.state = State::Gone;
-        }
-        context.tell(self.id, News::Ended { done, lost });
-    }
-
-    // ---- The end of a test that does not end by itself ----
-
-    fn stop(&mut self, cause: Cause, note: String) {
-        if let State::Running(run) = &mut self.state {
-            run.attempt.stop(cause, note);
-        }
-    }
-
-    /// The time is over: what lies in the spools at this moment counts still.
-    fn catch_up(&mut self, now: Instant, context: &Context) {
-        let State::Running(run) = &mut self.state else { return };
-        run.ending = Ending::Catching { until: now + context.waits.host, sizes: None };
-        self.errand(Step::Sizes, &self.agent("sizes"), Stdin::empty(), context);
-    }
-
-    fn sizes(&mut self, answer: &[u8], context: &Context) {
-        let State::Running(run) = &mut self.state else { return };
-        let text = String::from_utf8_lossy(answer);
-        let mut numbers = text.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok());
-        if let Ending::Catching { sizes, .. } = &mut run.ending {
-            *sizes = numbers.next().zip(numbers.next());
-            if sizes.is_none() {
-                run.attempt.stop_at_limit();
-                return self.kill(context);
-            }
-        }
-        self.caught_up(context);
-    }
-
-    /// Decides about a test whose time is over, once all has been read that it had sent by then.
-    fn caught_up(&mut self, context: &Context) {
-        let State::Running(run) = &mut self.state else { return };
-        let Ending::Catching { sizes: Some(sizes), .. } = run.ending else { return };
-        if !run.attempt.has_read(sizes) || run.attempt.is_complete() {
-            return;
-        }
-        if run.attempt.is_over(run.started.elapsed()) {
-            run.attempt.stop_at_limit();
-            self.kill(context);
-        } else {
-            run.ending = Ending::No;
-        }
-    }
-
-    fn ask_to_end(&mut self, context: &Context) {
-        let State::Running(run) = &mut self.state else { return };
-        if run.ending.is_by_force() {
-            return;
-        }
-        run.ending = Ending::Asked { until: Instant::now() + context.waits.grace };
-        if self.errand.is_none() {
-            let stop = Step::Stop { by_force: false };
-            self.errand(stop, &self.agent("stop TERM"), Stdin::empty(), context);
-        }
-    }
-
-    fn kill(&mut self, context: &Context) {
-        let State::Running(run) = &mut self.state else { return };
-        let now = Instant::now();
-        let until = match run.ending {
-            Ending::Killing { until, .. } => until,
-            _ => now + context.waits.host,
-        };
-        run.ending = Ending::Killing { again: now + KILL_AGAIN, until };
-        // Two at a time might leave one under way that hits the next test.
-        if self.errand.is_none() {
-            let stop = Step::Stop { by_force: true };
-            self.errand(stop, &self.agent("stop KILL"), Stdin::empty(), context);
-        }
-    }
-
-    /// Something that was waited for until now has not happened.
-    pub fn tick(&mut self, now: Instant, context: &Context) {
-        if self.errand.as_ref().and_then(|errand| errand.until).is_some_and(|until| until <= now) {
-            return self.no_answer(context);
-        }
-        match &mut self.state {
-            State::SettingUp(work) if work.until <= now => self.set_up_takes_too_long(context),
-            State::Running(run) => match run.ending {
-                Ending::No if run.attempt.is_over(run.started.elapsed()) => self.catch_up(now, context),
-                Ending::Catching { until, .. } if until <= now => {
-                    run.attempt.stop_at_limit();
-                    self.kill(context);
-                }
-                Ending::Asked { until } if until <= now => self.kill(context),
-                Ending::Killing { until, .. } if until <= now => self.settle(false, context),
-                Ending::Killing { again, .. } if again <= now => self.kill(context),
-                _ => {}
-            },
-            _ => {}
-        }
-    }
-
     /// The host has not answered to a small command in time.
     fn no_answer(&mut self, context: &Context) {
         let Some(errand) = self.errand.take() else { return };
@@ -453,9 +280,10 @@ impl Worker {
         match errand.what {
             Step::SetUp(_) => self.host_fails(message, context),
             Step::Bye => self.close(context),
-            Step::Sizes | Step::Stop { .. } => {
-                self.stop(Cause::Host, message);
-                self.settle(true, context);
+            // A connection on which nothing is answered is none.
+            Step::Look | Step::Sizes | Step::Stop { .. } => {
+                self.drop_link(context.waits.host, message);
+                self.seek(context);
             }
         }
     }
@@ -465,6 +293,7 @@ impl Worker {
     /// Leaves nothing of ours on the host.
     fn leave(&mut self, context: &Context) {
         self.state = State::Leaving;
+        self.serve = None;
         if self.work_dir.is_some() && self.connection.is_some() {
             // What a greeting does is what is left to do on a host that stays as it is.
             let words = if self.given.keep { "hello" } else { "bye" };
@@ -483,29 +312,6 @@ impl Worker {
             Some(connection) => connection.close(closed),
             None => closed(),
         }
-    }
-}
-
-impl Running {
-    fn deadline(&self) -> Instant {
-        match self.ending {
-            // A limit of centuries is beyond what an Instant holds.
-            Ending::No => {
-                let left = self.attempt.left(self.started.elapsed());
-                Instant::now().checked_add(left).unwrap_or_else(|| Instant::now() + FAR)
-            }
-            Ending::Catching { until, .. } | Ending::Asked { until } => until,
-            Ending::Killing { again, until } => again.min(until),
-        }
-    }
-}
-
-/// Further away than any run lasts.
-const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
-
-impl Ending {
-    fn is_by_force(self) -> bool {
-        matches!(self, Ending::Killing { .. })
     }
 }
 

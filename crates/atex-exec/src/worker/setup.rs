@@ -14,14 +14,12 @@ use atex_schedule::SetupId;
 use super::jobs::JobSoFar;
 use super::{Errand, State, Step, Worker, quote, shown};
 use crate::attempt::Job;
+use crate::helpers::AGENT;
 use crate::needs::Needs;
 use crate::plan::{self, Applies, What};
 use crate::pool::{Context, News, Prepared, Shared};
 use crate::setup_log::SetupLog;
 use crate::unfit;
-
-/// What works on the host.
-const AGENT: &str = include_str!("../agent.sh");
 
 /// A set-up that is going on.
 pub(super) struct SettingUp {
@@ -44,6 +42,13 @@ pub(super) enum Goal {
     Test(SetupId, Box<Job>),
     /// The host is left.
     Leave,
+}
+
+impl SettingUp {
+    /// Whether it can be begun again when the connection was lost in its middle.
+    pub fn can_be_repeated(&self) -> bool {
+        matches!(self.goal, Goal::Ready) && self.end.is_none()
+    }
 }
 
 /// Why a set-up does not go on.
@@ -143,6 +148,25 @@ impl Stage {
     /// Whether it may take all the time that the set-up has.
     pub fn takes_its_time(self) -> bool {
         matches!(self, Stage::Has | Stage::Give | Stage::Finish | Stage::Job)
+    }
+}
+
+impl Given {
+    /// The host has nothing of it any more.
+    pub fn forget(&mut self) {
+        *self = Given { keep: self.keep, ..Given::default() };
+    }
+
+    /// What is known of a host that was found to run a test of this set-up.
+    pub fn of_adopted(setup: &Prepared, keep: bool) -> Given {
+        let shared = Some(Arc::clone(&setup.shared));
+        Given {
+            shared,
+            files: BTreeSet::from([setup.id]),
+            keep,
+            keys: BTreeMap::from([(setup.id, setup.key.clone())]),
+            ..Given::default()
+        }
     }
 }
 
@@ -278,7 +302,10 @@ impl Worker {
     fn set_up_done(&mut self, context: &Context) {
         let State::SettingUp(work) = std::mem::replace(&mut self.state, State::Idle) else { return };
         match work.goal {
-            Goal::Ready => context.tell(self.id, News::SetUp(Ok(()))),
+            Goal::Ready => match self.waiting.take() {
+                Some(run) => self.set_up_again_ends(run, Ok(()), context),
+                None => context.tell(self.id, News::SetUp(Ok(()))),
+            },
             Goal::Test(setup, job) => self.start_unless_unfit(setup, job, context),
             Goal::Leave => self.leave(context),
         }
@@ -331,6 +358,13 @@ impl Worker {
         let State::SettingUp(work) = std::mem::replace(&mut self.state, State::Idle) else { return };
         let (end, name) = (work.end.unwrap_or(Stopped::Cancelled), self.name().to_owned());
         self.errand = None;
+        if let Some(run) = self.waiting.take() {
+            let message = match end {
+                Stopped::Failed(message) => message,
+                Stopped::Cancelled => "cancelled".into(),
+            };
+            return self.set_up_again_ends(run, Err(message), context);
+        }
         match (work.goal, end) {
             (Goal::Ready, Stopped::Failed(message)) => context.tell(self.id, News::SetUp(Err(message))),
             (Goal::Ready, Stopped::Cancelled) => context.tell(self.id, News::SetUpCancelled),
@@ -366,7 +400,7 @@ impl Worker {
 
     fn start_unless_unfit(&mut self, setup: SetupId, job: Box<Job>, context: &Context) {
         match self.lacking(&Needs::of(&job.test)) {
-            None => self.start(setup, &job, context),
+            None => self.start(setup, job, context),
             Some(lacking) => {
                 let cause = if self.may_install() { Cause::Test } else { Cause::Host };
                 let done = Box::new(unfit::settle(&job, cause, lacking));
@@ -396,9 +430,9 @@ impl Worker {
         let dirs = dirs.join(" ");
         // A directory of this name that is somebody else's is not used.
         let command = format!(
-            "umask 022; for d in {dirs}; do \
+            "umask 022; exec 3>&2; for d in {dirs}; do \
              if {{ mkdir \"$d\" || [ -O \"$d\" ]; }} && : >\"$d/agent\"; then \
-             cat >\"$d/agent\" && exec sh \"$d/agent\" hello {bare}; exit 125; fi; done 2>/dev/null; \
+             exec 2>&3 3>&-; cat >\"$d/agent\" && exec sh \"$d/agent\" hello {bare}; exit 125; fi; done 2>/dev/null; \
              echo \"cannot make a directory for the run, tried:\" {dirs} >&2; exit 125"
         );
         self.errand(Step::SetUp(Stage::Hello), &command, Stdin::bytes(AGENT), context);
@@ -410,6 +444,8 @@ impl Worker {
         let said = |key: &str| answer.lines().find_map(|line| line.strip_prefix(key)).unwrap_or_default();
         // First of all, so that it is cleaned up whatever comes next.
         self.work_dir = Some(said("dir=").to_owned()).filter(|dir| !dir.is_empty());
+        self.has_terminals = said("tty=") == "yes";
+        said("boot=").clone_into(&mut self.boot);
         if self.given.boot != said("boot=") {
             said("boot=").clone_into(&mut self.given.boot);
             self.given.has.clear();

@@ -1,0 +1,261 @@
+//! Tests that outlive their connection: links that are cut, masters and servers that are killed, hosts that freeze,
+//! reboot, or do not come back in time.
+
+use std::time::{Duration, Instant};
+
+use atex_testkit::lab::Lab;
+use atex_testkit::sandbox::{Command, Dir, Running};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
+
+use crate::stream::{exec, lab_host, note, of_type, printed, test, test_with, verdicts};
+
+/// A host whose death is noticed within two seconds.
+fn host(lab: &Lab, index: usize) -> Value {
+    let mut record = lab_host(lab, index);
+    record["connect"]["options"]["ServerAliveInterval"] = "1".into();
+    record["connect"]["options"]["ServerAliveCountMax"] = "2".into();
+    record["connect"]["options"]["ConnectTimeout"] = "2".into();
+    record
+}
+
+fn exec_in(lab: &Lab, dir: &Dir, arguments: &[&str], records: &[Value]) -> Command {
+    let mut command = exec(dir, arguments, records);
+    command.through(&lab.prefix()).timeout(Duration::from_secs(120));
+    command
+}
+
+/// How much is uploaded. It is more than what one checkpoint covers.
+const UPLOAD: usize = 60_000_000;
+
+/// A test that uploads a file of lines that are all different, in the middle of which it waits for `/go`.
+fn uploading() -> Value {
+    let half = UPLOAD / 2;
+    test(
+        "/upload",
+        &format!(
+            "seq -f %019.0f 1 {lines} >big\nh='{{\"status\":\"pass\",\"name\":\"up\",\"files\":[{{\"name\":\"big\",\"length\":{UPLOAD}}}]}}'\n\
+             printf 'result %d\\n%s' ${{#h}} \"$h\" >&$ATEX_TEST_CONTROL\nhead -c {half} big >&$ATEX_TEST_CONTROL\n\
+             echo half\nuntil [ -e /go ]; do sleep 0.05; done\n\
+             tail -c {half} big >&$ATEX_TEST_CONTROL\necho all; sha256sum <big",
+            lines = UPLOAD / 20,
+        ),
+    )
+}
+
+/// Waits until what a host runs has got so far.
+fn wait_for_file(lab: &Lab, index: usize, path: &str) {
+    let end = Instant::now() + Duration::from_secs(60);
+    // Files of another machine bring no events.
+    while !lab.output(index, &format!("ls {path}")).status.success() {
+        assert!(Instant::now() < end, "{path} does not come");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Runs the uploading test, does something to it in the middle, and looks whether all has come, once.
+fn disturbed(disturb: impl FnOnce(&Lab, &Running)) {
+    let Some(lab) = Lab::start_or_skip(1) else { return };
+    let dir = Dir::new();
+    let running = exec_in(&lab, &dir, &["-v"], &[host(&lab, 0), uploading()]).start();
+    wait_for_file(&lab, 0, "/var/atex-*/*/tree/big");
+    disturb(&lab, &running);
+    lab.run(0, "touch /go");
+    let output = running.finish();
+    output.success();
+    assert_eq!(verdicts(&output), ["/upload pass test"]);
+    let text = printed(&dir, &output, "/upload");
+    let (said, sum) = text.split_once("all\n").unwrap();
+    assert_eq!(said, "half\n", "nothing is said twice");
+    let uploaded = dir.join("run/results/default/upload/attempt-1/files/up/big");
+    let ours = dir.command("sha256sum").stdin(std::fs::read(uploaded).unwrap()).run();
+    assert_eq!(ours.stdout, sum, "nothing is lost or doubled");
+    let names: Vec<Value> = of_type(&output, "result").iter().map(|r| r["subtest"].clone()).collect();
+    assert_eq!(names, [json!("up"), Value::Null]);
+    assert!(!dir.join("run/results/default/upload/attempt-1/checkpoint.json").exists());
+    assert_eq!(lab.run(0, "ls -d /var/atex-* 2>/dev/null || true"), "", "no trace is left");
+}
+
+#[test]
+fn a_cut_link_loses_nothing() {
+    disturbed(|lab, running| {
+        lab.cut(0);
+        running.wait_for_stderr("is sought for");
+        lab.heal(0);
+    });
+}
+
+#[test]
+fn a_killed_master_loses_nothing() {
+    disturbed(|_, running| {
+        running.wait_for_stderr("ssh master is process ");
+        let said = running.stderr();
+        let pid = said.split("ssh master is process ").nth(1).unwrap().split_whitespace().next().unwrap();
+        kill(Pid::from_raw(pid.parse().unwrap()), Signal::SIGKILL).unwrap();
+        running.wait_for_stderr("is sought for");
+    });
+}
+
+#[test]
+fn a_killed_sshd_loses_nothing() {
+    disturbed(|lab, running| {
+        // All of sshd: what listens, and what serves the connection.
+        lab.run(
+            0,
+            "for p in /proc/[0-9]*; do [ \"$(cat $p/comm)\" = sshd ] && kill -9 ${p#/proc/}; done; true",
+        );
+        running.wait_for_stderr("is sought for");
+        lab.run(0, "/usr/sbin/sshd -D >/dev/null 2>&1 & true");
+    });
+}
+
+#[test]
+fn a_frozen_host_loses_nothing() {
+    disturbed(|lab, running| {
+        let all = lab.host(0).processes();
+        let signal = |signal| all.iter().for_each(|pid| drop(kill(Pid::from_raw(*pid), signal)));
+        signal(Signal::SIGSTOP);
+        running.wait_for_stderr("is sought for");
+        signal(Signal::SIGCONT);
+    });
+}
+
+#[test]
+fn a_host_that_stays_away_is_given_up_in_time_and_fenced_when_it_is_back() {
+    let Some(lab) = Lab::start_or_skip(2) else { return };
+    let dir = Dir::new();
+    // The first one goes to the first host; the third keeps the run going until that is back.
+    let records = [
+        host(&lab, 0),
+        host(&lab, 1),
+        test("/gone", "[ -e /here ] && exit; touch /here; sleep 5000"),
+        test("/stays", "until [ -e /go ]; do sleep 0.05; done"),
+        test("/more", "true"),
+    ];
+    let arguments = ["--host-timeout", "6s", "-v"];
+    let running = exec_in(&lab, &dir, &arguments, &records).start();
+    wait_for_file(&lab, 0, "/here");
+    let cut = Instant::now();
+    lab.cut(0);
+    running.wait_for_stdout(r#""type":"test-end""#);
+    // Seconds are what is promised here.
+    let waited = cut.elapsed().as_secs();
+    assert!((5..12).contains(&waited), "{waited} s");
+    lab.heal(0);
+    running.wait_for_stderr("h0: it is back");
+    lab.run(1, "touch /go");
+    let output = running.finish();
+    output.code(3).stderr_has("host lost: not reached within 6s");
+    let first = &of_type(&output, "test-end")[0];
+    assert_eq!(
+        (&first["test"], &first["outcome"], &first["cause"]),
+        (&json!("/gone"), &json!("infra"), &json!("host"))
+    );
+    assert_eq!(verdicts(&output), ["/gone pass test", "/more pass test", "/stays pass test"]);
+    let processes = lab.run(0, "cat /proc/[0-9]*/comm");
+    assert!(!processes.contains("sleep"), "{processes}");
+}
+
+/// A test that announces a reboot when it runs for the first time.
+const REBOOTING: &str = "echo start $TMT_REBOOT_COUNT $TMT_TEST_RESTART_COUNT\n\
+    if [ $TMT_REBOOT_COUNT = 0 ]; then\n\
+    printf 'result 33\\n{\"name\":\"one\",\"status\":\"pass\"}    ' >&$ATEX_TEST_CONTROL\n\
+    echo duration save >&$ATEX_TEST_CONTROL\n\
+    echo disconnect >&$ATEX_TEST_CONTROL\ntouch /down\nsleep 1000\nfi\n\
+    echo duration restore >&$ATEX_TEST_CONTROL";
+
+#[test]
+fn an_announced_reboot_starts_the_test_again() {
+    let Some(lab) = Lab::start_or_skip(1) else { return };
+    let dir = Dir::new();
+    let running = exec_in(&lab, &dir, &["-v"], &[host(&lab, 0), test("/r", REBOOTING)]).start();
+    wait_for_file(&lab, 0, "/down");
+    lab.reboot(0);
+    let output = running.finish();
+    output.success();
+    assert_eq!(printed(&dir, &output, "/r"), "start 0 0\nstart 1 1\n");
+    let results = of_type(&output, "result");
+    let names: Vec<&Value> = results.iter().map(|r| &r["subtest"]).collect();
+    assert_eq!(names, [&json!("one"), &Value::Null], "results of both starts are results of one attempt");
+    assert_eq!(verdicts(&output), ["/r pass test"]);
+    assert_eq!(of_type(&output, "test-end").len(), 1);
+}
+
+#[test]
+fn a_host_may_take_its_time_for_an_announced_reboot() {
+    let Some(lab) = Lab::start_or_skip(1) else { return };
+    let dir = Dir::new();
+    let running =
+        exec_in(&lab, &dir, &["-v", "--host-timeout", "3s"], &[host(&lab, 0), test("/r", REBOOTING)]).start();
+    wait_for_file(&lab, 0, "/down");
+    lab.cut(0);
+    lab.kill(0);
+    running.wait_for_stderr("is sought for");
+    // Longer than the host's time-out.
+    std::thread::sleep(Duration::from_secs(5));
+    lab.heal(0);
+    lab.boot(0);
+    let output = running.finish();
+    output.success();
+    assert_eq!(printed(&dir, &output, "/r"), "start 0 0\nstart 1 1\n");
+}
+
+#[test]
+fn a_disconnect_without_a_reboot_starts_the_test_again_after_a_while() {
+    let Some(lab) = Lab::start_or_skip(1) else { return };
+    let dir = Dir::new();
+    let command = REBOOTING.replace("sleep 1000", "exit 1");
+    let output = exec_in(&lab, &dir, &["--reboot-grace", "1s"], &[host(&lab, 0), test("/r", &command)]).run();
+    output.success();
+    assert_eq!(printed(&dir, &output, "/r"), "start 0 0\nstart 1 1\n");
+}
+
+#[test]
+fn a_reboot_that_was_not_announced_is_the_hosts_fault() {
+    let Some(lab) = Lab::start_or_skip(1) else { return };
+    let dir = Dir::new();
+    let command = "[ -e /again ] || { touch /again; sleep 1000; }";
+    let running = exec_in(&lab, &dir, &[], &[host(&lab, 0), test("/r", command)]).start();
+    wait_for_file(&lab, 0, "/again");
+    lab.reboot(0);
+    let output = running.finish();
+    output.success();
+    let ends = of_type(&output, "test-end");
+    assert_eq!((&ends[0]["outcome"], &ends[0]["note"]), (&json!("infra"), &json!("rebooted unexpectedly")));
+    assert_eq!((&ends[0]["cause"], &ends[0]["final"]), (&json!("host"), &json!(false)));
+    assert_eq!(verdicts(&output), ["/r pass test"]);
+}
+
+#[test]
+fn the_limit_of_a_test_holds_also_while_its_host_is_away() {
+    let Some(lab) = Lab::start_or_skip(1) else { return };
+    let dir = Dir::new();
+    let limited = test_with("/t", "touch /here; sleep 1000", json!({"duration": "5s"}));
+    let running = exec_in(&lab, &dir, &["-v", "--host-timeout", "30s"], &[host(&lab, 0), limited]).start();
+    wait_for_file(&lab, 0, "/here");
+    lab.cut(0);
+    running.wait_for_stdout(r#""type":"test-end""#);
+    lab.heal(0);
+    let output = running.finish();
+    output.code(1);
+    assert_eq!(verdicts(&output), ["/t error test"]);
+    assert_eq!(note(&output, "/t"), "duration limit of 5s reached");
+    assert!(!lab.run(0, "cat /proc/[0-9]*/comm").contains("sleep"));
+}
+
+#[test]
+fn a_test_that_kills_what_waits_for_it_says_what_happened() {
+    let Some(lab) = Lab::start_or_skip(1) else { return };
+    let dir = Dir::new();
+    let records = [
+        host(&lab, 0),
+        test("/a", "kill -9 $(cut -d' ' -f1 /var/atex-*/spool.*/wrapper); sleep 1000"),
+        test("/b", "true"),
+    ];
+    let output = exec_in(&lab, &dir, &["--infra-retries", "0"], &records).run();
+    output.code(3);
+    assert_eq!(verdicts(&output), ["/a infra host", "/b pass test"]);
+    assert_eq!(note(&output, "/a"), "what waited for the test on its host was killed");
+    assert!(!lab.run(0, "cat /proc/[0-9]*/comm").contains("sleep"));
+}
