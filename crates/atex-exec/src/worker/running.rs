@@ -445,7 +445,7 @@ impl Worker {
         let Some((setup, needs)) = self.prepared.clone() else { return };
         self.waiting = Some(run);
         self.work_dir = None;
-        self.given = Given::default();
+        self.given.forget();
         self.begin_set_up(setup, needs, true, context);
     }
 
@@ -505,7 +505,7 @@ impl Worker {
         self.work_dir.clone_from(&sight.dir);
         self.boot.clone_from(&sight.boot);
         self.generation = sight.generation.unwrap_or(0);
-        self.given = Given::of_adopted(&setup);
+        self.given = Given::of_adopted(&setup, self.given.keep);
         self.has_terminals = true;
         let setup_id = setup.id;
         self.prepared = Some((setup, Arc::new(Needs::of(&job.test))));

@@ -152,10 +152,21 @@ impl Stage {
 }
 
 impl Given {
+    /// The host has nothing of it any more.
+    pub fn forget(&mut self) {
+        *self = Given { keep: self.keep, ..Given::default() };
+    }
+
     /// What is known of a host that was found to run a test of this set-up.
-    pub fn of_adopted(setup: &Prepared) -> Given {
+    pub fn of_adopted(setup: &Prepared, keep: bool) -> Given {
         let shared = Some(Arc::clone(&setup.shared));
-        Given { shared, files: BTreeSet::from([setup.id]), ..Given::default() }
+        Given {
+            shared,
+            files: BTreeSet::from([setup.id]),
+            keep,
+            keys: BTreeMap::from([(setup.id, setup.key.clone())]),
+            ..Given::default()
+        }
     }
 }
 
