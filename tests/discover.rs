@@ -110,7 +110,8 @@ fn a_plan_is_read_as_tmt_reads_it_and_its_ignored_keys_are_named() {
 
     let output = tool(&dir, "atex-discover").args(common).arg("-v").run();
     output.success();
-    output.stderr_has("atex-discover: tree/plan.fmf:1:1: `provision` is ignored: hosts are given to atex-exec");
+    output
+        .stderr_has("atex-discover: tree/plan.fmf:1:1: `provision` is ignored: hosts are given to atex-exec");
     output.stderr_has("atex-discover: tree/plan.fmf:5:14: `prune` is ignored");
     let output = tool(&dir, "atex-discover").args(["tree", "--plan", "/plan", "-v"]).run();
     output.success();

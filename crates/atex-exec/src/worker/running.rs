@@ -144,18 +144,23 @@ impl Worker {
             return context.tell(self.id, News::Unfit(Box::new(unfit::settle(&job, Cause::Host, note))));
         }
         if let Err(done) = self.try_start(setup, job, context) {
-            context.tell(self.id, News::Ended { done: Box::new(done), lost: false });
+            context.tell(self.id, News::Ended { done, lost: false });
         }
     }
 
-    fn try_start(&mut self, setup: SetupId, job: Box<Job>, context: &Context) -> Result<(), Done> {
+    fn try_start(&mut self, setup: SetupId, job: Box<Job>, context: &Context) -> Result<(), Box<Done>> {
         if self.connection.is_none() {
             let why = self.away.as_ref().map_or("it is closed", |away| &away.why);
-            return Err(Done::cut(Cause::Host, format!("{}: there is no connection: {why}", self.name())));
+            return Err(Box::new(Done::cut(
+                Cause::Host,
+                format!("{}: there is no connection: {why}", self.name()),
+            )));
         }
-        let word = Scanner::new_word().map_err(|e| Done::impossible(format!("/dev/urandom: {e}")))?;
-        let artifacts = Artifacts::create(&job.artifacts).map_err(|e| Done::impossible(e.to_string()))?;
-        let order = self.order(&job, setup, &word, 0, context).map_err(Done::impossible)?;
+        let word =
+            Scanner::new_word().map_err(|e| Box::new(Done::impossible(format!("/dev/urandom: {e}"))))?;
+        let artifacts =
+            Artifacts::create(&job.artifacts).map_err(|e| Box::new(Done::impossible(e.to_string())))?;
+        let order = self.order(&job, setup, &word, 0, context).map_err(|e| Box::new(Done::impossible(e)))?;
         let start = self.send_order(order, context);
         let mut attempt = Attempt::new(&job, &word, start, artifacts, context.quotas);
         attempt.set_boot(self.boot.clone());
@@ -515,7 +520,7 @@ impl Worker {
                 let started = now.checked_sub(elapsed).unwrap_or(now);
                 self.state = State::Running(Box::new(Running::new(attempt, job, setup_id, started)));
             }
-            Err(done) => context.tell(self.id, News::Ended { done: Box::new(done), lost: false }),
+            Err(done) => context.tell(self.id, News::Ended { done, lost: false }),
         }
     }
 
@@ -708,9 +713,9 @@ impl Worker {
 }
 
 /// The attempt as its checkpoint has it; without one, from its beginning, if it is the one that the host runs.
-fn restored(job: &Job, sight: &Sight, context: &Context) -> Result<(Attempt, Duration), Done> {
+fn restored(job: &Job, sight: &Sight, context: &Context) -> Result<(Attempt, Duration), Box<Done>> {
     match Attempt::restore(job, context.quotas) {
-        Err(trouble) => return Err(Done::impossible(trouble.to_string())),
+        Err(trouble) => return Err(Box::new(Done::impossible(trouble.to_string()))),
         Ok(Some(restored)) => return Ok(restored),
         Ok(None) => {}
     }
@@ -718,9 +723,10 @@ fn restored(job: &Job, sight: &Sight, context: &Context) -> Result<(Attempt, Dur
     let (Some(word), Some((control, output)), Some(generation), true) =
         (&sight.word, sight.start, sight.generation, is_ours)
     else {
-        return Err(Done::cut(Cause::Own, "cut short when atex-exec ended".into()));
+        return Err(Box::new(Done::cut(Cause::Own, "cut short when atex-exec ended".into())));
     };
-    let artifacts = Artifacts::create_afresh(&job.artifacts).map_err(|e| Done::impossible(e.to_string()))?;
+    let artifacts =
+        Artifacts::create_afresh(&job.artifacts).map_err(|e| Box::new(Done::impossible(e.to_string())))?;
     let start = SpoolStart { generation, control, output };
     let mut attempt = Attempt::new(job, word, start, artifacts, context.quotas);
     attempt.set_boot(sight.boot.clone());
