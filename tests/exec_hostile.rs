@@ -85,7 +85,7 @@ fn a_test_may_print_more_than_its_host_s_disk_holds() {
     let dir = Dir::new();
     lab.limit_disk(0, "/srv", 64 << 20);
     let size = 300_000_000;
-    let print = format!("yes 0123456789 | head -c {size}; echo done >&2");
+    let print = format!("{{ yes 0123456789 || true; }} | head -c {size}; echo done >&2");
     let records = [lab_host(&lab, 0), test("/a", &print), test("/b", "echo two")];
     let arguments = ["--work-dir", "/srv", "--spool-max", "16M", "--max-output", "1M"];
     let output = exec_in(&lab, &dir, &arguments, &records).run();

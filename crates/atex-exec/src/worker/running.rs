@@ -275,7 +275,8 @@ impl Worker {
         if !is_complete {
             let now = Instant::now();
             run.save_at.get_or_insert(now + SAVE_TIME);
-            if run.attempt.unsaved() >= SAVE_BYTES {
+            // Sooner where the host keeps less: it frees what is saved.
+            if run.attempt.unsaved() >= SAVE_BYTES.min(context.waits.spool_bytes / 4) {
                 self.save(context);
             }
         }
