@@ -71,6 +71,15 @@ pub(super) struct Running {
     told_to_close: bool,
     /// How often in a row it was followed without a byte coming.
     fruitless: u32,
+    /// The host has been down: what lies in the spools since before is read first.
+    left: Option<Left>,
+}
+
+/// What a host that has been down still has of what a test sent before.
+struct Left {
+    sight: Sight,
+    /// Up to where there is something to be read.
+    sizes: Option<(u64, u64)>,
 }
 
 /// How far we are in ending a test.
@@ -100,7 +109,12 @@ impl Running {
             owed_cut: false,
             told_to_close: false,
             fruitless: 0,
+            left: None,
         }
+    }
+
+    pub(super) fn forget_what_is_left(&mut self) {
+        self.left = None;
     }
 
     /// Whether the host may go down without that being a fault.
@@ -126,6 +140,13 @@ impl Ending {
     fn is_by_force(self) -> bool {
         matches!(self, Ending::Killing { .. })
     }
+}
+
+/// The sizes of both spools, as the agent says them: a line each.
+fn two_numbers(answer: &[u8]) -> Option<(u64, u64)> {
+    let text = String::from_utf8_lossy(answer);
+    let mut numbers = text.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok());
+    numbers.next().zip(numbers.next())
 }
 
 /// What tells an attempt from all others on a host. Its starts have words that tell them apart.
@@ -286,6 +307,7 @@ impl Worker {
             self.kill(context);
         }
         self.caught_up(context);
+        self.judge_when_all_is_read(context);
         self.settle_if_complete(context);
     }
 
@@ -337,8 +359,17 @@ impl Worker {
     fn follower_ended(&mut self, end: Result<Exit, ConnectError>, context: &Context) {
         match end {
             Err(error) => self.link_lost(&error, context),
-            Ok(_) if matches!(self.state, State::Running(_)) => self.look(context),
-            Ok(_) => {}
+            Ok(_) => match &mut self.state {
+                State::Running(run) if run.left.is_some() => {
+                    // More of it cannot be had.
+                    if let Some(left) = &mut run.left {
+                        left.sizes = Some((0, 0));
+                    }
+                    self.judge_when_all_is_read(context);
+                }
+                State::Running(_) => self.look(context),
+                _ => {}
+            },
         }
     }
 
@@ -370,6 +401,43 @@ impl Worker {
         let State::Running(run) = &mut self.state else { return };
         let is_ours =
             sight.id.as_deref() == Some(&id(&run.job)) && sight.word.as_deref() == Some(run.attempt.word());
+        if is_ours && sight.is_other_boot(run.attempt.boot().unwrap_or_default()) {
+            run.left = Some(Left { sight: sight.clone(), sizes: None });
+            return self.errand(Step::Left, &self.agent("sizes"), Stdin::empty(), context);
+        }
+        self.judge(sight, is_ours, context);
+    }
+
+    /// A host that has been down says how much of what was sent before it still has.
+    pub(super) fn sizes_of_what_is_left(&mut self, answer: &[u8], context: &Context) {
+        let State::Running(run) = &mut self.state else { return };
+        let Some(left) = &mut run.left else { return };
+        let sizes = two_numbers(answer).unwrap_or_default();
+        left.sizes = Some(sizes);
+        let (generation, at) = (left.sight.generation.unwrap_or_default(), run.attempt.positions());
+        if !run.attempt.has_read(sizes) {
+            let command = self.agent(&format!("attach {generation} {} {}", at.0, at.1));
+            self.open_serve(&command, "", generation, at, context);
+            if let Some(serve) = &mut self.serve {
+                serve.attached = true;
+            }
+        }
+        self.judge_when_all_is_read(context);
+    }
+
+    fn judge_when_all_is_read(&mut self, context: &Context) {
+        let State::Running(run) = &mut self.state else { return };
+        let Some(Left { sizes: Some(sizes), .. }) = run.left else { return };
+        if run.attempt.has_read(sizes)
+            && let Some(left) = run.left.take()
+        {
+            self.serve = None;
+            self.judge(&left.sight, true, context);
+        }
+    }
+
+    fn judge(&mut self, sight: &Sight, is_ours: bool, context: &Context) {
+        let State::Running(run) = &mut self.state else { return };
         let way = sight.way(is_ours, run.attempt.boot().unwrap_or_default(), run.may_be_cut());
         log::debug!("{}: found {sight:?}: {way:?}", self.record.as_ref().map_or("", |record| &record.id));
         match way {
@@ -548,7 +616,8 @@ impl Worker {
     pub(super) fn settle_if_complete(&mut self, context: &Context) {
         // An errand that is still under way would hit the next test.
         let State::Running(run) = &self.state else { return };
-        if !run.attempt.is_complete() || self.errand.is_some() || run.resting.is_some() {
+        if !run.attempt.is_complete() || self.errand.is_some() || run.resting.is_some() || run.left.is_some()
+        {
             return;
         }
         if run.attempt.disconnecting() && run.attempt.stopped.is_none() {
@@ -601,10 +670,8 @@ impl Worker {
 
     pub(super) fn sizes(&mut self, answer: &[u8], context: &Context) {
         let State::Running(run) = &mut self.state else { return };
-        let text = String::from_utf8_lossy(answer);
-        let mut numbers = text.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok());
         if let Ending::Catching { sizes, .. } = &mut run.ending {
-            *sizes = numbers.next().zip(numbers.next());
+            *sizes = two_numbers(answer);
             if sizes.is_none() {
                 run.attempt.stop_at_limit();
                 return self.kill(context);
