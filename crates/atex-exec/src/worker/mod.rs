@@ -173,6 +173,10 @@ impl Worker {
             }
             Order::SetUp { setup, needs, clean } => {
                 self.prepared = Some((Arc::clone(&setup), Arc::clone(&needs)));
+                if clean {
+                    // The agent's greeting ends it.
+                    self.serve = None;
+                }
                 // Without a connection it begins once there is one.
                 self.begin_set_up(setup, needs, clean, context);
                 self.need_link(context);
