@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use atex_cli::{Exit, Failure, input::reason, now};
 use atex_model::{Connect, Host, Test};
-use atex_schedule::{Event, HostId};
+use atex_schedule::{Event, HostId, Tried};
 use serde_json::Value;
 
 use super::{Dispatcher, hosts::HostEntry};
@@ -70,7 +70,7 @@ impl Dispatcher {
             Err(e) => return self.cannot_store(&trouble(&self.dir.tests(), &e)),
         };
         let platform = test.platform.as_deref().map(|label| self.platforms.id(label));
-        self.apply(Event::TestArrived { test: id, platform, setup });
+        self.apply(Event::TestArrived { test: id, platform, setup, tried: Tried::default() });
     }
 
     /// Says, once a run, what its tests ask for and this version does not do.
