@@ -16,6 +16,8 @@ pub(crate) type Packed = (SetupId, Result<Arc<Prepared>, String>);
 /// How far a set-up is.
 #[derive(Debug)]
 enum Stage {
+    /// Nobody has asked for it yet.
+    Known(Tree),
     /// It is being made; these hosts wait for it (and whether they are to be cleaned first).
     Making(Vec<(HostId, bool)>),
     Ready(Arc<Prepared>),
@@ -66,6 +68,16 @@ impl Packer {
         Ok(())
     }
 
+    /// The same, but it is made only when a host needs it.
+    pub fn add_later(&mut self, tree: Option<&Tree>) -> std::io::Result<()> {
+        let Some(tree) = tree else { return self.add(None) };
+        if self.orders.is_none() {
+            self.orders = Some(self.start()?);
+        }
+        self.stages.push(Stage::Known(tree.clone()));
+        Ok(())
+    }
+
     fn start(&self) -> std::io::Result<Sender<(SetupId, Tree)>> {
         let (orders, arriving) = unbounded::<(SetupId, Tree)>();
         let (uploads, done) = (self.uploads.clone(), self.done.0.clone());
@@ -83,7 +95,16 @@ impl Packer {
 
     /// A host needs this set-up.
     pub fn ask(&mut self, setup: SetupId, host: HostId, clean: bool) -> Asked {
-        match &mut self.stages[setup.0 as usize] {
+        let stage = &mut self.stages[setup.0 as usize];
+        match stage {
+            Stage::Known(tree) => {
+                if let Some(orders) = &self.orders {
+                    // The thread ends only when we do.
+                    let _ = orders.send((setup, tree.clone()));
+                }
+                *stage = Stage::Making(vec![(host, clean)]);
+                Asked::Later
+            }
             Stage::Making(waiting) => {
                 waiting.push((host, clean));
                 Asked::Later

@@ -12,6 +12,7 @@ use atex_model::Host;
 use atex_schedule::{HostId, SetupId};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
+use crate::adoption::Adoption;
 use crate::attempt::{Done, Job};
 use crate::upload::Upload;
 use crate::worker::Worker;
@@ -19,8 +20,10 @@ use crate::worker::Worker;
 /// What a worker is to do.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// Connect to a host. Answered by [`News::Ready`] or [`News::Unreachable`].
-    Join { record: Arc<Host>, dirs: Vec<String> },
+    /// Connect to a host. Answered by [`News::Ready`] or [`News::Unreachable`]. `again`: an earlier life of the
+    /// run may have left something there. With `adopt`, what it was doing is ended or goes on, which is
+    /// answered by [`News::Ended`], too.
+    Join { record: Arc<Host>, dirs: Vec<String>, again: bool, adopt: Option<Box<Adoption>> },
     /// Give it what tests need. Answered by [`News::SetUp`].
     SetUp { setup: Arc<Prepared>, clean: bool },
     /// Make an attempt at a test. Answered by [`News::Ended`].

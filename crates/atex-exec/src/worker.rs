@@ -10,6 +10,7 @@ use atex_connect::{ConnectError, Connection, Event, Exit, Session, Stdin, Target
 use atex_model::{Connect, Host, report::Cause};
 use atex_schedule::{HostId, SetupId};
 
+use crate::adoption::{Adoption, cut_short};
 use crate::artifacts::Artifacts;
 use crate::attempt::{Attempt, Done, Job};
 use crate::pool::{Context, Input, News, Order, Prepared};
@@ -35,6 +36,9 @@ pub(crate) struct Worker {
     record: Option<Arc<Host>>,
     /// Where the run's directory on the host may be made, best first.
     dirs: Vec<String>,
+    /// An earlier life of the run may have left something there.
+    again: bool,
+    adopt: Option<Box<Adoption>>,
     /// Where it was made.
     work_dir: Option<String>,
     /// Set-ups whose files have been sent.
@@ -103,6 +107,8 @@ impl Worker {
             connection: None,
             record: None,
             dirs: Vec::new(),
+            again: false,
+            adopt: None,
             work_dir: None,
             sent: BTreeSet::new(),
             last_session: 0,
@@ -133,6 +139,16 @@ impl Worker {
                 self.connection = Some(connection);
                 self.state = State::Idle;
                 context.tell(self.id, News::Ready);
+                if let Some(Adoption { setup, job }) = self.adopt.take().map(|adoption| *adoption) {
+                    let (test, setup) = (job.test.name.escape_debug(), dir_of(setup.id));
+                    log::debug!(
+                        "{}: {test}, attempt {}, of {setup}: not attached again",
+                        self.name(),
+                        job.attempt
+                    );
+                    let done = Box::new(cut_short(Cause::Own, "cut short when atex-exec ended".into()));
+                    context.tell(self.id, News::Ended { done, lost: false });
+                }
             }
             Input::Opened(_, Err(error)) => {
                 self.state = State::Gone;
@@ -148,7 +164,10 @@ impl Worker {
 
     fn obey(&mut self, order: Order, context: &Context) {
         match order {
-            Order::Join { record, dirs } => self.join(record, dirs, context),
+            Order::Join { record, dirs, again, adopt } => {
+                (self.again, self.adopt) = (again, adopt);
+                self.join(record, dirs, context);
+            }
             Order::SetUp { setup, clean } => {
                 let until = Instant::now() + context.waits.setup;
                 self.state = State::SettingUp { setup, until };
@@ -544,6 +563,14 @@ impl Worker {
         self.state = State::Leaving;
         if self.work_dir.is_some() && self.connection.is_some() {
             self.errand(Step::Bye, &self.agent("bye"), Stdin::empty(), context);
+        } else if self.again && self.connection.is_some() {
+            // It has not been set up in this life, but may have been in an earlier one.
+            let dirs: Vec<String> = self.dirs.iter().map(|dir| quote(dir)).collect();
+            let dirs = dirs.join(" ");
+            let command = format!(
+                "for d in {dirs}; do [ -O \"$d\" ] && {{ sh \"$d/agent\" bye; rm -rf \"$d\"; }}; done; true"
+            );
+            self.errand(Step::Bye, &command, Stdin::empty(), context);
         } else {
             self.close(context);
         }

@@ -4,11 +4,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use atex_cli::{Failure, now};
-use atex_model::report::{HostEnd, HostEndReason, HostEndTag, HostStart, HostStartTag};
+use atex_model::report::{Cause, HostEnd, HostEndReason, HostEndTag, HostStart, HostStartTag};
 use atex_model::{Host, Test};
 use atex_schedule::{Event, HostId, Release, SetupEnd, SetupId, TestId};
 
 use super::Dispatcher;
+use crate::adoption::cut_short;
+use crate::attempt::Job;
 use crate::packer::{Asked, Packed};
 use crate::pool::{News, Order};
 
@@ -25,6 +27,29 @@ pub(super) struct HostEntry {
     pub trouble: Option<String>,
     /// It can no longer be reached.
     pub lost: bool,
+    /// It was taken in by an earlier life of the run.
+    pub again: bool,
+    /// It has left the pool.
+    pub gone: bool,
+    /// The attempt that ran there at the end of the last life, until its host is joined.
+    pub adopting: Option<Box<Job>>,
+}
+
+impl HostEntry {
+    pub fn new(record: Host, line: Option<String>) -> HostEntry {
+        HostEntry {
+            record: Arc::new(record),
+            line,
+            running: None,
+            joined: None,
+            busy: 0.0,
+            trouble: None,
+            lost: false,
+            again: false,
+            gone: false,
+            adopting: None,
+        }
+    }
 }
 
 impl Dispatcher {
@@ -43,7 +68,13 @@ impl Dispatcher {
                     platform: record.label().into(),
                     facts: record.facts.clone(),
                 });
-                self.apply(Event::HostReady { host, platform });
+                // One that runs something of an earlier life is in the pool already.
+                if self.entry(host).running.is_none() {
+                    self.apply(Event::HostReady { host, platform });
+                }
+            }
+            News::Unreachable(problem) if self.entry(host).running.is_some() => {
+                self.attempt_ended(host, cut_short(Cause::Host, problem), true);
             }
             News::Unreachable(problem) => {
                 self.host_trouble(host, problem);
@@ -74,6 +105,9 @@ impl Dispatcher {
     }
 
     pub(super) fn set_up(&mut self, host: HostId, setup: SetupId, clean: bool) {
+        if self.entry(host).adopting.is_some() {
+            return self.adopt(host, setup);
+        }
         match self.packer.ask(setup, host, clean) {
             Asked::Ready(setup) => self.pool.order(host, Order::SetUp { setup, clean }),
             Asked::Later => {}
@@ -98,6 +132,7 @@ impl Dispatcher {
     pub(super) fn host_ended(&mut self, host: HostId) {
         let stopping = self.stopping;
         let entry = self.entry(host);
+        entry.gone = true;
         let reason = match (&entry.trouble, entry.joined) {
             (None, _) if stopping => HostEndReason::Cancelled,
             (None, _) => HostEndReason::Done,
