@@ -3,9 +3,9 @@
 //! It is a thread of its own, so that a reader that stalls costs disk space, never time of the run; and what
 //! is said here is in the run directory already, to stay there when the power fails.
 //!
-//! For that the journal is synchronized before what it holds is said, by groups: what comes while one group is
+//! For that results are written out (`durable`) and the journal is synchronized before what it holds is said, by groups: what comes while one group is
 //! written (and in the [`PAUSE`] after it) is the next group. So no test waits for the disk, a run of many
-//! small tests costs some ten synchronizations a second however many there are, and what happens after a
+//! small tests costs at most twenty synchronizations a second however many there are, and what happens after a
 //! quiet moment is said at once.
 
 use std::fs::File;
@@ -25,12 +25,16 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 use serde_json::Value;
 
 use crate::cursor::Cursor;
+use crate::durable;
 use crate::journal::{PASSED_ON, passed_on};
 use crate::run_dir::{RunDir, trouble};
 
-/// The least time between two groups. Longer than a synchronization takes on most disks, so that these are
-/// not busy with us alone; shorter than anybody at a terminal would notice.
-const PAUSE: Duration = Duration::from_millis(20);
+/// The least time between two groups: few enough of them that the file system, whose commits hold up others who
+/// make files, as tests' results are, is not busy with us; short enough for somebody at a terminal.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// So many times as long as a group took to be made safe is the least time to the next one, on slow disks.
+const REST: u32 = 4;
 
 /// What the thread is told.
 enum Word {
@@ -89,7 +93,9 @@ impl Announcer {
     where
         W: Write + Send + 'static,
     {
-        let mut follower = Follower { followed, taken_in: 0, due: Instant::now(), out: Output::new(to) };
+        let safe = followed.cursor.safe();
+        let mut follower =
+            Follower { followed, safe, taken_in: 0, due: Instant::now(), out: Output::new(to) };
         let (to, words) = unbounded();
         let thread = std::thread::Builder::new().name("stdout".into()).spawn(move || {
             if let Err(error) = follower.follow(&words) {
@@ -119,6 +125,8 @@ impl Announcer {
 
 struct Follower<W: Write> {
     followed: Followed,
+    /// How much of the journal is safe, with the results that it speaks of.
+    safe: u64,
     /// How much of what was taken in is safe.
     taken_in: u64,
     /// When the next group may be said.
@@ -169,21 +177,44 @@ impl<W: Write> Follower<W> {
 
     fn say_group(&mut self, journal: u64, taken_in: u64) -> Result<(), Unsaid> {
         let begun = Instant::now();
-        if taken_in > self.taken_in {
-            for file in &self.followed.taken_in {
-                file.sync_data().map_err(Unsaid::Storage)?;
-            }
-            self.taken_in = taken_in;
-        }
-        self.followed.journal.sync_data().map_err(Unsaid::Storage)?;
+        self.make_safe(journal, taken_in).map_err(Unsaid::Storage)?;
         let took = begun.elapsed();
         self.up_to(journal)?;
         self.out.flush()?;
         if let Err(e) = self.followed.cursor.set(journal) {
             log::debug!("announced: {e}; after a crash more is said again than need be");
         }
-        self.due = Instant::now() + PAUSE.max(took);
+        self.due = Instant::now() + PAUSE.max(took * REST);
         Ok(())
+    }
+
+    /// Results first, and what was taken in, then the journal that speaks of them.
+    fn make_safe(&mut self, journal: u64, taken_in: u64) -> io::Result<()> {
+        if taken_in > self.taken_in {
+            for file in &self.followed.taken_in {
+                file.sync_data()?;
+            }
+            self.taken_in = taken_in;
+        }
+        let mut lines = self.lines(self.safe, journal)?;
+        let mut line = String::new();
+        while lines.read_line(&mut line)? > 0 {
+            if atex_model::kind(&line).as_deref() == Ok(TestEndTag::TEXT)
+                && let Some(artifacts) =
+                    atex_model::parse::<TestEnd>(&line).ok().and_then(|end| end.artifacts)
+            {
+                durable::write_out(&self.followed.dir.join(artifacts))?;
+            }
+            line.clear();
+        }
+        self.followed.journal.sync_data()?;
+        self.safe = self.safe.max(journal);
+        Ok(())
+    }
+
+    fn lines(&self, at: u64, end: u64) -> io::Result<BufReader<Part>> {
+        let part = Part { file: self.followed.journal.try_clone()?, at, end };
+        Ok(BufReader::with_capacity(64 << 10, part))
     }
 
     /// Says how the run ended, and nothing else.
@@ -199,12 +230,7 @@ impl<W: Write> Follower<W> {
     }
 
     fn up_to(&mut self, length: u64) -> Result<(), Unsaid> {
-        let part = Part {
-            file: self.followed.journal.try_clone().map_err(Unsaid::Storage)?,
-            at: self.followed.cursor.at(),
-            end: length,
-        };
-        let mut lines = BufReader::with_capacity(64 << 10, part);
+        let mut lines = self.lines(self.followed.cursor.at(), length).map_err(Unsaid::Storage)?;
         let mut line = String::new();
         while lines.read_line(&mut line).map_err(Unsaid::Storage)? > 0 {
             self.say(line.trim_end_matches('\n'))?;
@@ -294,7 +320,7 @@ struct Part {
 
 impl Read for Part {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(buffer.len());
+        let most = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX).min(buffer.len());
         let n = self.file.read_at(&mut buffer[..most], self.at)?;
         self.at += n as u64;
         Ok(n)

@@ -13,6 +13,7 @@ use std::path::Path;
 pub(crate) struct Cursor {
     file: File,
     at: u64,
+    safe: u64,
 }
 
 impl Cursor {
@@ -24,12 +25,18 @@ impl Cursor {
         let mut text = Vec::new();
         file.read_to_end(&mut text)?;
         let said = std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse().ok());
-        Ok(Cursor { file, at: said.filter(|at| *at <= journal).unwrap_or(0) })
+        let at = said.filter(|at| *at <= journal).unwrap_or(0);
+        Ok(Cursor { file, at, safe: at })
     }
 
     /// The offset of the next record to be said.
     pub fn at(&self) -> u64 {
         self.at
+    }
+
+    /// All before this had been said before, and so was on disk.
+    pub fn safe(&self) -> u64 {
+        self.safe
     }
 
     /// Goes back to the beginning.

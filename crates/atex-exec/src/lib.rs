@@ -19,6 +19,7 @@ mod catalog;
 mod config;
 mod cursor;
 mod dispatch;
+mod durable;
 mod hosts_file;
 mod intake;
 mod journal;

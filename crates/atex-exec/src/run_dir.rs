@@ -20,7 +20,14 @@ pub(crate) struct RunDir {
     /// Absolute.
     pub path: PathBuf,
     /// Locked as long as we live, whatever ends us.
-    _lock: File,
+    lock: File,
+}
+
+impl Drop for RunDir {
+    fn drop(&mut self) {
+        // A program that is just being started has a copy of the descriptor until it runs.
+        let _ = self.lock.unlock();
+    }
 }
 
 /// How a run was called: `run.json`. It is written last: where it is, there is a run.
@@ -51,7 +58,7 @@ impl RunDir {
             return Err(Failure::usage(message));
         }
         DirBuilder::new().recursive(true).mode(0o700).create(&path).map_err(|e| trouble(&path, &e))?;
-        let dir = RunDir { id, _lock: lock(&path)?, path };
+        let dir = RunDir { id, lock: lock(&path)?, path };
         if [dir.called(), dir.journal()].iter().any(|file| fs::metadata(file).is_ok_and(|m| m.len() > 0)) {
             let path = dir.path.display();
             let failure = Failure::usage(format!("{path}: this directory holds a run already"));
@@ -73,7 +80,7 @@ impl RunDir {
         })?;
         let called: Called = serde_json::from_slice(&text)
             .map_err(|e| Failure::usage(format!("{}: {e}", file.display())).hint(DAMAGED))?;
-        let dir = RunDir { id: called.run.clone(), _lock: lock(&path)?, path };
+        let dir = RunDir { id: called.run.clone(), lock: lock(&path)?, path };
         dir.make_parts()?;
         Ok((dir, called))
     }
