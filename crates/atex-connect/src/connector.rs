@@ -33,6 +33,9 @@ pub struct Options {
     /// How long a login may take in all. ssh's own ConnectTimeout, 10 seconds unless set,
     /// covers most of it; this also covers a server that hangs later.
     pub open_timeout: Duration,
+    /// Within which time a host that does not answer any more is noticed, in whole seconds, unless the user's
+    /// ssh_config sets ServerAliveInterval and ServerAliveCountMax.
+    pub notice_within: Duration,
     /// Most bytes of a session's output that were reported and are not dropped yet; at this
     /// many, reading stops. At least 64 KiB.
     pub outstanding_bytes: usize,
@@ -52,6 +55,7 @@ impl Default for Options {
             ssh_config: None,
             opening_at_once: 10,
             open_timeout: Duration::from_secs(120),
+            notice_within: Duration::from_secs(15),
             outstanding_bytes: 1024 * 1024,
             stdin_queue_bytes: 1024 * 1024,
             child_open_files: None,
@@ -89,6 +93,7 @@ impl Connector {
             user_config: options.ssh_config,
             open_timeout: options.open_timeout,
             open_files: options.child_open_files,
+            notice_within: options.notice_within,
             opening: Semaphore::new(options.opening_at_once.max(1)),
         };
         let limits = Limits {
@@ -150,6 +155,7 @@ impl<F: FnOnce(Result<Connection, ConnectError>)> Drop for Answer<F> {
             done(Err(ConnectError::Lost {
                 host: std::mem::take(&mut self.host),
                 detail: "the connector was closed".to_owned(),
+                silent: Duration::ZERO,
             }));
         }
     }

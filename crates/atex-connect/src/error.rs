@@ -1,6 +1,7 @@
 //! What can go wrong between us and a host.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// Why there is no connection, or no exit status.
 ///
@@ -97,6 +98,9 @@ pub enum ConnectError {
         host: String,
         /// What ssh said, if anything.
         detail: String,
+        /// For how long the host had not answered when that was noticed; zero if the end of the connection
+        /// came by itself.
+        silent: Duration,
     },
     /// A program on this machine is not there: ssh, or the first word of a command prefix.
     #[error("{host}: {program}: {detail}; install it or correct PATH")]

@@ -194,6 +194,7 @@ impl<S: FnMut(Event)> Drop for Sink<S> {
             self.end(Err(ConnectError::Lost {
                 host: self.host.clone(),
                 detail: "the connector was closed".to_owned(),
+                silent: std::time::Duration::ZERO,
             }));
         }
     }

@@ -5,15 +5,20 @@
 //! are for this host alone: a jump host on the way there is reached with the same file.
 
 use std::path::Path;
+use std::time::Duration;
 
-/// For whatever nobody has set: a dead host is noticed within 15 seconds, an unknown host
-/// key is accepted and remembered, since nobody can be asked.
-const DEFAULTS: &str = "\
-ConnectTimeout 10
-ServerAliveInterval 5
-ServerAliveCountMax 3
-StrictHostKeyChecking accept-new
-";
+/// How many questions a host may leave unanswered before it counts as dead.
+const UNANSWERED: u64 = 3;
+
+/// For whatever nobody has set: a dead host is noticed, and an unknown host key is accepted
+/// and remembered, since nobody can be asked.
+fn defaults(notice_within: Duration) -> String {
+    let interval = (notice_within.as_secs() / UNANSWERED).max(1);
+    format!(
+        "ConnectTimeout 10\nServerAliveInterval {interval}\nServerAliveCountMax {UNANSWERED}\n\
+         StrictHostKeyChecking accept-new\n"
+    )
+}
 
 /// Keywords that would change which of the following lines count.
 const STRUCTURAL: [&str; 3] = ["host", "match", "include"];
@@ -24,6 +29,7 @@ pub(super) fn text(
     host: &str,
     options: &[(String, String)],
     user_config: Option<&Path>,
+    notice_within: Duration,
 ) -> Result<String, String> {
     let mut text = format!("Host {}\n", pattern(host)?);
     for (keyword, value) in options {
@@ -35,7 +41,7 @@ pub(super) fn text(
         Some(path) => text.push_str(&include(path)?),
         None => text.push_str("Include ~/.ssh/config\nInclude /etc/ssh/ssh_config\n"),
     }
-    text.push_str(DEFAULTS);
+    text.push_str(&defaults(notice_within));
     Ok(text)
 }
 
@@ -85,25 +91,30 @@ fn include(path: &Path) -> Result<String, String> {
 mod tests {
     use super::*;
 
+    const WITHIN: Duration = Duration::from_secs(15);
+
     fn option(keyword: &str, value: &str) -> Vec<(String, String)> {
         vec![(keyword.to_owned(), value.to_owned())]
     }
 
     #[test]
     fn own_options_come_first_and_defaults_last() {
-        let text = text("u@lab", &option("ConnectTimeout", "3"), None).unwrap();
+        let text = text("u@lab", &option("ConnectTimeout", "3"), None, WITHIN).unwrap();
         assert!(text.starts_with("Host lab\nConnectTimeout 3\nHost *\nInclude ~/.ssh/config\n"), "{text}");
         assert!(text.find("/etc/ssh/ssh_config").unwrap() < text.find("ConnectTimeout 10").unwrap());
     }
 
     #[test]
     fn another_file_replaces_the_user_s() {
-        let with = |path: &str| text("h", &[], Some(Path::new(path)));
+        let with = |path: &str| text("h", &[], Some(Path::new(path)), WITHIN);
+        let ours = defaults(WITHIN);
         assert_eq!(
             with("/etc/lab ssh").unwrap(),
-            format!("Host h\nHost *\nInclude \"/etc/lab ssh\"\n{DEFAULTS}")
+            format!("Host h\nHost *\nInclude \"/etc/lab ssh\"\n{ours}")
         );
-        assert_eq!(with("none").unwrap(), format!("Host h\nHost *\n{DEFAULTS}"));
+        assert_eq!(with("none").unwrap(), format!("Host h\nHost *\n{ours}"));
+        assert!(ours.contains("ServerAliveInterval 5\nServerAliveCountMax 3\n"), "{ours}");
+        assert!(defaults(Duration::ZERO).contains("ServerAliveInterval 1\n"), "0 would turn it off");
         assert!(with("/a\"b").unwrap_err().starts_with("/a\"b: "));
     }
 
@@ -119,7 +130,7 @@ mod tests {
             ("", "x", "keyword"),
         ];
         for (keyword, value, expected) in cases {
-            let error = text("h", &option(keyword, value), None).unwrap_err();
+            let error = text("h", &option(keyword, value), None, WITHIN).unwrap_err();
             assert!(error.contains(expected), "{keyword} {value:?}: {error}");
         }
     }
@@ -127,10 +138,10 @@ mod tests {
     #[test]
     fn names_that_are_none_are_refused() {
         for host in ["", "u@", "-oProxyCommand=x", "a b", "a\nb", "*", "!h", "ssh://h", "a,b"] {
-            assert!(text(host, &[], None).unwrap_err().contains("is no host name"), "{host:?}");
+            assert!(text(host, &[], None, WITHIN).unwrap_err().contains("is no host name"), "{host:?}");
         }
         for host in ["h", "u@h", "10.0.0.1", "fe80::1%eth0", "v_m-3.lab"] {
-            assert!(text(host, &[], None).is_ok(), "{host:?}");
+            assert!(text(host, &[], None, WITHIN).is_ok(), "{host:?}");
         }
     }
 }

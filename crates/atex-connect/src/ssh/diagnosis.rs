@@ -31,6 +31,11 @@ pub(super) fn last_line(log: &str) -> &str {
     lines(log).last().unwrap_or("the ssh master process is gone")
 }
 
+/// Whether a master that said this ended because its host had not answered for some time.
+pub(super) fn was_silent(line: &str) -> bool {
+    line.contains("Timeout, server")
+}
+
 #[derive(Clone, Copy)]
 enum Kind {
     Refused,

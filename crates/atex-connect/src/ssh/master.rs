@@ -41,8 +41,11 @@ const BUSY_PAUSES: [Duration; 4] = [
 /// How long a master, a process of this machine, may take to answer on its socket.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
 
-/// How long a master may take to say goodbye before it is killed.
-const CLOSE_TIME: Duration = Duration::from_secs(2);
+/// How long a master may take to say goodbye before it is killed. It has nothing to do any more.
+const GOODBYE_TIME: Duration = Duration::from_millis(300);
+
+/// How long the kernel may take to end a master that is killed.
+const KILL_TIME: Duration = Duration::from_secs(2);
 
 /// What all masters of a connector share.
 pub(crate) struct Setup {
@@ -52,6 +55,7 @@ pub(crate) struct Setup {
     pub(crate) open_timeout: Duration,
     pub(crate) open_files: Option<u64>,
     pub(crate) opening: Semaphore,
+    pub(crate) notice_within: Duration,
 }
 
 /// A running master. Dropping it ends the process without waiting for that.
@@ -60,6 +64,7 @@ pub(crate) struct Master {
     pub(super) session: Arc<openssh::Session>,
     leash: Leash,
     folder: Folder,
+    notice_within: Duration,
 }
 
 impl Master {
@@ -77,19 +82,20 @@ impl Master {
                 (Ok(()), _) => break,
             }
         }
-        Master::attach(ssh, folder).await
+        Master::attach(ssh, folder, setup.notice_within).await
     }
 
-    async fn attach(ssh: &Ssh, folder: Folder) -> Result<Self, ConnectError> {
+    async fn attach(ssh: &Ssh, folder: Folder, notice_within: Duration) -> Result<Self, ConnectError> {
         let socket = folder.join("master");
         let attached = timeout(ANSWER_TIME, Leash::attach(&socket)).await;
-        let Ok(Ok(leash)) = attached else { return Err(lost(&ssh.host, &folder)) };
+        let Ok(Ok(leash)) = attached else { return Err(lost(&ssh.host, &folder, notice_within)) };
         log::debug!("{}: ssh master is process {}", ssh.host, leash.pid());
         Ok(Master {
             host: ssh.host.clone(),
             session: Arc::new(openssh::Session::resume_mux(socket.into(), None)),
             leash,
             folder,
+            notice_within,
         })
     }
 
@@ -105,14 +111,14 @@ impl Master {
 
     /// The error for a session that ended because the master did.
     pub(super) fn lost(&self) -> ConnectError {
-        lost(&self.host, &self.folder)
+        lost(&self.host, &self.folder, self.notice_within)
     }
 
-    /// Ends the process and waits until it is gone, for at most twice [`CLOSE_TIME`].
+    /// Ends the process and waits until it is gone, for some seconds at most.
     pub(crate) async fn close(&self) {
-        for signal in [Signal::SIGTERM, Signal::SIGKILL] {
+        for (signal, time) in [(Signal::SIGTERM, GOODBYE_TIME), (Signal::SIGKILL, KILL_TIME)] {
             self.leash.signal(signal);
-            if timeout(CLOSE_TIME, self.leash.gone()).await.is_ok() {
+            if timeout(time, self.leash.gone()).await.is_ok() {
                 return;
             }
         }
@@ -146,7 +152,7 @@ fn expand_home(path: &Path) -> PathBuf {
 }
 
 fn prepare_folder(setup: &Setup, ssh: &Ssh) -> Result<Folder, ConnectError> {
-    let text = config::text(&ssh.host, &ssh.options, setup.user_config.as_deref());
+    let text = config::text(&ssh.host, &ssh.options, setup.user_config.as_deref(), setup.notice_within);
     let text = text.map_err(|detail| ConnectError::Invalid { host: ssh.host.clone(), detail })?;
     let write = || -> io::Result<Folder> {
         let folder = setup.directory.folder()?;
@@ -222,6 +228,9 @@ fn read_log(folder: &Folder) -> String {
     fs::read(folder.join("log")).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }
 
-fn lost(host: &str, folder: &Folder) -> ConnectError {
-    ConnectError::Lost { host: host.to_owned(), detail: diagnosis::last_line(&read_log(folder)).to_owned() }
+fn lost(host: &str, folder: &Folder, notice_within: Duration) -> ConnectError {
+    let log = read_log(folder);
+    let detail = diagnosis::last_line(&log);
+    let silent = if diagnosis::was_silent(detail) { notice_within } else { Duration::ZERO };
+    ConnectError::Lost { host: host.to_owned(), detail: detail.to_owned(), silent }
 }
