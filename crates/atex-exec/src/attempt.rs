@@ -516,6 +516,16 @@ impl Attempt {
         self.boot = Some(boot);
     }
 
+    #[cfg(test)]
+    pub fn start(&self) -> SpoolStart {
+        self.start
+    }
+
+    #[cfg(test)]
+    pub fn started(&self) -> Time {
+        self.started
+    }
+
     /// The word that begins the last line.
     pub fn word(&self) -> &str {
         &self.word

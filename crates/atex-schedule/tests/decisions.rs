@@ -1,18 +1,23 @@
 //! What the scheduler decides, event by event.
 
 use atex_schedule::{
-    Action, Ended, Event, HostId, HostIs, Options, PlatformId, Scheduler, SetupEnd, SetupId, TestId,
+    Action, Ended, Event, HostId, HostIs, Options, PlatformId, Scheduler, SetupEnd, SetupId, TestId, Tried,
 };
 
 const A: PlatformId = PlatformId(0);
 const B: PlatformId = PlatformId(1);
 
 fn test(n: u32) -> Event {
-    Event::TestArrived { test: TestId(n), platform: None, setup: SetupId(0) }
+    Event::TestArrived { test: TestId(n), platform: None, setup: SetupId(0), tried: Tried::default() }
 }
 
 fn test_for(n: u32, platform: PlatformId, setup: u32) -> Event {
-    Event::TestArrived { test: TestId(n), platform: Some(platform), setup: SetupId(setup) }
+    Event::TestArrived {
+        test: TestId(n),
+        platform: Some(platform),
+        setup: SetupId(setup),
+        tried: Tried::default(),
+    }
 }
 
 fn expected(n: u32, platform: PlatformId) -> Event {
@@ -278,4 +283,65 @@ fn events_of_unknown_hosts_change_nothing() {
         (ready(0, A), "set up 0 on 0 clean"),
         (passed(0), ""),
     ]);
+}
+
+/// A test that comes back with attempts that were made before.
+fn test_again(n: u32, attempts: u32, by_host: u32, by_us: u32) -> Event {
+    let tried = Tried { attempts, by_host, by_us };
+    Event::TestArrived { test: TestId(n), platform: Some(A), setup: SetupId(0), tried }
+}
+
+fn adopted(n: u32, test: u32) -> Event {
+    Event::HostAdopted { host: HostId(n), platform: A, test: TestId(test) }
+}
+
+#[test]
+fn a_run_goes_on_in_the_middle() {
+    let scheduler = check(&[
+        (test_again(1, 0, 0, 0), ""),
+        (test_again(4, 1, 1, 0), ""),
+        (test_again(5, 2, 0, 2), ""),
+        (adopted(0, 4), ""),
+        (expected(1, A), ""),
+        (Event::InputEnded, ""),
+        (ready(1, A), "set up 0 on 1 clean"),
+        (passed(0), "settle 4, start 1.1 on 0"),
+        (set_up(1), "start 5.3 on 1"),
+        (passed(0), "settle 1"),
+        (ended(1, Ended::ByUs, HostIs::Spoilt), "settle 5, release 0 Done, release 1 Done"),
+    ]);
+    assert!(scheduler.is_done());
+}
+
+#[test]
+fn what_was_tried_before_counts() {
+    check(&[
+        (test_again(0, 2, 2, 0), ""),
+        (test_again(1, 3, 0, 0), ""),
+        (ready(0, A), "set up 0 on 0 clean"),
+        (set_up(0), "start 0.3 on 0"),
+        (ended(0, Ended::ByHost, HostIs::Spoilt), "settle 0, set up 0 on 0 clean"),
+        (set_up(0), "start 1.4 on 0"),
+    ]);
+}
+
+#[test]
+fn an_attempt_that_goes_on_can_end_in_any_way() {
+    check(&[
+        (test_again(0, 0, 0, 2), ""),
+        (test_again(1, 0, 0, 0), ""),
+        (test_again(2, 0, 0, 0), ""),
+        (adopted(0, 0), ""),
+        (adopted(1, 1), ""),
+        (adopted(2, 2), ""),
+        (ended(0, Ended::ByUs, HostIs::Spoilt), "settle 0"),
+        (ended(1, Ended::ByHost, HostIs::Lost), "retry 1, release 1 Lost, set up 0 on 0 clean"),
+        (Event::Stop, "cancel 0, cancel 2"),
+        (ended(2, Ended::Cancelled, HostIs::Spoilt), "retry 2, release 2 Cancelled"),
+    ]);
+}
+
+#[test]
+fn a_host_that_is_adopted_with_an_unknown_test_is_a_clean_one() {
+    check(&[(test(0), ""), (adopted(0, 7), "set up 0 on 0 clean")]);
 }

@@ -17,6 +17,8 @@ pub(super) struct Sight {
     pub word: Option<String>,
     /// How long the spools were when it started.
     pub start: Option<(u64, u64)>,
+    /// What lies below in the spools is not there any more.
+    pub freed: (u64, u64),
     pub state: Seen,
 }
 
@@ -49,16 +51,15 @@ impl Sight {
         let mut sight = Sight::default();
         for (key, value) in answer.lines().filter_map(|line| line.split_once('=')) {
             let text = || Some(value.to_owned()).filter(|value| !value.is_empty());
+            let pair = || value.split_once(' ').and_then(|(c, o)| c.parse().ok().zip(o.trim().parse().ok()));
             match key {
                 "dir" => sight.dir = text(),
                 "boot" => value.clone_into(&mut sight.boot),
                 "generation" => sight.generation = value.parse().ok(),
                 "id" => sight.id = text(),
                 "word" => sight.word = text(),
-                "start" => {
-                    sight.start =
-                        value.split_once(' ').and_then(|(c, o)| c.parse().ok().zip(o.trim().parse().ok()));
-                }
+                "start" => sight.start = pair(),
+                "freed" => sight.freed = pair().unwrap_or_default(),
                 "state" => {
                     sight.state = match value {
                         "running" => Seen::Running,
@@ -73,11 +74,15 @@ impl Sight {
         sight
     }
 
+    /// Whether the host is not up any more since then.
+    pub fn has_rebooted_since(&self, boot: &str) -> bool {
+        !self.boot.is_empty() && !boot.is_empty() && self.boot != boot
+    }
+
     /// What follows for an attempt that was started under `boot`. `is_ours`: the test that is found is the one that
     /// it started; `announced`: it said that the host would go down.
     pub fn way(&self, is_ours: bool, boot: &str, announced: bool) -> Way {
-        let rebooted = !self.boot.is_empty() && !boot.is_empty() && self.boot != boot;
-        match (rebooted, self.state) {
+        match (self.has_rebooted_since(boot), self.state) {
             (true, _) if announced => Way::Restart,
             (true, _) => Way::Lost(Cause::Host, "rebooted unexpectedly"),
             (false, Seen::Running | Seen::Ended) if is_ours => Way::Follow,
@@ -95,7 +100,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_read() {
-        let answer = "dir=/var/a=b\nboot=x/7\ngeneration=3\nid=r.h.1.0\nword=W\nstart=10 20\nstate=ended\nend=0 1 2\nnew=1\n";
+        let answer = "dir=/var/a=b\nboot=x/7\ngeneration=3\nid=r.h.1.0\nword=W\nstart=10 20\nfreed=5 20\nstate=ended\nend=0 1 2\nnew=1\n";
         let expected = Sight {
             dir: Some("/var/a=b".into()),
             boot: "x/7".into(),
@@ -103,6 +108,7 @@ mod tests {
             id: Some("r.h.1.0".into()),
             word: Some("W".into()),
             start: Some((10, 20)),
+            freed: (5, 20),
             state: Seen::Ended,
         };
         assert_eq!(Sight::parse(answer), expected);

@@ -18,8 +18,9 @@ use atex_schedule::HostId;
 use self::link::Away;
 use self::running::{Running, Serve};
 use self::setup::{Given, SettingUp, Stage};
+use crate::adoption::Adoption;
 use crate::needs::Needs;
-use crate::pool::{Adoption, Context, Input, News, Order, Prepared};
+use crate::pool::{Context, Input, News, Order, Prepared};
 
 /// How much of a small command's output is kept, for its answer or its error.
 const ANSWER_BYTES: usize = 64 << 10;
@@ -35,6 +36,8 @@ pub(crate) struct Worker {
     away: Option<Away>,
     /// Where the run's directory on the host may be made, best first.
     dirs: Vec<String>,
+    /// An earlier life of the run may have left something there.
+    again: bool,
     /// Where it was made.
     work_dir: Option<String>,
     /// Which start of the host this is, as it says itself.
@@ -100,6 +103,7 @@ impl Worker {
             opening: false,
             away: None,
             dirs: Vec::new(),
+            again: false,
             work_dir: None,
             boot: String::new(),
             prepared: None,
@@ -162,9 +166,10 @@ impl Worker {
 
     fn obey(&mut self, order: Order, context: &Context) {
         match order {
-            Order::Join { record, dirs, adopt } => {
+            Order::Join { record, dirs, again, adopt } => {
                 self.record = Some(record);
                 self.dirs = dirs;
+                self.again = again;
                 self.state = adopt.map_or(State::Opening, State::Adopting);
                 self.need_link(context);
             }
@@ -179,6 +184,9 @@ impl Worker {
                 if matches!(self.state, State::SettingUp(_)) && self.waiting.is_none() =>
             {
                 self.cancel_set_up(context);
+            }
+            Order::Cancel | Order::Kill if matches!(self.state, State::Adopting(_)) => {
+                self.end_adoption(matches!(order, Order::Kill), context);
             }
             Order::Cancel => {
                 self.stop(Cause::Cancelled, "cancelled".into());
@@ -293,6 +301,14 @@ impl Worker {
         self.serve = None;
         if self.work_dir.is_some() && self.connection.is_some() {
             self.errand(Step::Bye, &self.agent("bye"), Stdin::empty(), context);
+        } else if self.again && self.connection.is_some() {
+            // It has not been set up in this life, but may have been in an earlier one.
+            let dirs: Vec<String> = self.dirs.iter().map(|dir| quote(dir)).collect();
+            let dirs = dirs.join(" ");
+            let command = format!(
+                "for d in {dirs}; do [ -O \"$d\" ] && {{ sh \"$d/agent\" bye; rm -rf \"$d\"; }}; done; true"
+            );
+            self.errand(Step::Bye, &command, Stdin::empty(), context);
         } else {
             self.close(context);
         }

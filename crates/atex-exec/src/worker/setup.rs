@@ -138,9 +138,10 @@ impl Stage {
 
 impl Given {
     /// What is known of a host that was found to run a test of this set-up.
-    pub fn of_adopted(setup: &Prepared) -> Given {
+    pub fn of_adopted(setup: &Arc<Prepared>) -> Given {
         let shared = Some(Arc::clone(&setup.shared));
-        Given { shared, files: BTreeSet::from([setup.id]), ..Given::default() }
+        let plans = Vec::from_iter((!setup.steps.finish.is_empty()).then(|| Arc::clone(setup)));
+        Given { shared, files: BTreeSet::from([setup.id]), plans, ..Given::default() }
     }
 }
 
