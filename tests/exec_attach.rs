@@ -58,7 +58,8 @@ fn wait_for_file(lab: &Lab, index: usize, path: &str) {
 fn disturbed(disturb: impl FnOnce(&Lab, &Running)) {
     let Some(lab) = Lab::start_or_skip(1) else { return };
     let dir = Dir::new();
-    let running = exec_in(&lab, &dir, &["-v"], &[host(&lab, 0), uploading()]).start();
+    let mut command = exec_in(&lab, &dir, &[], &[host(&lab, 0), uploading()]);
+    let running = command.env("ATEX_LOG", "info,atex_connect=debug").start();
     wait_for_file(&lab, 0, "/var/atex-*/*/tree/big");
     disturb(&lab, &running);
     lab.run(0, "touch /go");
@@ -111,7 +112,12 @@ fn a_killed_sshd_loses_nothing() {
 fn a_frozen_host_loses_nothing() {
     disturbed(|lab, running| {
         let all = lab.host(0).processes();
-        let signal = |signal| all.iter().for_each(|pid| drop(kill(Pid::from_raw(*pid), signal)));
+        // Some may end meanwhile.
+        let signal = |signal| {
+            for pid in &all {
+                let _ = kill(Pid::from_raw(*pid), signal);
+            }
+        };
         signal(Signal::SIGSTOP);
         running.wait_for_stderr("is sought for");
         signal(Signal::SIGCONT);
@@ -122,39 +128,42 @@ fn a_frozen_host_loses_nothing() {
 fn a_host_that_stays_away_is_given_up_in_time_and_fenced_when_it_is_back() {
     let Some(lab) = Lab::start_or_skip(2) else { return };
     let dir = Dir::new();
-    // The first one goes to the first host; the third keeps the run going until that is back.
     let records = [
         host(&lab, 0),
         host(&lab, 1),
-        test("/gone", "[ -e /here ] && exit; touch /here; sleep 5000"),
+        test("/gone", "[ $ATEX_ATTEMPT = 2 ] && exit; touch /here; sleep 5000"),
         test("/stays", "until [ -e /go ]; do sleep 0.05; done"),
         test("/more", "true"),
     ];
     let arguments = ["--host-timeout", "6s", "-v"];
     let running = exec_in(&lab, &dir, &arguments, &records).start();
-    wait_for_file(&lab, 0, "/here");
+    running.wait_for_stdout(r#""test":"/stays","attempt":1"#);
+    let started: Vec<Value> = running.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let gone = started.iter().find(|r| r["type"] == "test-start" && r["test"] == "/gone").unwrap();
+    let (first, second) = if gone["host"] == "h0" { (0, 1) } else { (1, 0) };
+    wait_for_file(&lab, first, "/here");
     let cut = Instant::now();
-    lab.cut(0);
+    lab.cut(first);
     running.wait_for_stdout(r#""type":"test-end""#);
-    // Seconds are what is promised here.
+    // Not before the time is over; and the test's own end, or the limit of five minutes, comes much later.
     let waited = cut.elapsed().as_secs();
-    assert!((5..12).contains(&waited), "{waited} s");
-    lab.heal(0);
-    running.wait_for_stderr("h0: it is back");
-    lab.run(1, "touch /go");
+    assert!((5..60).contains(&waited), "{waited} s");
+    lab.heal(first);
+    running.wait_for_stderr("it is back");
+    lab.run(second, "touch /go");
     let output = running.finish();
     output.code(3).stderr_has("host lost: not reached within 6s");
-    let first = &of_type(&output, "test-end")[0];
-    assert_eq!((&first["test"], &first["outcome"], &first["cause"]), (&json!("/gone"), &json!("infra"), &json!("host")));
+    let end = &of_type(&output, "test-end")[0];
+    assert_eq!((&end["test"], &end["outcome"], &end["cause"]), (&json!("/gone"), &json!("infra"), &json!("host")));
     assert_eq!(verdicts(&output), ["/gone pass test", "/more pass test", "/stays pass test"]);
-    let processes = lab.run(0, "cat /proc/[0-9]*/comm");
+    let processes = lab.run(first, "cat /proc/[0-9]*/comm");
     assert!(!processes.contains("sleep"), "{processes}");
 }
 
 /// A test that announces a reboot when it runs for the first time.
 const REBOOTING: &str = "echo start $TMT_REBOOT_COUNT $TMT_TEST_RESTART_COUNT\n\
     if [ $TMT_REBOOT_COUNT = 0 ]; then\n\
-    printf 'result 33\\n{\"name\":\"one\",\"status\":\"pass\"}    ' >&$ATEX_TEST_CONTROL\n\
+    printf 'result 30\\n{\"name\":\"one\",\"status\":\"pass\"}' >&$ATEX_TEST_CONTROL\n\
     echo duration save >&$ATEX_TEST_CONTROL\n\
     echo disconnect >&$ATEX_TEST_CONTROL\ntouch /down\nsleep 1000\nfi\n\
     echo duration restore >&$ATEX_TEST_CONTROL";

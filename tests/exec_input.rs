@@ -123,13 +123,13 @@ fn an_input_that_says_it_is_incomplete_makes_the_run_so() {
 }
 
 #[test]
-fn what_this_version_does_not_do_is_said_once() {
+fn a_format_of_results_that_is_not_known_is_said_once() {
     let dir = Dir::new();
-    let more = json!({"require": [], "recommend": [], "extra-result": "tap"});
+    let more = json!({"require": [], "recommend": [], "extra-result": "subunit"});
     let tests = [test_with("/a", "true", more.clone()), test_with("/b", "true", more)];
     let output = exec(&dir, &["--local", "1"], &tests).run();
     output.success().stderr_is(
-        "atex-exec: test /a: data.extra-result: output is not read as results by this version; said once\n",
+        "atex-exec: test /a: data.extra-result: expected `tap`, so its output is not read as results; said once\n",
     );
 }
 

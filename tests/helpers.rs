@@ -168,6 +168,20 @@ fn the_users_own_machine_is_not_rebooted() {
 }
 
 #[test]
+fn destructive_tests_are_not_for_the_users_own_machine() {
+    let dir = Dir::new();
+    let tests = [
+        test_with("/bad", "touch \"$OLDPWD/done\"", json!({"tag": ["slow", "destructive"]})),
+        test_with("/good", "true", json!({"tag": "slow"})),
+    ];
+    let output = exec(&dir, &["--local", "2"], &tests).run();
+    output.code(3);
+    assert_eq!(verdicts(&output), ["/bad infra host", "/good pass test"]);
+    let why = "no host matches: a test tagged `destructive` is not run on a local host";
+    assert_eq!(note(&output, "/bad"), why);
+}
+
+#[test]
 fn variables_of_the_caller_reach_tests_and_no_one_else() {
     let dir = Dir::new();
     dir.write("secrets", "# none of your business\nexport TOKEN='hunter 2'\nFROM_FILE=file-value OWN=file\n");

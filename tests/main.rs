@@ -4,6 +4,7 @@ mod discover;
 mod exec_attach;
 mod exec_input;
 mod exec_lab;
+mod exec_limits;
 mod exec_local;
 mod exec_resume;
 mod exec_ssh;

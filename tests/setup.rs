@@ -7,7 +7,7 @@ use atex_testkit::sandbox::{Command, Dir};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::stream::{exec, lab_host, note, of_type, printed, test, test_with, verdicts};
+use crate::stream::{exec, lab_host, lines, note, of_type, printed, test, test_with, tool, verdicts};
 
 /// A test of a plan.
 fn planned(name: &str, command: &str, plan: Value) -> Value {
@@ -164,6 +164,96 @@ fn what_a_plan_asks_for_is_read_before_a_host_is_troubled() {
     let plan = json!({"name": "/p", "prepare": [{"how": "ansible", "playbook": "x.yml"}]});
     let output = exec(&dir, &["--local", "1"], &[planned("/a", "true", plan)]).run();
     output.success().stderr_has("plan /p: prepare with `how: ansible` is not carried out by this version");
+}
+
+// ---- Hosts that stay prepared ----
+
+/// `atex-exec prepare` with a run directory of its own.
+fn prepare(dir: &Dir, run: &str, arguments: &[&str], records: &str) -> Command {
+    let mut command = tool(dir, "atex-exec");
+    command.args(["prepare", "--run-dir", run]).args(arguments).stdin(records);
+    command
+}
+
+#[test]
+fn a_prepared_host_runs_tests_again_and_again() {
+    let dir = Dir::new();
+    dir.write("tree/x", "1");
+    let say = |word: &str| format!("echo {word} >>{}", dir.join("steps").display());
+    let plan = json!({
+        "name": "/p",
+        "environment": {"WORD": "bye"},
+        "prepare": [{"script": [say("prepare"), "echo LEFT=here >>\"$TMT_PLAN_ENVIRONMENT_FILE\""]}],
+        "finish": [{"script": say("\"$WORD\"")}, {"script": "cat x; exit 3"}],
+    });
+    let mut tests = vec![
+        planned(
+            "/a",
+            "echo \"$LEFT\"; cat \"$TMT_TREE/x\"; echo changed >\"$TMT_TREE/x\"; false",
+            plan.clone(),
+        ),
+        planned("/b", "echo \"$LEFT\"; cat \"$TMT_TREE/x\"", plan),
+    ];
+    for test in &mut tests {
+        test["tree"] = dir.join("tree").to_str().unwrap().into();
+    }
+    let host = json!({"type": "host", "id": "h", "connect": {"how": "local"}, "mine": 1});
+    let input = lines(&tests) + &lines(std::slice::from_ref(&host));
+    let output = prepare(&dir, "prepared", &[], &input).run();
+    output.success();
+    assert_eq!(steps(&dir), ["prepare"]);
+    assert_eq!(of_type(&output, "test"), tests);
+    let ready = of_type(&output, "host")[0].clone();
+    let kept = ready["prepared"]["dir"].as_str().unwrap().to_owned();
+    assert_eq!(ready["mine"], 1);
+    assert_eq!(of_type(&output, "end")[0]["counts"], json!({"hosts": 1, "prepared": 1}));
+
+    for n in 1..=2 {
+        let run = format!("run{n}");
+        let output = tool(&dir, "atex-exec").args(["--run-dir", &run]).stdin(output.stdout.as_str()).run();
+        output.code(1).stderr_is("");
+        assert_eq!(printed(&dir, &output, "/a"), "here\n1");
+        // What the first one has changed is not seen: its status has the files unpacked anew.
+        assert_eq!(printed(&dir, &output, "/b"), "here\n1");
+        assert_eq!(of_type(&output, "host")[0], ready);
+        assert_eq!(steps(&dir), ["prepare"], "it is not repeated");
+    }
+
+    dir.write("tree/x", "2");
+    let changed = tool(&dir, "atex-exec").args(["--run-dir", "run3"]).stdin(output.stdout.as_str()).run();
+    changed.code(1).stderr_has("h: it is not prepared for these files and this plan: that is done now");
+    assert_eq!(printed(&dir, &changed, "/b"), "here\n2");
+    assert_eq!(steps(&dir), ["prepare", "prepare"]);
+
+    let undone = prepare(&dir, "undone", &["--undo"], &lines(&[ready])).run();
+    undone.success().stderr_has("finish: script 0001 failed with exit status 3");
+    assert_eq!(of_type(&undone, "host"), [host]);
+    assert_eq!(steps(&dir), ["prepare", "prepare", "bye", "bye"]);
+    assert!(!std::path::Path::new(&kept).exists());
+}
+
+#[test]
+fn a_host_that_cannot_be_prepared_is_left_as_it_was_and_handed_on() {
+    let dir = Dir::new();
+    let plan = json!({"prepare": [{"script": "echo no; false"}], "finish": [{"script": format!("touch {}", dir.join("x").display())}]});
+    let bad = json!({"type": "host", "id": "bad", "connect": {"how": "command", "argv": ["env"]}});
+    let far = json!({"type": "host", "id": "far", "connect": {"how": "command", "argv": ["/nonexistent"]}});
+    let other = json!({"type": "host", "id": "other", "platform": "other", "connect": {"how": "local"}});
+    dir.write("there/.keep", "");
+    let there = dir.join("there");
+    let input = lines(&[planned("/a", "true", plan), bad.clone(), far.clone(), other.clone()]);
+    let output = prepare(&dir, "prepared", &["--work-dir", there.to_str().unwrap()], &input).run();
+    output.code(3).stderr_has("bad: plan : prepare[0]: failed with exit status 1: no");
+    let mut hosts = of_type(&output, "host");
+    hosts.sort_by_key(|host| host["id"].as_str().unwrap().to_owned());
+    // The label of the last one is no test's, but a test without a label runs anywhere.
+    assert_eq!(hosts[..2], [bad, far]);
+    assert_eq!(hosts[2].get("prepared"), None);
+    assert_eq!(hosts[2], other);
+    assert!(dir.join("x").exists(), "what was begun is finished");
+    let left: Vec<_> = std::fs::read_dir(there).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, [".keep"]);
+    assert_eq!(of_type(&output, "end")[0]["counts"], json!({"hosts": 3, "prepared": 0}));
 }
 
 // ---- Packages ----
@@ -368,4 +458,63 @@ fn a_real_package_manager_installs_on_a_host_of_its_own() {
     let why = "E: Unable to locate package atex-no-such-package";
     assert_eq!(note(&output, "/b"), format!("h0: package `atex-no-such-package` cannot be had: {why}"));
     assert!(!std::path::Path::new("/usr/share/atex-sample").exists(), "this machine has nothing of it");
+}
+
+/// A package for rpm and a repository of it, made on a host that calls itself Fedora.
+const REPOSITORY: &str = r#"set -e
+export HOME=/root
+mkdir -p /srv/repo /tmp/rb /etc/yum.repos.d
+cat >/tmp/sample.spec <<X
+Name: atex-sample
+Version: 1
+Release: 1
+Summary: a sample
+License: none
+BuildArch: noarch
+Provides: atex-sample(capability) = 2
+%description
+%install
+mkdir -p %{buildroot}/usr/share/atex-sample
+echo hello >%{buildroot}/usr/share/atex-sample/hello
+%files
+/usr/share/atex-sample/hello
+X
+rpmbuild -bb --quiet --nodeps --define "_topdir /tmp/rb" --define "_rpmdir /srv/repo" /tmp/sample.spec >/dev/null 2>&1
+createrepo_c -q /srv/repo
+rm -f /etc/yum.repos.d/*
+printf '[lab]\nname=lab\nbaseurl=file:///srv/repo\ngpgcheck=0\nenabled=1\n' >/etc/yum.repos.d/lab.repo
+rm -f /etc/os-release
+echo ID=fedora >/etc/os-release
+"#;
+
+#[test]
+fn a_real_dnf_installs_names_paths_and_capabilities() {
+    let program = |name: &str| {
+        let found = std::path::Path::new("/usr/bin").join(name).exists();
+        if found { Ok(()) } else { Err(format!("{name} is not installed")) }
+    };
+    let tools = ["dnf", "rpmbuild", "createrepo_c"].into_iter().try_for_each(program);
+    let Some(()) = atex_testkit::need(tools, || ()) else { return };
+    for wanted in ["atex-sample", "/usr/share/atex-sample/hello", "atex-sample(capability) >= 2"] {
+        let Some(lab) = Lab::start_or_skip(1) else { return };
+        lab.run(0, REPOSITORY);
+        let dir = Dir::new();
+        let input = [
+            test_with("/a", "cat /usr/share/atex-sample/hello", json!({"require": wanted})),
+            test_with("/b", "true", json!({"require": "atex-no-such-package"})),
+            lab_host(&lab, 0),
+        ];
+        let mut command = exec(&dir, &[], &input);
+        command.through(&lab.prefix());
+        let output = command.run();
+        output.code(1);
+        let log = dir.read("run/setup/h0.log");
+        assert_eq!(verdicts(&output), ["/a pass test", "/b error test"], "{wanted}: {log}");
+        let why = "No match for argument: atex-no-such-package";
+        assert_eq!(
+            note(&output, "/b"),
+            format!("h0: package `atex-no-such-package` cannot be had: {why}"),
+            "{log}"
+        );
+    }
 }

@@ -39,8 +39,11 @@ impl Excess {
                 .push((Status::Warn, format!("{missing}: at most {files}, of {bytes} together, are kept")));
         }
         if self.notes > 0 {
-            let note =
-                format!("{} left out: at most {} are kept", many(self.notes, "progress line"), limits.notes);
+            let s = if self.notes == 1 { "" } else { "s" };
+            let note = format!(
+                "{} progress line{s} or mark{s} left out: at most {} are kept",
+                self.notes, limits.notes
+            );
             remarks.push((Status::Warn, note));
         }
         remarks

@@ -5,7 +5,8 @@
 //! these bytes in pieces of any size and answers with [`Event`]s; at the end of the test
 //! [`Parser::finish`] settles what is still open and adds the fallback result. Start reading in
 //! `parser.rs`; `incoming.rs` is one result as the test sent it, `partial.rs` those kept open,
-//! `store.rs` their stored form, `finish.rs` the end.
+//! `store.rs` their stored form, `finish.rs` the end, `limits.rs` and `excess.rs` what a test may send and what
+//! becomes of more.
 //!
 //! ```
 //! use atex_control::{End, Event, Limits, Parser};

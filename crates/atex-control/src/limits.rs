@@ -41,7 +41,7 @@ pub struct Limits {
     /// Bytes in the files of one test. The file that exceeds it is cut off, those behind it are left out
     /// unless they are empty. Default 100 GiB.
     pub file_bytes: u64,
-    /// Progress lines. Those beyond are left out. Default 10,000.
+    /// Progress lines and marks. Those beyond are left out. Default 10,000.
     pub notes: u64,
 }
 

@@ -299,14 +299,17 @@ impl Parser {
             Word::ExitCode(code) => Event::ExitCode(code),
             Word::Duration(change) => Event::Duration(change),
             Word::Noop => Event::Noop,
-            Word::Mark { name, set } => Event::Mark { name, set },
-            Word::Note(note) if self.state.notes < self.limits.notes => {
-                self.state.notes += 1;
-                Event::Note(note)
-            }
-            Word::Note(_) => {
+            Word::Mark { .. } | Word::Note(_) if self.state.notes >= self.limits.notes => {
                 self.state.excess.notes += 1;
                 Event::Noop
+            }
+            Word::Mark { name, set } => {
+                self.state.notes += 1;
+                Event::Mark { name, set }
+            }
+            Word::Note(note) => {
+                self.state.notes += 1;
+                Event::Note(note)
             }
             Word::Disconnect => {
                 self.state.channel = Channel::Disconnected;

@@ -22,6 +22,7 @@
 #     beat                    grows with every sign of life from atex-exec
 #     closed, over, why       WORD of the test whose control is to be closed; that has exited; WORD WHY: why
 #                             it was ended here
+#     ballast                 is given up for the last line of a test when the disk is full
 #     orders, done, guard, control.go, output.go   fifos between these processes
 #
 # Of these files only the first line counts. The small ones are written over in place and in one piece, so that a
@@ -207,7 +208,7 @@ run_test() {
         echo "$word" 1<>"$spool/output.go"
         # Not in the background, where it would be deaf to INT and QUIT for ever.
         (
-            sign session "$word" && exec setsid bash run
+            sign session "$word" && exec "$setsid" "$bash" run
         ) </dev/null >"$spool/output.pipe" 2>&1 9>"$spool/control.pipe" 3<&- 4>&- 5>&- 6>&- 7>&-
         status=$?
         read -r pid _ whose <session
@@ -225,7 +226,12 @@ run_test() {
     read -r _ output </proc/self/fdinfo/5
     end="$word $status $control $output${why:+ $why}"
     echo "$end" 1<>end
+    waited=0
     until echo "$end" >&4; do
+        # Where no space could be reserved.
+        : >"$spool/ballast"
+        [ "$waited" -lt "$full" ] || return 1
+        waited=$((waited + 1))
         sleep 1
     done
     read -r _ control </proc/self/fdinfo/4
@@ -244,20 +250,28 @@ wait_for_relays() {
     wake_me 0.05
     while [ "$left" -gt 0 ]; do
         read -r what how <&6 || continue
-        if [ "$what" = tick ]; then
+        case $what,$how in
+        "tick,$word")
             asked=
             see_to_relays
             wake_me 1
-        else
+            ;;
+        tick,*)
+            # Asked for by a test before this one.
+            asked=
+            wake_me 0.05
+            ;;
+        *)
             left=$((left - 1))
             [ -z "$how" ] || cut=yes
-        fi
+            ;;
+        esac
     done
 }
 
 # One request at a time, so that many tests that end at once cost the guard little.
 wake_me() { # SECONDS
-    [ -n "$asked" ] || echo "$1" >&7
+    [ -n "$asked" ] || echo "$1 $word" >&7
     asked=yes
 }
 
@@ -287,7 +301,7 @@ relay() { # control|output; 4: the spool
         # In rounds, between which the pipe stays open.
         while :; do
             make_room "$1" || { how=cut && break; }
-            said=$(dd bs=64k count="$blocks" <&3 2>&1 >&4) || how=cut
+            said=$(exec "$dd" bs=64k count="$blocks" <&3 2>&1 >&4) || how=cut
             said=${said%% records in*}
             said=${said##*[!0-9+]}
             # It has been killed, because the pipe is to be closed; or could not write.
@@ -403,13 +417,14 @@ live() {
 
 take_script() { # SIZE LINES
     if [ "$2" = 0 ]; then
-        dd bs="$1" count=1 iflag=fullblock of=../test/run
-        return
+        said=$(LC_ALL=C dd bs="$1" count=1 iflag=fullblock of=../test/run 2>&1) || return 1
+        # Half a script is not run.
+        [ "${said%% *}" = 1+0 ] || kill -s KILL 0
+        return 0
     fi
     left=$2
     text=
     while [ "$left" -gt 0 ]; do
-        # Half a script is not run.
         IFS= read -r line || kill -s KILL 0
         text="$text$line
 "
@@ -484,10 +499,12 @@ serve)
     this_boot
     echo "$boot" >boot
     generation=$2
+    full=${5:-120}
     spool=$W/spool.$2
     mkdir -p test "$spool" && cd "$spool" || exit 125
     mkfifo control.pipe output.pipe orders done guard control.go output.go || exit 125
     # A line in each, so that it has its place on the disk.
+    dd if=/dev/zero of=ballast bs=64k count=1 2>/dev/null || exit 125
     echo 0 >beat && echo 0 0 >freed || exit 125
     for file in closed over why ../test/start ../test/session ../test/end; do
         [ -s "$file" ] || echo - >"$file" || exit 125
@@ -498,7 +515,7 @@ serve)
     # Here the input ends with the follower, and the guard's with us.
     exec 3<orders 9>orders
     exec 8<&0
-    setsid sh "$W/agent" help "$2" "$3" "$4" "${5:-120}" </dev/null >/dev/null 2>&1 3<&- 7>&- 8<&- 9>&- &
+    setsid sh "$W/agent" help "$2" "$3" "$4" "$full" </dev/null >/dev/null 2>&1 3<&- 7>&- 8<&- 9>&- &
     setsid sh "$W/agent" follow "$2" 0 0 <&8 3<&- 4>&- 5>&- 6>&- 7>&- 8<&- &
     # What is said here from now on is nothing that a test has printed.
     exec </dev/null >/dev/null 2>&1 8<&- 9>&-
@@ -508,6 +525,9 @@ serve)
     read -r relays <relays
     cd "$W/test" || exit 125
     read -r _ _ _ _ last <start
+    # Looked up once, and not once a test.
+    setsid=$(command -v setsid)
+    bash=$(command -v bash)
     control=0 output=0 cut='' asked='' broken=''
     while read -r word why id <&3; do
         why=${why#-}
@@ -521,6 +541,7 @@ help)
     max=$3 orphan=$4 full=$5
     export LC_ALL=C
     exec 7<guard 8<>control.go 9<>output.go
+    dd=$(command -v dd)
     relay control <&8 5>&- 7<&- 8<&- 9<&- &
     relays=$!
     relay output <&9 4>&5 5>&- 7<&- 8<&- 9<&- &
@@ -528,10 +549,10 @@ help)
     [ "$orphan" = 0 ] || watch 4>&- 5>&- 6>&- 7<&- 8<&- 9<&- &
     echo ready >&6
     # The guard: its input ends with the wrapper.
-    while read -r order <&7; do
+    while read -r order word <&7; do
         [ "$order" != end ] || kill -s KILL 0
         sleep "$order" 2>/dev/null || sleep 1
-        echo tick >&6
+        echo "tick $word" >&6
     done
     # It has been killed. Without it there is no end to be told, and nobody shall wait for it.
     kill_test

@@ -50,20 +50,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "DIR")]
     pub work_dir: Option<String>,
 
-    /// Set a variable in the environment of every test; may be repeated
-    ///
-    /// NAME alone takes the value from the environment of atex-exec: use it for secrets. It is kept in the run
-    /// directory's env.json, which only you can read, and is shown nowhere. NAME=VALUE is for what anybody may see:
-    /// it stands in the command line and in run.json. These go before --env-file and before what tests and plans set.
-    #[arg(long, value_name = "NAME[=VALUE]")]
-    pub env: Vec<String>,
-
-    /// Set the variables of this file in the environment of every test; may be repeated
-    ///
-    /// It holds NAME=VALUE as a shell reads words: one or more on a line, quotes, comments. Values are kept from
-    /// sight as those of --env NAME are.
-    #[arg(long, value_name = "FILE")]
-    pub env_file: Vec<PathBuf>,
+    #[command(flatten)]
+    pub env: EnvArgs,
 
     /// Use a host for further tests as it is after these exit statuses: numbers, or `any`
     ///
@@ -133,6 +121,71 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub common: atex_cli::Common,
+
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What else can be done than running tests.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Set hosts up for tests that are run later
+    #[command(long_about = PREPARE)]
+    Prepare(Prepare),
+}
+
+/// Variables for tests and for the scripts of plans.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct EnvArgs {
+    /// Set a variable in the environment of every test; may be repeated
+    ///
+    /// NAME alone takes the value from the environment of atex-exec: use it for secrets. It is kept in the run
+    /// directory's env.json, which only you can read, and is shown nowhere. NAME=VALUE is for what anybody may see:
+    /// it stands in the command line and in run.json. These go before --env-file and before what tests and plans set.
+    #[arg(long, value_name = "NAME[=VALUE]")]
+    pub env: Vec<String>,
+
+    /// Set the variables of this file in the environment of every test; may be repeated
+    ///
+    /// It holds NAME=VALUE as a shell reads words: one or more on a line, quotes, comments. Values are kept from
+    /// sight as those of --env NAME are.
+    #[arg(long, value_name = "FILE")]
+    pub env_file: Vec<PathBuf>,
+}
+
+/// What is typed behind `prepare`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Prepare {
+    /// Undo it: do what plans want done at the end, and remove what is there
+    #[arg(long)]
+    pub undo: bool,
+
+    /// Read host records from this file (`-` is standard input); may be repeated
+    #[arg(long, value_name = "FILE")]
+    pub hosts: Vec<PathBuf>,
+
+    /// Keep logs of what was done in this directory [default: a new one in atex-runs]
+    #[arg(long, value_name = "DIR")]
+    pub run_dir: Option<PathBuf>,
+
+    /// Make the directory on each host below DIR [default: /var, or /tmp if that cannot be written]
+    #[arg(long, value_name = "DIR")]
+    pub work_dir: Option<String>,
+
+    /// Give a host up that has not answered a small command for so long
+    #[arg(long, value_name = "DURATION", default_value = "2m")]
+    pub host_timeout: String,
+
+    /// Give a host up that is not set up, files included, within this time
+    #[arg(long, value_name = "DURATION", default_value = "30m")]
+    pub setup_timeout: String,
+
+    /// Install packages on this machine, too
+    #[arg(long)]
+    pub allow_install: bool,
+
+    #[command(flatten)]
+    pub env: EnvArgs,
 }
 
 /// What an attempt at a test may fill.
@@ -171,7 +224,7 @@ pub(crate) struct QuotaArgs {
     #[arg(long, value_name = "SIZE", default_value = "1G")]
     pub max_output: String,
 
-    /// Report at most N progress lines
+    /// Take at most N progress lines and marks
     ///
     /// Those beyond are left out, and a result `warn` says how many.
     #[arg(long, value_name = "N", default_value_t = 10_000)]
@@ -210,6 +263,13 @@ pub(crate) enum Duplicates {
     /// Run it under its name and a number, as in `name (2)`
     Number,
 }
+
+const PREPARE: &str = "\
+Set hosts up for tests that are run later
+
+Reads tests and hosts, gives each host the files, plans and packages of all tests that it may run, and hands tests and \
+hosts on. What was done stays on a host: its record says where (`prepared`). atex-exec with such a record runs \
+tests there, again and again, and repeats nothing; what the host is not prepared for it is given then.";
 
 const ABOUT: &str = "\
 Give each free host the next test and collect results

@@ -32,6 +32,13 @@ impl Trouble {
     pub fn new(path: PathBuf, source: io::Error) -> Trouble {
         Trouble { path, source }
     }
+
+    /// Whether it is about this file alone: something stands in its way, which we have not put there.
+    pub fn is_local(&self) -> bool {
+        use io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory, NotFound};
+        matches!(self.source.kind(), AlreadyExists | IsADirectory | NotADirectory | NotFound)
+            || self.source.raw_os_error() == Some(nix::libc::ELOOP)
+    }
 }
 
 /// How long the files are of which an attempt has one each.

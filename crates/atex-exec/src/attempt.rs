@@ -100,6 +100,13 @@ impl Default for Quotas {
     }
 }
 
+/// A mark that a test has set on its host, or cleared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Mark {
+    pub name: String,
+    pub set: bool,
+}
+
 /// An attempt that is going on.
 ///
 /// It is fed what lies in the spools of its host, from the positions in [`SpoolStart`] on. Positions are those
@@ -130,6 +137,8 @@ pub(crate) struct Attempt {
     pub stopped: Option<Stopped>,
     /// Words of the test that the run should know of, oldest first.
     pub notes: Vec<String>,
+    /// Marks that it has set on its host or cleared, oldest first. Their number is bounded, as that of notes.
+    pub marks: Vec<Mark>,
     live: Option<Live>,
     /// Reads what the test prints, if that is TAP.
     tap: Option<Tap>,
@@ -184,6 +193,7 @@ impl Attempt {
             boot: None,
             stopped: None,
             notes: Vec::new(),
+            marks: Vec::new(),
             live: quotas.live.then(Live::default),
             tap: prints_tap(&job.test).then(Tap::default),
             storage_failed: false,
@@ -197,7 +207,7 @@ impl Attempt {
         }
         self.control += bytes.len() as u64;
         self.unsaved += bytes.len() as u64;
-        let Attempt { parser, scanner, artifacts, limit, notes, .. } = self;
+        let Attempt { parser, scanner, artifacts, limit, notes, marks, .. } = self;
         let (taken, last_line) = scanner.feed(bytes, |own| {
             let mut sink = |event: Event<'_>| match event {
                 Event::FileStart { path } => artifacts.start_file(path),
@@ -212,9 +222,13 @@ impl Attempt {
                     notes.push(text.to_owned());
                     Ok(())
                 }
-                // The wrapper's record of the exit status wins; marks are for a scheduler that prefers; the
-                // parser remembers that the test has said `disconnect`.
-                Event::ExitCode(_) | Event::Noop | Event::Mark { .. } | Event::Disconnect => Ok(()),
+                Event::Mark { name, set } => {
+                    marks.push(Mark { name: name.to_owned(), set });
+                    Ok(())
+                }
+                // The wrapper's record of the exit status wins; the parser remembers that the test has said
+                // `disconnect`.
+                Event::ExitCode(_) | Event::Noop | Event::Disconnect => Ok(()),
             };
             parser.feed(own, &mut sink).and_then(|()| artifacts.flush().map_err(FeedError::Sink))
         });
@@ -285,7 +299,7 @@ impl Attempt {
     }
 
     fn fail(&mut self, trouble: &Trouble) {
-        self.storage_failed = true;
+        self.storage_failed |= !trouble.is_local();
         self.stop(Cause::Own, trouble.to_string());
     }
 
@@ -384,7 +398,7 @@ impl Attempt {
                 note: Some(trouble.to_string()),
                 counts: counted(&tally),
                 seconds,
-                storage_failed: true,
+                storage_failed: self.storage_failed || !trouble.is_local(),
             },
         }
     }
@@ -479,6 +493,7 @@ impl Attempt {
             boot: saved.boot,
             stopped: saved.stopped,
             notes: Vec::new(),
+            marks: Vec::new(),
             live: quotas.live.then(Live::default),
             tap: saved.tap,
             storage_failed: false,
@@ -531,3 +546,6 @@ impl Attempt {
         &self.word
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -4,18 +4,37 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use atex_model::{Plan, Test, Tree};
-use atex_schedule::{PlatformId, SetupId};
+use atex_model::{Connect, Host, Plan, Test, Tree};
+use atex_schedule::{HostKind, PlatformId, SetupId};
 use indexmap::IndexSet;
+use serde_json::Value;
 
 use crate::args::Duplicates;
 use crate::needs::Needs;
+
+/// The tag of tests after which their host cannot be used.
+const DESTRUCTIVE: &str = "destructive";
+
+/// Whether the host of a test cannot be used after it.
+pub(crate) fn is_destructive(test: &Test) -> bool {
+    match test.data.get("tag") {
+        Some(Value::String(tag)) => tag == DESTRUCTIVE,
+        Some(Value::Array(tags)) => tags.iter().any(|tag| tag == DESTRUCTIVE),
+        _ => false,
+    }
+}
 
 /// Labels, numbered.
 #[derive(Debug, Default)]
 pub(crate) struct Platforms(IndexSet<String>);
 
 impl Platforms {
+    /// What decides which tests a host may run.
+    pub fn kind(&mut self, host: &Host) -> HostKind {
+        // That is the machine of whoever runs the tests.
+        HostKind { platform: self.id(host.label()), is_spared: host.connect == Connect::Local }
+    }
+
     pub fn id(&mut self, label: &str) -> PlatformId {
         let at = match self.0.get_index_of(label) {
             Some(at) => at,

@@ -99,15 +99,15 @@ pub(crate) mod tests {
     use std::collections::BTreeMap;
     use std::path::PathBuf;
 
-    const WORD: &str = "0123456789abcdef";
-    const START: SpoolStart = SpoolStart { generation: 3, control: 1000, output: 50 };
+    pub(crate) const WORD: &str = "0123456789abcdef";
+    pub(crate) const START: SpoolStart = SpoolStart { generation: 3, control: 1000, output: 50 };
 
     /// Where waiting for the disk takes no time, if there is such a place.
     pub(crate) fn fast_dir() -> tempfile::TempDir {
         tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
     }
 
-    fn job(dir: &Path) -> Job {
+    pub(crate) fn job(dir: &Path) -> Job {
         let test = serde_json::from_str(r#"{"type":"test","name":"/t","data":{"test":"true"}}"#).unwrap();
         Job { test, attempt: 1, run: "r".into(), artifacts: dir.join("results/default/t/attempt-1") }
     }
@@ -126,20 +126,20 @@ pub(crate) mod tests {
     }
 
     /// What lies in the spools from the test's first byte on, the last line with it.
-    struct Spools {
-        control: Vec<u8>,
-        output: Vec<u8>,
+    pub(crate) struct Spools {
+        pub control: Vec<u8>,
+        pub output: Vec<u8>,
     }
 
     impl Spools {
-        fn new(mut control: Vec<u8>, output: Vec<u8>) -> Spools {
+        pub fn new(mut control: Vec<u8>, output: Vec<u8>) -> Spools {
             let (sent, printed) = (START.control + control.len() as u64, START.output + output.len() as u64);
             control.extend_from_slice(format!("{WORD} 1 {sent} {printed}\n").as_bytes());
             Spools { control, output }
         }
 
         /// Feeds so many bytes more, from where the attempt stands.
-        fn feed(&self, attempt: &mut Attempt, (control, output): (usize, usize)) {
+        pub fn feed(&self, attempt: &mut Attempt, (control, output): (usize, usize)) {
             let part = |bytes: &[u8], from: u64, count: usize| {
                 let from = usize::try_from(from).unwrap().min(bytes.len());
                 bytes[from..bytes.len().min(from.saturating_add(count))].to_vec()
@@ -149,14 +149,14 @@ pub(crate) mod tests {
             attempt.output(&part(&self.output, at.1 - START.output, output));
         }
 
-        fn feed_rest(&self, attempt: &mut Attempt) {
+        pub fn feed_rest(&self, attempt: &mut Attempt) {
             self.feed(attempt, (usize::MAX, usize::MAX));
             assert!(attempt.is_complete());
         }
     }
 
     /// All files below a directory.
-    fn contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    pub(crate) fn contents(dir: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         let mut all = BTreeMap::new();
         for entry in fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
@@ -219,7 +219,7 @@ pub(crate) mod tests {
         (attempt.finish(Duration::ZERO), contents(&job.artifacts))
     }
 
-    fn result(json: &str) -> String {
+    pub(crate) fn result(json: &str) -> String {
         format!("result {}\n{json}", json.len())
     }
 
@@ -292,6 +292,25 @@ pub(crate) mod tests {
         let done = attempt.finish(elapsed);
         assert_eq!((done.cause, done.note.as_deref()), (Cause::Host, Some("gone")));
         assert!(!job.artifacts.join(NAME).exists());
+    }
+
+    #[test]
+    fn many_files_are_saved_and_what_came_later_is_taken_away() {
+        let dir = fast_dir();
+        let job = job(dir.path());
+        let file =
+            |n: usize| result(&format!(r#"{{"name":"s{n}","files":[{{"name":"f","length":1}}]}}"#)) + "x";
+        let mut attempt = fresh(&job);
+        attempt.control((0..100).map(file).collect::<String>().as_bytes(), Duration::ZERO);
+        attempt.save(Duration::ZERO).unwrap();
+        let saved = contents(&job.artifacts.join("files"));
+        attempt.control((50..200).map(file).collect::<String>().as_bytes(), Duration::ZERO);
+        assert_eq!(contents(&job.artifacts.join("files")).len(), 200);
+        drop(attempt);
+        drop(restored(&job).unwrap());
+        assert_eq!(contents(&job.artifacts.join("files")), saved);
+        let directories = fs::read_dir(job.artifacts.join("files")).unwrap().count();
+        assert_eq!(directories, 100, "nor are there empty ones");
     }
 
     #[test]

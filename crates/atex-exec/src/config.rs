@@ -44,7 +44,7 @@ impl Config {
     /// What the arguments mean for a new run.
     pub fn new(args: Args) -> Result<Config, Failure> {
         let sources = sources(&args.hosts, true)?;
-        let env = CallerEnv::new(&args.env_file, &args.env)?;
+        let env = CallerEnv::new(&args.env.env_file, &args.env.env)?;
         Config::with_sources(args, sources, env)
     }
 
@@ -85,7 +85,7 @@ impl Config {
 }
 
 /// Standard input, if it is of interest and nobody sits at it, and the files.
-fn sources(files: &[PathBuf], with_stdin: bool) -> Result<Vec<Lines>, Failure> {
+pub(crate) fn sources(files: &[PathBuf], with_stdin: bool) -> Result<Vec<Lines>, Failure> {
     let mut sources = Vec::new();
     let named = files.iter().any(|file| file == Path::new("-"));
     if with_stdin && !named && !std::io::stdin().is_terminal() {
@@ -131,7 +131,7 @@ fn size(option: &str, text: &str) -> Result<u64, Failure> {
     })
 }
 
-fn duration(option: &str, text: &str) -> Result<Duration, Failure> {
+pub(crate) fn duration(option: &str, text: &str) -> Result<Duration, Failure> {
     parse_duration(text, DurationForm::Extended).map_err(|e| Failure::usage(format!("{option}: {e}")))
 }
 

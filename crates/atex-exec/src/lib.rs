@@ -2,12 +2,14 @@
 //!
 //! `dispatch` is the place to start: one thread and one loop that owns the state of a run, asks the scheduler
 //! (crate atex-schedule) and writes everything down (`journal`, `tests_file`, `hosts_file`) before it is visible
-//! anywhere. `resume` goes on with a run of which nothing but that is left (`past`).
-//! `intake` reads what comes in, `packer` and `upload` make the files that go to hosts, `pool` and `worker`
+//! anywhere. `resume` goes on with a run of which nothing but that is left (`past`). `prepare` is the subcommand that
+//! only sets hosts up. `intake` reads what comes in, `plan` and `needs` what plans and
+//! tests want on a host, `packer` and `upload` make the files that go to hosts, `pool` and `worker`
 //! look after hosts (through crate atex-connect), `attempt` and `artifacts` turn what a test sends (through
-//! crate atex-control) into results and files, `announce` tells standard output. `agent.sh` is what works on
-//! the hosts,
-//! `helpers.sh` and `prelude.bash` what tests find there.
+//! crate atex-control) into results and files (`output` keeps what it prints, `tap` reads it, `checkpoint` is what
+//! a crash leaves to go on from), `announce` tells standard output. `agent.sh` is what works on the hosts, `job.sh`
+//! what runs a plan's scripts there, `packages.sh` what sees to packages, `helpers.sh` and `prelude.bash` what tests
+//! find there.
 //!
 //! It does not know where tests and hosts come from, what a result means to anybody, or how a host is had.
 
@@ -35,12 +37,15 @@ mod packer;
 mod past;
 mod plan;
 mod pool;
+mod prepare;
 mod resume;
 mod run_dir;
 mod script;
 mod setup_log;
 mod tap;
 mod tests_file;
+#[cfg(test)]
+mod throughput;
 mod trailer;
 mod unfit;
 mod upload;
@@ -73,6 +78,9 @@ pub fn main() -> Result<Exit, Failure> {
     // From the first moment on, so that nothing is ever left behind half-made.
     let signals = signals::channel(&signals::ENDING)
         .map_err(|e| Failure::trouble(format!("cannot handle signals: {e}")))?;
+    if let Some(args::Command::Prepare(args)) = args.command {
+        return prepare::run(args, signals);
+    }
     if let Some(dir) = args.resume.clone() {
         return resume::run(&args, &dir, signals);
     }

@@ -172,8 +172,12 @@ try_one() { # PACKAGE
     elif refresh; then
         try_one "$1"
     else
-        words='^E:|error|no match|not found|no provider|no such package|nothing provides|unable to|cannot'
-        why=$(printf '%s\n' "$said" | grep -i -E "$words" | head -n 1)
+        # First what is about a package that is not there, then what is about anything.
+        for words in 'no match|unable to (locate|find)|no provider|no such package|nothing provides|target not found' \
+            '^E:|error|not found|cannot|unable'; do
+            why=$(printf '%s\n' "$said" | grep -i -E "$words" | head -n 1)
+            [ -z "$why" ] || break
+        done
         [ -n "$why" ] || why=$(printf '%s\n' "$said" | grep . | tail -n 1)
         [ -n "$why" ] || why="$manager exited with $status"
         lacks "$1" "$(printf '%s' "$why" | tr '\t' ' ' | cut -c 1-300)"

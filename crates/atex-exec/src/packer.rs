@@ -9,7 +9,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use crate::plan::Steps;
 use crate::pool::{Prepared, Shared};
-use crate::upload::pack;
+use crate::upload::{Upload, pack};
 
 /// A set-up is ready to be given to hosts, or cannot be made.
 pub(crate) type Packed = (SetupId, Result<Arc<Prepared>, String>);
@@ -56,8 +56,7 @@ impl Packer {
     pub fn add(&mut self, tree: Option<&Tree>, steps: Steps) -> std::io::Result<()> {
         let id = SetupId(u32::try_from(self.stages.len()).map_err(std::io::Error::other)?);
         let Some(tree) = tree else {
-            let (steps, shared) = (Arc::new(steps), Arc::clone(&self.shared));
-            self.stages.push(Stage::Ready(Arc::new(Prepared { id, upload: None, steps, shared })));
+            self.stages.push(Stage::Ready(prepared(id, None, Arc::new(steps), &self.shared)));
             return Ok(());
         };
         self.stages.push(Stage::Making(Vec::new()));
@@ -88,9 +87,7 @@ impl Packer {
         std::thread::Builder::new().name("uploads".into()).spawn(move || {
             for (id, tree, steps) in arriving {
                 let made = pack(&tree, &uploads);
-                let made = made.map(|upload| {
-                    Arc::new(Prepared { id, upload: Some(upload), steps, shared: Arc::clone(&shared) })
-                });
+                let made = made.map(|upload| prepared(id, Some(upload), steps, &shared));
                 if done.send((id, made)).is_err() {
                     break;
                 }
@@ -134,7 +131,7 @@ impl Packer {
 
     /// What is left of a set-up that cannot be made.
     pub fn without_files(&self, id: SetupId) -> Arc<Prepared> {
-        Arc::new(Prepared { id, upload: None, steps: Arc::default(), shared: Arc::clone(&self.shared) })
+        prepared(id, None, Arc::default(), &self.shared)
     }
 
     /// Why a set-up cannot be made.
@@ -144,4 +141,13 @@ impl Packer {
             _ => None,
         }
     }
+}
+
+fn prepared(id: SetupId, upload: Option<Upload>, steps: Arc<Steps>, shared: &Arc<Shared>) -> Arc<Prepared> {
+    let mut hasher = blake3::Hasher::new();
+    // The name of an upload is the hash of its content.
+    let files = upload.as_ref().and_then(|upload| upload.path.file_name());
+    hasher.update(files.unwrap_or_default().as_encoded_bytes()).update(b"\0").update(steps.text.as_bytes());
+    let key = format!("k{}", &hasher.finalize().to_hex()[..16]);
+    Arc::new(Prepared { id, upload, steps, key, shared: Arc::clone(shared) })
 }

@@ -12,7 +12,7 @@ use atex_model::report::{
 use atex_model::{Host, HostTag, LineError, Time, report::End};
 use atex_schedule::{PlatformId, SetupId, TestId, Tried};
 
-use crate::catalog::{Identities, KnownLines, Platforms, Setups, identity};
+use crate::catalog::{Identities, KnownLines, Platforms, Setups, identity, is_destructive};
 use crate::dispatch::{ended_by, exit_of};
 use crate::hosts_file::{self, From};
 use crate::journal::{EXIT, JobExit, PASSED_ON, passed_on};
@@ -25,6 +25,7 @@ use crate::tests_file::{TestsFile, Unusable};
 pub(crate) struct PastTest {
     pub platform: Option<PlatformId>,
     pub setup: SetupId,
+    pub is_destructive: bool,
     pub tried: Tried,
     pub now: Progress,
 }
@@ -145,7 +146,9 @@ impl Past {
         let platform = test.platform.as_deref().map(|label| self.platforms.id(label));
         let (setup, _) = self.setups.id(test);
         self.setups.need(setup, Needs::of(test));
-        self.tests.push(PastTest { platform, setup, tried: Tried::default(), now: Progress::Waiting });
+        let is_destructive = is_destructive(test);
+        let tried = Tried::default();
+        self.tests.push(PastTest { platform, setup, is_destructive, tried, now: Progress::Waiting });
     }
 
     fn host(&mut self, (from, line, host): (From, String, Host)) {

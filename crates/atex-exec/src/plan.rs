@@ -16,6 +16,8 @@ pub(crate) struct Steps {
     /// In the order in which they are carried out.
     pub prepare: Vec<Step>,
     pub finish: Vec<Step>,
+    /// The whole of it, as text.
+    pub text: String,
     /// What is asked for and not done, as text.
     pub ignored: Vec<String>,
 }
@@ -68,8 +70,9 @@ impl Steps {
     pub fn read(plan: Option<&Plan>) -> Result<Steps, String> {
         let Some(plan) = plan else { return Ok(Steps::default()) };
         let environment = variables(Some(&plan.environment)).map_err(|e| format!("plan.environment: {e}"))?;
-        let mut steps =
-            Steps { plan: plan.name.clone().unwrap_or_default(), environment, ..Steps::default() };
+        let text = serde_json::to_string(plan).map_err(|e| e.to_string())?;
+        let name = plan.name.clone().unwrap_or_default();
+        let mut steps = Steps { plan: name, environment, text, ..Steps::default() };
         steps.prepare = items("prepare", &plan.prepare, &mut steps.ignored)?;
         steps.finish = items("finish", &plan.finish, &mut steps.ignored)?;
         Ok(steps)

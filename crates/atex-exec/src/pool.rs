@@ -26,9 +26,9 @@ use crate::worker::Worker;
 #[derive(Debug)]
 pub(crate) enum Order {
     /// Connect to a host. Answered by [`News::Ready`] or [`News::Unreachable`]. `again`: an earlier life of the
-    /// run may have left something there. With `adopt`, what it was doing goes on: then the answer is
+    /// run may have left something there. `keep`: it stays prepared when it is left. With `adopt`, what it was doing goes on: then the answer is
     /// [`News::Ready`] once it has been found, and [`News::Ended`] in any case.
-    Join { record: Arc<Host>, dirs: Vec<String>, again: bool, adopt: Option<Box<Adoption>> },
+    Join { record: Arc<Host>, dirs: Vec<String>, keep: bool, again: bool, adopt: Option<Box<Adoption>> },
     /// Give it what tests need. Answered by [`News::SetUp`].
     SetUp {
         setup: Arc<Prepared>,
@@ -44,6 +44,8 @@ pub(crate) enum Order {
     Kill,
     /// Clean the host and close the connection. Answered by [`News::Left`].
     Leave,
+    /// Undo what was prepared there at an earlier time, then as [`Order::Leave`].
+    Undo,
 }
 
 /// What tests need on their host, ready to be given.
@@ -53,6 +55,8 @@ pub(crate) struct Prepared {
     /// Without files there is an empty tree.
     pub upload: Option<Upload>,
     pub steps: Arc<Steps>,
+    /// Files and plan by their content: on other days, in other runs, the same.
+    pub key: String,
     pub shared: Arc<Shared>,
 }
 
@@ -65,6 +69,8 @@ pub(crate) struct Shared {
     pub logs: PathBuf,
     /// Packages are installed on this machine, too.
     pub allow_install: bool,
+    /// Hosts are prepared for other runs.
+    pub preparing: bool,
 }
 
 /// What the dispatcher is told.
@@ -86,6 +92,8 @@ pub(crate) enum News {
     },
     /// A test was not started, as the host lacks what it needs. The host is as it was.
     Unfit(Box<Done>),
+    /// What stays on the host lies in this directory.
+    KeptIn(String),
     Left,
 }
 
@@ -104,6 +112,20 @@ pub(crate) struct Waits {
     pub orphan: Duration,
     /// How much of what a test sends its host keeps until we have it.
     pub spool_bytes: u64,
+}
+
+impl Default for Waits {
+    fn default() -> Waits {
+        let seconds = Duration::from_secs;
+        Waits {
+            host: seconds(120),
+            setup: seconds(1800),
+            grace: seconds(30),
+            reboot_grace: seconds(10),
+            orphan: seconds(3600),
+            spool_bytes: 1 << 30,
+        }
+    }
 }
 
 impl Waits {

@@ -123,18 +123,15 @@ fresh | again)
         BEAKERLIB_COMMAND_SUBMIT_LOG=rhts-submit-log
     fi
     printf -v REPLY %q "${PWD%/*}"
-    trap "{ set +x; } 2>/dev/null; . $REPLY/prelude end $REPLY" EXIT
+    # The test may have set anything, and nothing comes after this. Most tests leave no data, so look first.
+    trap "{ set +efux; } 2>/dev/null; shopt -u failglob nullglob
+        for REPLY in $REPLY/work/data/* $REPLY/work/data/.[!.]*; do
+            [[ ! -e \$REPLY ]] || { . $REPLY/prelude end $REPLY; break; }
+        done" EXIT
     ;;
 end)
-    # The test may have set anything, and nothing comes after this.
-    set +efu
-    shopt -u failglob nullglob
-    for REPLY in "$2"/work/data/* "$2"/work/data/.[!.]*; do
-        if [[ -e $REPLY && ! -e $2/work/.rebooting ]]; then
-            "$2/bin/.submit-data"
-            break
-        fi
-    done
+    # A test that has asked for a reboot is not over.
+    [[ -e $2/work/.rebooting ]] || "$2/bin/.submit-data"
     ;;
 esac
 unset -f atex_is_unused atex_sign atex_in_terminal

@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args, dir: &Path, signals: Receiver<Signal>) -> Result<
     if let Some(over) = past.over() {
         return say_over(&dir, files, over);
     }
-    let env = CallerEnv::kept(&dir.env(), &called.env)?;
+    let env = CallerEnv::kept(&dir.env(), &called.env.env)?;
     let config = Config::resumed(called, env, args, past.input_ended)?;
     dispatch::resume(config, dir, files, past, signals)
 }

@@ -1,10 +1,12 @@
 //! The agent by itself, under every shell that a host may have, and with nothing but busybox.
 
-use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::os::unix::fs::symlink;
+use std::fs::{self, File};
+use std::io::{Read, Write};
+use std::os::unix::fs::{MetadataExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::time::{Duration, Instant};
 
 /// What works on the host.
 const AGENT: &str = include_str!("../src/agent.sh");
@@ -15,47 +17,71 @@ const APPLETS: [&str; 16] = [
     "wc", "ps",
 ];
 
-/// A host: a directory with the agent, a shell that runs it, and the programs that it finds.
+/// After which an event that has not come will not come.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// More than any test here prints.
+const PLENTY: &str = "1000000000";
+
+// ---- Hosts ----
+
+/// A host: a directory with the agent, and the programs that it finds, among them a shell as `sh`.
 struct Host {
     dir: tempfile::TempDir,
-    shell: Vec<&'static str>,
+    shell: &'static str,
     path: String,
 }
 
 impl Host {
     fn all() -> Vec<Host> {
-        let system = std::env::var("PATH").unwrap();
-        let mut hosts = vec![Host::new(&["dash"], system.clone()), Host::new(&["bash"], system)];
-        let busybox = Path::new("/usr/bin/busybox");
-        let busybox = if busybox.exists() { busybox } else { Path::new("/bin/busybox") };
-        if busybox.exists() {
-            let mut host = Host::new(&["sh"], String::new());
-            let bin = host.dir.path().join("bin");
-            fs::create_dir(&bin).unwrap();
-            for applet in APPLETS {
-                symlink(busybox, bin.join(applet)).unwrap();
-            }
-            symlink("/bin/bash", bin.join("bash")).unwrap();
-            host.path = bin.to_str().unwrap().to_owned();
-            hosts.push(host);
-        } else {
-            let required = std::env::var_os("ATEX_TEST_REQUIRE").is_some_and(|value| value == "1");
-            assert!(!required, "ATEX_TEST_REQUIRE=1, but busybox is not installed");
-            let _ = std::io::stderr().write_all(b"SKIPPED: agent under busybox: it is not installed\n");
+        let mut hosts = vec![Host::with_shell("dash"), Host::with_shell("bash")];
+        let busybox = ["/usr/bin/busybox", "/bin/busybox"].into_iter().find(|path| Path::new(path).exists());
+        match busybox {
+            Some(busybox) => hosts.push(Host::with_busybox(Path::new(busybox))),
+            None => skip("agent under busybox: it is not installed"),
         }
         for host in &hosts {
-            let said = host.call(&["hello"], b"");
-            assert!(said.contains("\nmissing=\n"), "{:?}: {said}", host.shell);
-            host.call(&["bare", "s0"], b"");
+            host.greet();
         }
         hosts
     }
 
-    fn new(shell: &[&'static str], path: String) -> Host {
-        let host = Host { dir: tempfile::tempdir().unwrap(), shell: shell.to_vec(), path };
+    fn with_shell(shell: &'static str) -> Host {
+        let mut host = Host::new(shell);
+        symlink(Path::new("/bin").join(shell), host.bin().join("sh")).unwrap();
+        host.path = format!("{}:{}", host.path, std::env::var("PATH").unwrap());
+        host
+    }
+
+    fn with_busybox(busybox: &Path) -> Host {
+        let host = Host::new("busybox");
+        for applet in APPLETS {
+            symlink(busybox, host.bin().join(applet)).unwrap();
+        }
+        // For the tests.
+        for program in ["bash", "seq"] {
+            let system = ["/bin", "/usr/bin"].map(|dir| Path::new(dir).join(program));
+            symlink(system.iter().find(|path| path.exists()).unwrap(), host.bin().join(program)).unwrap();
+        }
+        host
+    }
+
+    fn new(shell: &'static str) -> Host {
+        let mut host = Host { dir: tempfile::tempdir().unwrap(), shell, path: String::new() };
+        host.path = host.bin().to_str().unwrap().to_owned();
+        fs::create_dir(host.bin()).unwrap();
         fs::create_dir(host.work_dir()).unwrap();
         fs::write(host.work_dir().join("agent"), AGENT).unwrap();
         host
+    }
+
+    fn greet(&self) {
+        let said = self.call(&["hello", "s0"], b"");
+        assert!(said.contains("\nmissing=\n"), "{}: {said}", self.shell);
+    }
+
+    fn bin(&self) -> PathBuf {
+        self.dir.path().join("bin")
     }
 
     fn work_dir(&self) -> PathBuf {
@@ -64,14 +90,8 @@ impl Host {
     }
 
     fn command(&self, arguments: &[&str]) -> Command {
-        let agent = self.work_dir().join("agent");
-        let shell = if self.path.contains("/bin") && self.shell == ["sh"] {
-            Path::new(&self.path).join("sh")
-        } else {
-            PathBuf::from(self.shell[0])
-        };
-        let mut command = Command::new(shell);
-        command.args(&self.shell[1..]).arg(agent).args(arguments).env("PATH", &self.path);
+        let mut command = Command::new(self.bin().join("sh"));
+        command.arg(self.work_dir().join("agent")).args(arguments).env("PATH", &self.path);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -82,77 +102,289 @@ impl Host {
         child.stdin.take().unwrap().write_all(input).unwrap();
         let output = child.wait_with_output().unwrap();
         let err = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{:?} {arguments:?}: {:?} {err}", self.shell, output.status);
+        assert!(output.status.success(), "{} {arguments:?}: {:?} {err}", self.shell, output.status);
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn start(&self, test: &str) -> Running {
-        let script = format!(
-            "read -r REPLY </proc/self/stat && echo \"$REPLY\" >leader;exec {{C}}>&9 9>&-;export C;set -e\n{test}\n"
-        );
-        let size = script.len().to_string();
-        // Both ways of reading the script: by dd, and by the shell itself.
-        let lines = if test.len().is_multiple_of(2) {
-            "0".to_owned()
-        } else {
-            script.matches('\n').count().to_string()
-        };
-        let mut child = self.command(&["run", &size, "WORD", &lines]).spawn().unwrap();
-        let mut stdin = child.stdin.take().unwrap();
-        stdin.write_all(script.as_bytes()).unwrap();
-        Running { child, stdin }
+    fn serve(&self) -> Session {
+        Session::start(self, &["serve", "1", PLENTY, "0"])
+    }
+
+    /// What `look` says of this.
+    fn look(&self, key: &str) -> String {
+        let said = self.call(&["look"], b"");
+        let found = said.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+        found.unwrap_or_else(|| panic!("{}: no {key} in {said}", self.shell)).to_owned()
+    }
+
+    fn sizes(&self) -> Vec<u64> {
+        let said = self.call(&["sizes"], b"");
+        said.lines().map(|line| line.split(' ').next().unwrap().parse().unwrap()).collect()
+    }
+
+    /// A file that tests wait for by `until [ -e ../NAME ]`.
+    fn touch(&self, name: &str) {
+        fs::write(self.work_dir().join(name), "").unwrap();
+    }
+
+    /// Waits until a test has made such a file.
+    fn await_file(&self, name: &str) {
+        self.await_that(name, || self.work_dir().join(name).exists());
+    }
+
+    fn await_that(&self, what: &str, mut is_so: impl FnMut() -> bool) {
+        let since = Instant::now();
+        while !is_so() {
+            assert!(since.elapsed() < PATIENCE, "{}: in vain: {what}", self.shell);
+            std::thread::yield_now();
+        }
+    }
+
+    /// The command lines of all processes that work in the host's directory.
+    fn processes(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for process in fs::read_dir("/proc").unwrap().flatten() {
+            let cwd = fs::read_link(process.path().join("cwd")).unwrap_or_default();
+            if cwd.starts_with(self.dir.path()) {
+                let text = fs::read(process.path().join("cmdline")).unwrap_or_default();
+                found.push(String::from_utf8_lossy(&text).replace('\0', " "));
+            }
+        }
+        found
     }
 }
 
-/// A test that is followed.
-struct Running {
-    child: Child,
-    stdin: ChildStdin,
-}
-
-impl Running {
-    /// Follows it to its end: what it sent, the wrapper's last line (status and both sizes), what it printed.
-    fn finish(mut self) -> (String, Vec<u64>, String) {
-        let mut control = BufReader::new(self.child.stdout.take().unwrap());
-        let (mut sent, mut line) = (String::new(), String::new());
-        loop {
-            line.clear();
-            assert!(control.read_line(&mut line).unwrap() > 0, "it ended without a last line: {sent}");
-            match line.strip_prefix("WORD ") {
-                Some(numbers) => {
-                    let numbers: Vec<u64> = numbers.split_whitespace().map(|n| n.parse().unwrap()).collect();
-                    let mut printed = vec![0; usize::try_from(numbers[2]).unwrap()];
-                    let mut output = self.child.stderr.take().unwrap();
-                    output.read_exact(&mut printed).unwrap();
-                    drop(self.stdin);
-                    assert!(self.child.wait().is_ok());
-                    return (sent, numbers, String::from_utf8(printed).unwrap());
-                }
-                None => sent.push_str(&line),
-            }
+impl Drop for Host {
+    /// Ends what still runs after a test that failed.
+    fn drop(&mut self) {
+        let _ = self.command(&["bye"]).stdin(Stdio::null()).output();
+        if std::thread::panicking() {
+            let _ = Command::new("umount").arg("-l").arg(self.work_dir()).stderr(Stdio::null()).status();
         }
     }
 }
 
+/// Says that a test did not see what it is for, or fails where everything has to be there.
+fn skip(what: &str) {
+    let required = std::env::var_os("ATEX_TEST_REQUIRE").is_some_and(|value| value == "1");
+    assert!(!required, "ATEX_TEST_REQUIRE=1, but: {what}");
+    let _ = std::io::stderr().write_all(format!("SKIPPED: {what}\n").as_bytes());
+}
+
+// ---- Sessions ----
+
+/// What has come over one stream.
+#[derive(Default)]
+struct Stream {
+    state: Mutex<(Vec<u8>, bool)>,
+    changed: Condvar,
+}
+
+impl Stream {
+    fn read(mut from: impl Read + Send + 'static) -> Arc<Stream> {
+        let stream = Arc::new(Stream::default());
+        let ours = Arc::clone(&stream);
+        std::thread::spawn(move || {
+            let mut buffer = vec![0; 65536];
+            loop {
+                let count = from.read(&mut buffer).unwrap_or(0);
+                let mut state = ours.state.lock().unwrap();
+                state.0.extend_from_slice(&buffer[..count]);
+                state.1 = count == 0;
+                ours.changed.notify_all();
+                if count == 0 {
+                    return;
+                }
+            }
+        });
+        stream
+    }
+
+    /// Waits for something to be there.
+    fn until<T>(&self, found: impl Fn(&[u8], bool) -> Option<T>) -> T {
+        let since = Instant::now();
+        let mut state = self.state.lock().unwrap();
+        loop {
+            if let Some(found) = found(&state.0, state.1) {
+                return found;
+            }
+            let text = String::from_utf8_lossy(&state.0[state.0.len().saturating_sub(2000)..]).into_owned();
+            assert!(!state.1, "the stream has ended: {text}");
+            assert!(since.elapsed() < PATIENCE, "in vain: {text}");
+            state = self.changed.wait_timeout(state, Duration::from_secs(1)).unwrap().0;
+        }
+    }
+
+    fn until_length(&self, length: usize) -> Vec<u8> {
+        self.until(|bytes, _| (bytes.len() >= length).then(|| bytes.to_vec()))
+    }
+
+    fn until_contains(&self, text: &str) {
+        self.until(|bytes, _| String::from_utf8_lossy(bytes).contains(text).then_some(()));
+    }
+
+    fn until_end(&self) -> Vec<u8> {
+        self.until(|bytes, ended| ended.then(|| bytes.to_vec()))
+    }
+}
+
+/// A test's end, as its last line tells it.
+#[derive(Debug, PartialEq)]
+struct End {
+    sent: String,
+    printed: String,
+    status: u64,
+    why: String,
+}
+
+/// `serve` or `attach`.
+struct Session {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    control: Arc<Stream>,
+    output: Arc<Stream>,
+    /// The offsets of the first bytes that came.
+    begin: (usize, usize),
+    /// Offsets of the first bytes of the next test.
+    next: (usize, usize),
+}
+
+impl Session {
+    fn start(host: &Host, arguments: &[&str]) -> Session {
+        let mut child = host.command(arguments).spawn().unwrap();
+        let control = Stream::read(child.stdout.take().unwrap());
+        let output = Stream::read(child.stderr.take().unwrap());
+        let stdin = child.stdin.take();
+        Session { child, stdin, control, output, begin: (0, 0), next: (0, 0) }
+    }
+
+    fn attach(host: &Host, begin: (usize, usize)) -> Session {
+        let (control, output) = (begin.0.to_string(), begin.1.to_string());
+        let session = Session::start(host, &["attach", "1", &control, &output]);
+        Session { begin, next: begin, ..session }
+    }
+
+    fn order(&mut self, text: &str) {
+        self.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
+    }
+
+    fn run(&mut self, word: &str, test: &str) {
+        let order = run_order(word, "run/test/1", test);
+        self.order(&order);
+    }
+
+    /// Follows the test of this word to its end.
+    fn end(&mut self, word: &str) -> End {
+        let (begin, next) = (self.begin, self.next);
+        let start = format!("{word} ");
+        let (control, line) = self.control.until(|bytes, _| {
+            let bytes = &bytes[next.0 - begin.0..];
+            let at = bytes.windows(start.len()).position(|window| window == start.as_bytes())?;
+            let length = bytes[at..].iter().position(|&byte| byte == b'\n')?;
+            Some((bytes[..at].to_vec(), String::from_utf8(bytes[at..at + length].to_vec()).unwrap()))
+        });
+        let mut fields = line.split(' ').skip(1);
+        let mut number = || fields.next().unwrap().parse::<usize>().unwrap();
+        let (status, sizes) = (number() as u64, (number(), number()));
+        assert_eq!(sizes.0, next.0 + control.len(), "offset of control: {line}");
+        let output = self.output.until_length(sizes.1 - begin.1);
+        let printed = output[next.1 - begin.1..sizes.1 - begin.1].to_vec();
+        self.next = (sizes.0 + line.len() + 1, sizes.1);
+        let why = fields.collect::<Vec<_>>().join(" ");
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        End { sent: text(control), printed: text(printed), status, why }
+    }
+
+    /// Runs a test to its end.
+    fn test(&mut self, word: &str, test: &str) -> End {
+        self.run(word, test);
+        self.end(word)
+    }
+
+    /// Ends the input, and waits for the end of everything else.
+    fn close(mut self) -> (Vec<u8>, Vec<u8>) {
+        self.stdin = None;
+        self.child.wait().unwrap();
+        (self.control.until_end(), self.output.until_end())
+    }
+}
+
+fn run_order(word: &str, id: &str, test: &str) -> String {
+    let script = format!("exec {{C}}>&9 9>&-;export C;set -e\n{test}\n");
+    // Both ways of reading the script: by dd, and by the shell itself.
+    let lines = if test.len().is_multiple_of(2) { 0 } else { script.matches('\n').count() };
+    format!("run {word} {} {lines} {id}\n{script}", script.len())
+}
+
+fn end(sent: &str, printed: &str, status: u64) -> End {
+    End { sent: sent.into(), printed: printed.into(), status, why: String::new() }
+}
+
+// ---- Tests one after another ----
+
 #[test]
-fn a_test_is_followed_to_its_end() {
+fn many_tests_in_one_session_end_where_the_next_one_begins() {
     for host in Host::all() {
-        let running = host.start("echo sent >&$C; echo printed; echo err >&2; exit 3");
-        let (sent, numbers, printed) = running.finish();
-        assert_eq!((sent.as_str(), printed.as_str()), ("sent\n", "printed\nerr\n"), "{:?}", host.shell);
-        assert_eq!(numbers, [3, 5, 12]);
-        assert_eq!(fs::read_to_string(host.work_dir().join("test/end")).unwrap(), "3 5 12\n");
+        assert_eq!(host.look("state"), "none");
+        let mut session = host.serve();
+        for turn in 0..8 {
+            let test =
+                format!("echo sent {turn} >&$C; printf %{turn}s; echo printed; echo err >&2; exit {turn}");
+            let printed = format!("{}printed\nerr\n", " ".repeat(turn));
+            let word = format!("WORD{turn}");
+            let end = session.test(&word, &test);
+            assert_eq!(end, self::end(&format!("sent {turn}\n"), &printed, turn as u64), "{}", host.shell);
+            assert_eq!(host.look("word"), word);
+            assert_eq!(host.look("generation"), "1");
+            assert_eq!(host.look("id"), "run/test/1");
+            assert_eq!(host.look("state"), "ended");
+        }
+        let sizes = host.sizes();
+        assert_eq!((sizes[0] as usize, sizes[1] as usize), session.next);
+        session.close();
+        host.await_that("nothing runs", || host.processes().is_empty());
     }
 }
 
 #[test]
 fn the_script_arrives_byte_for_byte_either_way() {
     for host in Host::all() {
+        let mut session = host.serve();
         // One of the two has an odd length.
         for more in ["", " "] {
             let test = format!("printf '%s' '  a\\b\tü \r'{more}\n\nexit 5");
-            let (_, numbers, printed) = host.start(&test).finish();
-            assert_eq!((numbers[0], printed.as_str()), (5, "  a\\b\tü \r"), "{:?} {test:?}", host.shell);
+            assert_eq!(session.test("WORD", &test), end("", "  a\\b\tü \r", 5), "{} {test:?}", host.shell);
+        }
+        let large = format!("# {}\nexit 6", "x".repeat(200_000));
+        assert_eq!(session.test("LARGE", &large).status, 6, "{}", host.shell);
+    }
+}
+
+#[test]
+fn half_a_script_is_not_run() {
+    for host in Host::all() {
+        for lines in [0, 2] {
+            let mut session = host.serve();
+            session.order(&format!("run WORD 100 {lines} id\n: >../never\n"));
+            session.close();
+            host.await_that("nothing runs", || host.processes().is_empty());
+            assert_eq!(host.look("state"), "none", "{} {lines}", host.shell);
+            assert!(!host.work_dir().join("never").exists());
+        }
+    }
+}
+
+#[test]
+fn files_of_a_test_last_until_another_test_starts() {
+    for host in Host::all() {
+        let mut session = host.serve();
+        for (id, test, status) in [
+            ("one", "mkdir d; : >d/f; : >.hidden", 0),
+            ("one", "[ -e d/f ] && [ -e .hidden ]", 0),
+            ("two", "[ ! -e d ] && [ ! -e .hidden ]", 0),
+        ] {
+            session.order(&run_order("WORD", id, test));
+            assert_eq!(session.end("WORD").status, status, "{} {test}", host.shell);
         }
     }
 }
@@ -160,11 +392,12 @@ fn the_script_arrives_byte_for_byte_either_way() {
 #[test]
 fn signals_are_as_a_login_has_them() {
     for host in Host::all() {
-        let (_, _, printed) = host.start("grep -E 'SigIgn|SigBlk' /proc/self/status").finish();
+        let mut session = host.serve();
+        let printed = session.test("WORD", "grep -E 'SigIgn|SigBlk' /proc/self/status").printed;
         for line in printed.lines() {
             let mask = u64::from_str_radix(line.rsplit('\t').next().unwrap(), 16).unwrap();
             // Real-time signals are as whoever runs the tests has them.
-            assert_eq!(mask & 0x7fff_ffff, 0, "{:?}: {printed}", host.shell);
+            assert_eq!(mask & 0x7fff_ffff, 0, "{}: {printed}", host.shell);
         }
         assert_eq!(printed.lines().count(), 2);
     }
@@ -173,58 +406,365 @@ fn signals_are_as_a_login_has_them() {
 #[test]
 fn the_test_has_a_session_of_its_own_and_no_descriptor_too_many() {
     for host in Host::all() {
+        let inherited = descriptors("self");
+        let mut session = host.serve();
         let script = "read -r me _ _ _ group session _ </proc/$$/stat; echo $((me - group)) $((me - session)); \
-                      for fd in /proc/$$/fd/? /proc/$$/fd/??; do [ -p \"$fd\" ] && echo pipe; done; true";
-        let (_, _, printed) = host.start(script).finish();
-        assert_eq!(printed, "0 0\npipe\npipe\npipe\n", "{:?}: output twice and control", host.shell);
+                      echo $$ >&$C; until [ -e ../go ]; do sleep 0.01; done";
+        session.run("WORD", script);
+        session.control.until_contains("\n");
+        let pid = fs::read_to_string(host.work_dir().join("test/session")).unwrap();
+        let pid = pid.split(' ').next().unwrap();
+        let mut open = descriptors(pid);
+        // Whoever runs these tests may have left us some.
+        open.retain(|(number, link)| *number < 3 || !inherited.contains(&(*number, link.clone())));
+        let mut open: Vec<_> = open.iter().map(|(_, link)| link.rsplit('/').next().unwrap()).collect();
+        open.sort_unstable();
+        let expected = ["control.pipe", "null", "output.pipe", "output.pipe", "run"];
+        assert_eq!(open, expected, "{}", host.shell);
+        host.touch("go");
+        assert_eq!(session.end("WORD"), end(&format!("{pid}\n"), "0 0\n", 0), "{}", host.shell);
     }
 }
+
+/// What a process has open.
+fn descriptors(pid: &str) -> Vec<(u32, String)> {
+    let entries = fs::read_dir(format!("/proc/{pid}/fd")).unwrap().flatten();
+    let link = |entry: fs::DirEntry| Some((entry.file_name(), fs::read_link(entry.path()).ok()?));
+    let text = |(number, link): (std::ffi::OsString, PathBuf)| {
+        (number.to_str().unwrap().parse().unwrap(), link.to_string_lossy().into_owned())
+    };
+    entries.filter_map(link).map(text).collect()
+}
+
+// ---- Ends by force ----
 
 #[test]
 fn a_test_that_is_killed_is_dead_with_all_that_it_has_started() {
+    let tests = [
+        "echo $$ >&$C; (sleep 1000; echo never) & set -m; sleep 1000 & wait",
+        // One that forks as fast as it can, each child in a group of its own.
+        "echo on >&$C; set -m; while :; do sleep 1000 & done",
+        // One that does not look like a process of this session.
+        "(printf 'x) S 1 1 1\\n1 (y' >/proc/self/comm; exec 3<&0; sleep 1000) & echo on >&$C; wait",
+    ];
     for host in Host::all() {
-        let running = host.start("echo $$ >&$C; (sleep 1000; echo never) & set -m; sleep 1000 & wait");
-        let leader = host.work_dir().join("test/leader");
-        while !fs::read_to_string(&leader).is_ok_and(|text| text.ends_with('\n')) {
-            std::thread::yield_now();
-        }
-        let session = fs::read_to_string(leader).unwrap().split(' ').next().unwrap().to_owned();
-        host.call(&["stop", "KILL"], b"");
-        let (_, numbers, printed) = running.finish();
-        assert_eq!((numbers[0], printed.as_str()), (137, ""), "{:?}", host.shell);
-        for process in fs::read_dir("/proc").unwrap().flatten() {
-            let Ok(stat) = fs::read_to_string(process.path().join("stat")) else { continue };
-            let rest: Vec<&str> = stat.rsplit(") ").next().unwrap().split(' ').collect();
-            assert!(rest.get(3) != Some(&session.as_str()) || rest[0] == "Z", "{:?}: {stat}", host.shell);
+        let mut session = host.serve();
+        for test in tests {
+            session.run("WORD", test);
+            let base = session.next.0 - session.begin.0;
+            session.control.until_length(base + 3);
+            host.call(&["stop", "KILL"], b"");
+            assert_eq!(session.end("WORD").status, 137, "{}: {test}", host.shell);
+            let left = host.processes();
+            let left: Vec<_> =
+                left.iter().filter(|line| line.contains("sleep 1000") || line.contains("run ")).collect();
+            assert!(left.is_empty(), "{}: {left:?}", host.shell);
         }
     }
 }
 
 #[test]
-fn what_runs_when_the_host_is_greeted_is_fenced() {
+fn a_test_can_be_asked_to_end() {
     for host in Host::all() {
-        let running = host.start("sleep 1000");
-        let wrapper = host.work_dir().join("test/wrapper");
-        let leader = host.work_dir().join("test/leader");
-        while !(fs::read_to_string(&leader).is_ok_and(|text| text.ends_with('\n'))
-            && fs::read_to_string(&wrapper).is_ok_and(|text| text.ends_with('\n')))
-        {
-            std::thread::yield_now();
-        }
-        let pids = [&wrapper, &leader].map(|file| {
-            let text = fs::read_to_string(file).unwrap();
-            text.split(' ').next().unwrap().to_owned()
-        });
-        host.call(&["hello"], b"");
-        for pid in pids {
-            let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
-            assert!(stat.as_ref().map_or(true, |stat| stat.contains(") Z ")), "{:?}: {stat:?}", host.shell);
-        }
-        drop(running.stdin);
-        let mut child = running.child;
-        child.wait().unwrap();
+        let mut session = host.serve();
+        session.run("WORD", "trap 'echo asked; exit 9' INT; echo on >&$C; while :; do sleep 0.01; done");
+        session.control.until_contains("on\n");
+        host.call(&["stop", "INT"], b"");
+        assert_eq!(session.end("WORD"), end("on\n", "asked\n", 9), "{}", host.shell);
     }
 }
+
+#[test]
+fn what_runs_is_fenced() {
+    for host in Host::all() {
+        for command in ["hello", "serve", "bye"] {
+            let mut session = Session::start(&host, &["serve", "1", PLENTY, "3600"]);
+            session.run("WORD", "(set -m; sleep 1000 & echo on >&$C; wait)");
+            session.control.until_contains("on\n");
+            if command == "serve" {
+                let mut next = Session::start(&host, &["serve", "2", PLENTY, "3600"]);
+                assert_eq!(next.test("NEXT", "echo hi"), end("", "hi\n", 0), "{}", host.shell);
+                assert!(!host.work_dir().join("spool.1").exists());
+                next.close();
+            } else {
+                host.call(&[command], b"");
+            }
+            // It says nothing of an end that was not the test's own.
+            session.child.wait().unwrap();
+            assert_eq!(session.control.until_end(), b"on\n", "{}: {command}", host.shell);
+            session.output.until_end();
+            host.await_that("nothing runs", || host.processes().is_empty());
+        }
+        assert!(!host.work_dir().exists(), "{}", host.shell);
+    }
+}
+
+#[test]
+fn a_test_that_kills_its_wrapper_ends_the_session() {
+    for host in Host::all() {
+        let mut session = Session::start(&host, &["serve", "1", PLENTY, "3600"]);
+        session.run("WORD", "kill -s KILL $PPID; sleep 1000");
+        session.child.wait().unwrap();
+        session.control.until_end();
+        session.output.until_end();
+        assert_eq!(host.look("state"), "gone", "{}", host.shell);
+        host.await_that("nothing runs", || host.processes().is_empty());
+    }
+}
+
+#[test]
+fn a_follower_of_a_wrapper_that_was_killed_ends() {
+    for host in Host::all() {
+        let mut session = host.serve();
+        session.run("WORD", "echo on >&$C; until [ -e ../go ]; do sleep 0.01; done; kill -s KILL $PPID");
+        session.control.until_contains("on\n");
+        let mut attached = Session::attach(&host, (0, 0));
+        attached.control.until_contains("on\n");
+        host.touch("go");
+        attached.child.wait().unwrap();
+        assert_eq!(attached.control.until_end(), b"on\n", "{}", host.shell);
+        assert_eq!(host.look("state"), "gone", "{}", host.shell);
+    }
+}
+
+#[test]
+fn a_test_that_nobody_follows_is_ended() {
+    for host in Host::all() {
+        let mut session = Session::start(&host, &["serve", "1", PLENTY, "1"]);
+        session.run("LIVES", "until [ -e ../go ]; do sleep 0.01; done");
+        let since = Instant::now();
+        // Longer than the watchdog waits.
+        while since.elapsed() < Duration::from_secs(3) {
+            session.order("beat\n");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        host.touch("go");
+        assert_eq!(session.end("LIVES").status, 0, "{}", host.shell);
+        session.run("WORD", "echo on >&$C; sleep 1000");
+        session.child.wait().unwrap();
+        assert_eq!(host.look("state"), "ended", "{}", host.shell);
+        assert!(host.look("end").starts_with("137 ") && host.look("end").ends_with(" orphan"));
+        host.await_that("nothing runs", || host.processes().is_empty());
+    }
+}
+
+// ---- Followers ----
+
+#[test]
+fn a_follower_takes_over_at_any_byte() {
+    for host in Host::all() {
+        // Nobody reads what the first one has to say.
+        let mut stuck = host.command(&["serve", "1", PLENTY, "0"]).spawn().unwrap();
+        let mut stdin = stuck.stdin.take().unwrap();
+        let test = "seq 30000 >&$C; seq 40000; : >../there; until [ -e ../go ]; do sleep 0.01; done; \
+                    seq 10; echo more >&$C; exit 7";
+        stdin.write_all(run_order("WORD", "an id", test).as_bytes()).unwrap();
+        host.await_file("there");
+        assert_eq!(host.look("state"), "running");
+        let lines = |last: u32| (1..=last).map(|n| format!("{n}\n")).collect::<String>();
+        let (sent, printed) = (lines(30000) + "more\n", lines(40000) + &lines(10));
+        let first = Session::attach(&host, (0, 100_000));
+        first.control.until_length(1000);
+        // The one before it is dead by now, and so is this one with the next.
+        let mut session = Session::attach(&host, (1234, 4321));
+        session.output.until_length(lines(40000).len() - 4321);
+        first.close();
+        host.touch("go");
+        let end = session.end("WORD");
+        assert_eq!((end.status, end.why.as_str()), (7, ""), "{}", host.shell);
+        assert!(end.sent == sent[1234..] && end.printed == printed[4321..], "{}", host.shell);
+        assert_eq!(host.look("end"), format!("7 {} {}", sent.len(), printed.len()));
+        // With its follower the wrapper has lost whoever may give it more to do.
+        stuck.wait().unwrap();
+        session.close();
+        host.await_that("nothing runs", || host.processes().is_empty());
+    }
+}
+
+#[test]
+fn a_test_goes_on_when_the_connection_is_gone() {
+    for host in Host::all() {
+        let mut session = host.serve();
+        session.run("WORD", "echo on >&$C; until [ -e ../go ]; do sleep 0.01; done; echo off >&$C; seq 5000");
+        session.control.until_contains("on\n");
+        session.stdin = None;
+        // Nobody follows any more.
+        session.control.until_end();
+        session.output.until_end();
+        assert_eq!(host.look("state"), "running", "{}", host.shell);
+        host.touch("go");
+        session.child.wait().unwrap();
+        assert_eq!(host.look("state"), "ended", "{}", host.shell);
+        let mut late = Session::attach(&host, (0, 0));
+        let end = late.end("WORD");
+        assert_eq!((end.status, end.sent.as_str(), end.printed.len()), (0, "on\noff\n", 23893));
+        late.close();
+        let refused = host.command(&["attach", "7", "0", "0"]).stdin(Stdio::null()).output().unwrap();
+        assert!(String::from_utf8_lossy(&refused.stderr).contains("no such generation"), "{refused:?}");
+    }
+}
+
+#[test]
+fn control_that_is_closed_is_closed_for_its_test_only() {
+    for host in Host::all() {
+        let mut session = host.serve();
+        let test = "echo disconnect >&$C; until [ -e ../closed ]; do sleep 0.01; done; rm ../closed; echo still; \
+                    echo again >&$C; echo never";
+        for attached in [false, true] {
+            session.run("WORD", test);
+            session.control.until_length(session.next.0 + "disconnect\n".len());
+            if attached {
+                let (next, begin) = (session.next, session.begin);
+                assert_eq!(begin, (0, 0));
+                session.stdin = None;
+                session = Session::attach(&host, next);
+            }
+            session.order("close\n");
+            let relays = fs::read_to_string(host.work_dir().join("spool.1/relays")).unwrap();
+            let pipe = format!("/proc/{}/fd/3", relays.split(' ').next().unwrap());
+            host.await_that("the pipe is closed", || !Path::new(&pipe).exists());
+            host.touch("closed");
+            assert_eq!(session.end("WORD"), end("disconnect\n", "still\n", 141), "{}", host.shell);
+            if !attached {
+                assert_eq!(session.test("NEXT", "echo open >&$C"), end("open\n", "", 0), "{}", host.shell);
+            }
+        }
+    }
+}
+
+#[test]
+fn what_a_test_leaves_behind_writes_into_no_other_test() {
+    for host in Host::all() {
+        let mut session = host.serve();
+        let daemon = ": >../daemon; trap \"\" PIPE; while echo junk && echo junk >&$C; do :; done 2>/dev/null; : >../refused";
+        let test =
+            format!("setsid bash -c '{daemon}' & until [ -e ../daemon ]; do sleep 0.01; done; echo first");
+        let end = session.test("WORD", &test);
+        assert_eq!(end.status, 0);
+        assert_eq!(end.printed.replace("junk\n", ""), "first\n", "{}", host.shell);
+        let test = "until [ -e ../refused ]; do sleep 0.01; done; echo sent >&$C; echo second";
+        assert_eq!(session.test("NEXT", test), self::end("sent\n", "second\n", 0), "{}", host.shell);
+        // One that holds the pipes and says nothing.
+        fs::remove_file(host.work_dir().join("daemon")).unwrap();
+        let end = session.test("QUIET", "setsid bash -c 'echo $$ >../daemon; exec sleep 1000' & until [ -s ../daemon ]; do sleep 0.01; done; echo first");
+        assert_eq!((end.status, end.printed.as_str()), (0, "first\n"), "{}", host.shell);
+        assert_eq!(session.test("LAST", "echo last"), self::end("", "last\n", 0), "{}", host.shell);
+        let pid = fs::read_to_string(host.work_dir().join("daemon")).unwrap();
+        assert!(Command::new("kill").arg(pid.trim()).status().unwrap().success());
+    }
+}
+
+// ---- Room ----
+
+#[test]
+fn a_spool_is_bounded_and_gives_back_what_is_freed() {
+    const MAX: usize = 4 << 20;
+    const LINES: usize = 2_000_000;
+    for host in Host::all() {
+        let mut session = Session::start(&host, &["serve", "1", &MAX.to_string(), "0"]);
+        session.run("WORD", &format!("seq -w {LINES}"));
+        let (all, mut freed) = (LINES * 8, 0);
+        while freed + MAX < all {
+            // It stops as soon as not even one more read has room.
+            let has = session.output.until_length(freed + MAX - 65535).len();
+            assert!(has <= freed + MAX, "{}: {has} bytes, {freed} freed", host.shell);
+            assert_eq!(host.look("state"), "running");
+            freed = has;
+            session.order(&format!("free 0 {freed}\n"));
+        }
+        let end = session.end("WORD");
+        let expected: String = (1..=LINES).map(|n| format!("{n:07}\n")).collect();
+        assert!(end.status == 0 && end.printed == expected, "{}", host.shell);
+        let spool = fs::metadata(host.work_dir().join("spool.1/output")).unwrap();
+        assert_eq!(spool.len(), all as u64);
+        if host.shell == "busybox" {
+            continue;
+        }
+        if punches(&host) {
+            assert!(spool.blocks() * 512 < 3 * MAX as u64, "{}: {} blocks", host.shell, spool.blocks());
+        } else {
+            skip("spools give nothing back: no fallocate, or the file system cannot");
+        }
+    }
+}
+
+fn punches(host: &Host) -> bool {
+    let file = host.dir.path().join("hole");
+    File::create(&file).unwrap();
+    let punch = Command::new("fallocate").args(["-p", "-l", "4096"]).arg(&file).status();
+    punch.is_ok_and(|status| status.success())
+}
+
+/// Puts a small disk in the place of the host's directory; false if that is not permitted here.
+fn with_disk(host: &Host, size: &str) -> bool {
+    let dir = host.work_dir();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", size, "tmpfs"])
+        .arg(&dir)
+        .stderr(Stdio::null())
+        .status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        skip("agent on a full disk: mount is not permitted");
+        return false;
+    }
+    fs::write(dir.join("agent"), AGENT).unwrap();
+    host.greet();
+    true
+}
+
+fn without_disk(host: &Host) {
+    host.command(&["hello"]).stdin(Stdio::null()).output().unwrap();
+    Command::new("umount").arg("-l").arg(host.work_dir()).status().unwrap();
+}
+
+#[test]
+fn a_test_waits_for_room_on_the_disk() {
+    for host in Host::all() {
+        if host.shell == "busybox" || !with_disk(&host, "size=12m") {
+            continue;
+        }
+        let mut session = Session::start(&host, &["serve", "1", PLENTY, "0", "60"]);
+        session.run("WORD", "seq -w 3000000");
+        let mut freed = 0;
+        while freed < 20 << 20 {
+            let has = session.output.until_length(freed + 1).len();
+            freed = has;
+            session.order(&format!("free 0 {freed}\n"));
+        }
+        let end = session.end("WORD");
+        let expected: String = (1..=3_000_000).map(|n| format!("{n:07}\n")).collect();
+        let whole = (end.status, end.why.as_str()) == (0, "") && end.printed == expected;
+        session.close();
+        without_disk(&host);
+        assert!(whole, "{}", host.shell);
+    }
+}
+
+#[test]
+fn a_test_that_finds_no_room_on_the_disk_is_ended() {
+    for host in Host::all() {
+        if !with_disk(&host, "size=12m") {
+            continue;
+        }
+        let mut session = Session::start(&host, &["serve", "1", PLENTY, "0", "1"]);
+        let end = session.test("WORD", "seq -w 3000000");
+        // Everything is full now.
+        let filled = host.work_dir().join("filled");
+        let _ = std::io::copy(&mut std::io::repeat(0), &mut File::create(&filled).unwrap());
+        session.run("NEXT", ":");
+        host.await_that("the order has been taken", || host.look("word") == "NEXT");
+        fs::remove_file(filled).unwrap();
+        let next = session.end("NEXT");
+        session.close();
+        without_disk(&host);
+        let expected: String = (1..=3_000_000).map(|n| format!("{n:07}\n")).collect();
+        assert_eq!((end.status, end.why.as_str()), (137, "full"), "{}", host.shell);
+        assert!(end.printed.len() > 1 << 20 && expected.starts_with(&end.printed), "{}", host.shell);
+        assert!(next.why == "full" || next.status == 0, "{}: {next:?}", host.shell);
+    }
+}
+
+// ---- Files ----
 
 #[test]
 fn files_arrive_and_are_unpacked_afresh() {
@@ -239,7 +779,7 @@ fn files_arrive_and_are_unpacked_afresh() {
         let size = tar.len().to_string();
         host.call(&["take", "s1", &size], &tar);
         let file = host.work_dir().join("s1/tree/f");
-        assert_eq!(fs::read_to_string(&file).unwrap(), "text", "{:?}", host.shell);
+        assert_eq!(fs::read_to_string(&file).unwrap(), "text", "{}", host.shell);
         fs::write(&file, "changed").unwrap();
         fs::write(host.work_dir().join("s1/tree/more"), "").unwrap();
         host.call(&["has", "s1"], b"");
@@ -250,13 +790,5 @@ fn files_arrive_and_are_unpacked_afresh() {
         assert!(String::from_utf8_lossy(&short.stderr).contains("0 bytes arrived of"), "{short:?}");
         let unknown = host.command(&["has", "s2"]).stdin(Stdio::null()).output().unwrap();
         assert_eq!(unknown.status.code(), Some(1));
-    }
-}
-
-#[test]
-fn nothing_is_left_after_goodbye() {
-    for host in Host::all() {
-        host.call(&["bye"], b"");
-        assert!(!host.work_dir().exists(), "{:?}", host.shell);
     }
 }

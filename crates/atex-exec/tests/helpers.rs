@@ -122,11 +122,9 @@ fn parse(bytes: &[u8], passed: bool) -> Sent {
     let mut sent = Sent::default();
     let mut sink = |event: Event<'_>| -> Result<(), std::convert::Infallible> {
         match event {
-            Event::FileStart { path } => {
-                if !sent.files.iter().any(|(known, _)| known == path) {
-                    sent.files.push((path.to_owned(), Vec::new()));
-                }
-            }
+            // A name that was sent before is appended to.
+            Event::FileStart { path } if sent.files.iter().any(|(known, _)| known == path) => {}
+            Event::FileStart { path } => sent.files.push((path.to_owned(), Vec::new())),
             Event::FileData { path, bytes } => {
                 let file = sent.files.iter_mut().find(|(known, _)| known == path).unwrap();
                 file.1.extend_from_slice(bytes);

@@ -29,6 +29,15 @@ pub struct HostId(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PlatformId(pub u32);
 
+/// What decides which tests a host may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HostKind {
+    /// Its label.
+    pub platform: PlatformId,
+    /// It outlives the run, and is not to be harmed: no destructive test runs there.
+    pub is_spared: bool,
+}
+
 /// What a host must have been given before a test can run on it: a tree of files and a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct SetupId(pub u32);

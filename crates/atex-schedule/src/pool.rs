@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{HostId, PlatformId, SetupId, TestId, queue::Class};
+use crate::{HostId, HostKind, SetupId, TestId, queue::Class};
 
 /// What a host is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -15,7 +15,7 @@ pub(crate) enum Doing {
 /// A host of the pool.
 #[derive(Debug)]
 pub(crate) struct Host {
-    pub platform: PlatformId,
+    pub kind: HostKind,
     pub doing: Doing,
     /// What it has been given since it was last clean.
     pub setups: BTreeSet<SetupId>,
@@ -28,8 +28,8 @@ pub(crate) struct Pool {
 }
 
 impl Pool {
-    pub fn join(&mut self, id: HostId, platform: PlatformId) {
-        let host = Host { platform, doing: Doing::Nothing, setups: BTreeSet::new() };
+    pub fn join(&mut self, id: HostId, kind: HostKind) {
+        let host = Host { kind, doing: Doing::Nothing, setups: BTreeSet::new() };
         self.hosts.insert(id, host);
     }
 
@@ -37,9 +37,9 @@ impl Pool {
         self.hosts.get_mut(&id)
     }
 
-    pub fn idle(&self) -> impl Iterator<Item = (HostId, PlatformId)> {
+    pub fn idle(&self) -> impl Iterator<Item = (HostId, HostKind)> {
         let idle = self.hosts.iter().filter(|(_, host)| host.doing == Doing::Nothing);
-        idle.map(|(id, host)| (*id, host.platform))
+        idle.map(|(id, host)| (*id, host.kind))
     }
 
     /// The classes of the tests that run: one of them may be tried again.

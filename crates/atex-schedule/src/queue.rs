@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use indexmap::IndexMap;
 
-use crate::{PlatformId, SetupId, TestId};
+use crate::{HostKind, PlatformId, SetupId, TestId};
 
 /// What decides where a test can run, and what has to be there before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -12,11 +12,14 @@ pub(crate) struct Class {
     /// The label of its hosts; without one it runs on any.
     pub platform: Option<PlatformId>,
     pub setup: SetupId,
+    /// Its host cannot be used after it.
+    pub is_destructive: bool,
 }
 
 impl Class {
-    pub fn fits(self, host: PlatformId) -> bool {
-        self.platform.is_none_or(|platform| platform == host)
+    pub fn fits(self, host: HostKind) -> bool {
+        self.platform.is_none_or(|platform| platform == host.platform)
+            && !(self.is_destructive && host.is_spared)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use crate::pool::{Doing, Pool};
 use crate::queue::{Class, Queue};
-use crate::{HostId, PlatformId, SetupId, TestId};
+use crate::{HostId, HostKind, PlatformId, SetupId, TestId};
 
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Event {
         platform: Option<PlatformId>,
         /// What it needs on its host.
         setup: SetupId,
+        /// Its host cannot be used after it.
+        is_destructive: bool,
         /// The attempts at it that were made before this scheduler began.
         tried: Tried,
     },
@@ -26,23 +28,23 @@ pub enum Event {
     HostReady {
         /// Which.
         host: HostId,
-        /// Its label.
-        platform: PlatformId,
+        /// What may run there.
+        kind: HostKind,
     },
     /// A host is going to be ready, or not ([`Event::HostGone`]): tests wait for it.
     HostExpected {
         /// Which.
         host: HostId,
-        /// Its label.
-        platform: PlatformId,
+        /// What may run there.
+        kind: HostKind,
     },
     /// A host runs, from before this scheduler began, a test that has arrived and waits: the attempt goes on.
     /// Answers as if it had been started here, by [`Event::AttemptEnded`].
     HostAdopted {
         /// Which.
         host: HostId,
-        /// Its label.
-        platform: PlatformId,
+        /// What may run there.
+        kind: HostKind,
         /// What runs there.
         test: TestId,
     },
@@ -241,7 +243,7 @@ pub struct Scheduler {
     queue: Queue,
     pool: Pool,
     /// Hosts that are not ready yet: they may come to run tests of their label.
-    expected: HashMap<HostId, PlatformId>,
+    expected: HashMap<HostId, HostKind>,
     tried: HashMap<TestId, Tried>,
     input_ended: bool,
     stopped: bool,
@@ -262,21 +264,21 @@ impl Scheduler {
     pub fn apply(&mut self, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
-            Event::TestArrived { test, platform, setup, tried } => {
-                self.queue.insert(Class { platform, setup }, test);
+            Event::TestArrived { test, platform, setup, is_destructive, tried } => {
+                self.queue.insert(Class { platform, setup, is_destructive }, test);
                 if tried != Tried::default() {
                     self.tried.insert(test, tried);
                 }
             }
             Event::InputEnded => self.input_ended = true,
-            Event::HostExpected { host, platform } => {
-                self.expected.insert(host, platform);
+            Event::HostExpected { host, kind } => {
+                self.expected.insert(host, kind);
             }
-            Event::HostReady { host, platform } => {
+            Event::HostReady { host, kind } => {
                 self.expected.remove(&host);
-                self.pool.join(host, platform);
+                self.pool.join(host, kind);
             }
-            Event::HostAdopted { host, platform, test } => self.adopt(host, platform, test),
+            Event::HostAdopted { host, kind, test } => self.adopt(host, kind, test),
             Event::SetupEnded { host, end } => self.setup_ended(host, end, &mut actions),
             Event::AttemptEnded { host, end, host_is } => {
                 self.attempt_ended(host, end, host_is, &mut actions)
@@ -293,9 +295,9 @@ impl Scheduler {
         actions
     }
 
-    fn adopt(&mut self, id: HostId, platform: PlatformId, test: TestId) {
+    fn adopt(&mut self, id: HostId, kind: HostKind, test: TestId) {
         self.expected.remove(&id);
-        self.pool.join(id, platform);
+        self.pool.join(id, kind);
         if let (Some(class), Some(host)) = (self.queue.take_one(test), self.pool.get(id)) {
             // The test could not run without what it needs.
             host.setups.insert(class.setup);
@@ -365,10 +367,10 @@ impl Scheduler {
 
     /// Gives every idle host something to do, or lets it go.
     fn assign(&mut self, actions: &mut Vec<Action>) {
-        let idle: Vec<(HostId, PlatformId)> = self.pool.idle().collect();
+        let idle: Vec<(HostId, HostKind)> = self.pool.idle().collect();
         if !self.stopped {
-            for (id, platform) in &idle {
-                self.employ(*id, *platform, actions);
+            for (id, kind) in &idle {
+                self.employ(*id, *kind, actions);
             }
             if self.input_ended {
                 self.give_up(actions);
@@ -378,10 +380,10 @@ impl Scheduler {
             return;
         }
         let running = self.pool.running();
-        for (id, platform) in idle {
+        for (id, kind) in idle {
             let is_idle = self.pool.get(id).is_some_and(|host| host.doing == Doing::Nothing);
             // What runs may have to be tried again, and then this host may be wanted.
-            let wanted = !self.stopped && self.is_wanted(platform, &running);
+            let wanted = !self.stopped && self.is_wanted(kind, &running);
             if is_idle && !wanted {
                 self.pool.hosts.remove(&id);
                 let why = if self.stopped { Release::Cancelled } else { Release::Done };
@@ -390,18 +392,18 @@ impl Scheduler {
         }
     }
 
-    fn is_wanted(&self, platform: PlatformId, running: &[Class]) -> bool {
-        let fits = |class: Class| class.fits(platform);
+    fn is_wanted(&self, kind: HostKind, running: &[Class]) -> bool {
+        let fits = |class: Class| class.fits(kind);
         running.iter().any(|class| fits(*class)) || self.queue.first(|class, _| fits(class)).is_some()
     }
 
-    fn employ(&mut self, id: HostId, platform: PlatformId, actions: &mut Vec<Action>) {
+    fn employ(&mut self, id: HostId, kind: HostKind, actions: &mut Vec<Action>) {
         let Scheduler { queue, pool, tried, .. } = self;
         let Some(host) = pool.hosts.get(&id) else { return };
         let next = queue.first(|class, waiting| {
             // No more hosts are set up for tests than there are tests.
             let useful = || host.setups.contains(&class.setup) || pool.setting_up(class.setup) < waiting;
-            class.fits(platform) && useful()
+            class.fits(kind) && useful()
         });
         let (Some((class, test)), Some(host)) = (next, pool.get(id)) else { return };
         if host.setups.contains(&class.setup) {
@@ -418,9 +420,9 @@ impl Scheduler {
     /// Ends the tests that no host can run any more.
     fn give_up(&mut self, actions: &mut Vec<Action>) {
         let Scheduler { queue, pool, expected, .. } = self;
-        let labels: Vec<PlatformId> =
-            pool.hosts.values().map(|host| host.platform).chain(expected.values().copied()).collect();
-        let tests = queue.take(|class| !labels.iter().any(|label| class.fits(*label)));
+        let kinds: Vec<HostKind> =
+            pool.hosts.values().map(|host| host.kind).chain(expected.values().copied()).collect();
+        let tests = queue.take(|class| !kinds.iter().any(|kind| class.fits(*kind)));
         for test in tests {
             self.tried.remove(&test);
             actions.push(Action::Abandon { test, why: Unrunnable::NoHost });

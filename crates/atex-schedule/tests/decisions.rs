@@ -1,14 +1,21 @@
 //! What the scheduler decides, event by event.
 
 use atex_schedule::{
-    Action, Ended, Event, HostId, HostIs, Options, PlatformId, Scheduler, SetupEnd, SetupId, TestId, Tried,
+    Action, Ended, Event, HostId, HostIs, HostKind, Options, PlatformId, Scheduler, SetupEnd, SetupId,
+    TestId, Tried,
 };
 
 const A: PlatformId = PlatformId(0);
 const B: PlatformId = PlatformId(1);
 
 fn test(n: u32) -> Event {
-    Event::TestArrived { test: TestId(n), platform: None, setup: SetupId(0), tried: Tried::default() }
+    Event::TestArrived {
+        test: TestId(n),
+        platform: None,
+        setup: SetupId(0),
+        is_destructive: false,
+        tried: Tried::default(),
+    }
 }
 
 fn test_for(n: u32, platform: PlatformId, setup: u32) -> Event {
@@ -16,16 +23,17 @@ fn test_for(n: u32, platform: PlatformId, setup: u32) -> Event {
         test: TestId(n),
         platform: Some(platform),
         setup: SetupId(setup),
+        is_destructive: false,
         tried: Tried::default(),
     }
 }
 
 fn expected(n: u32, platform: PlatformId) -> Event {
-    Event::HostExpected { host: HostId(n), platform }
+    Event::HostExpected { host: HostId(n), kind: HostKind { platform, is_spared: false } }
 }
 
 fn ready(n: u32, platform: PlatformId) -> Event {
-    Event::HostReady { host: HostId(n), platform }
+    Event::HostReady { host: HostId(n), kind: HostKind { platform, is_spared: false } }
 }
 
 fn set_up(n: u32) -> Event {
@@ -288,11 +296,15 @@ fn events_of_unknown_hosts_change_nothing() {
 /// A test that comes back with attempts that were made before.
 fn test_again(n: u32, attempts: u32, by_host: u32, by_us: u32) -> Event {
     let tried = Tried { attempts, by_host, by_us };
-    Event::TestArrived { test: TestId(n), platform: Some(A), setup: SetupId(0), tried }
+    Event::TestArrived { test: TestId(n), platform: Some(A), setup: SetupId(0), is_destructive: false, tried }
 }
 
 fn adopted(n: u32, test: u32) -> Event {
-    Event::HostAdopted { host: HostId(n), platform: A, test: TestId(test) }
+    Event::HostAdopted {
+        host: HostId(n),
+        kind: HostKind { platform: A, is_spared: false },
+        test: TestId(test),
+    }
 }
 
 #[test]
@@ -344,4 +356,30 @@ fn an_attempt_that_goes_on_can_end_in_any_way() {
 #[test]
 fn a_host_that_is_adopted_with_an_unknown_test_is_a_clean_one() {
     check(&[(test(0), ""), (adopted(0, 7), "set up 0 on 0 clean")]);
+}
+
+#[test]
+fn destructive_tests_keep_away_from_hosts_that_are_to_be_spared() {
+    let spared = HostKind { platform: A, is_spared: true };
+    let destructive = Event::TestArrived {
+        test: TestId(0),
+        platform: None,
+        setup: SetupId(0),
+        is_destructive: true,
+        tried: Tried::default(),
+    };
+    let mut scheduler = Scheduler::new(Options::default());
+    assert_eq!(scheduler.apply(Event::HostReady { host: HostId(0), kind: spared }), []);
+    assert_eq!(scheduler.apply(destructive), [], "it waits for another host");
+    assert_eq!(scheduler.apply(test(1)), [Action::SetUp { host: HostId(0), setup: SetupId(0), clean: true }]);
+    let start = |test, host| Action::Start { host: HostId(host), test: TestId(test), attempt: 1 };
+    assert_eq!(scheduler.apply(set_up(0)), [start(1, 0)]);
+    scheduler.apply(ready(1, A));
+    assert_eq!(scheduler.apply(set_up(1)), [start(0, 1)]);
+    // Without another host it cannot be run.
+    let mut scheduler = Scheduler::new(Options::default());
+    scheduler.apply(Event::HostReady { host: HostId(0), kind: spared });
+    scheduler.apply(destructive);
+    let abandon = Action::Abandon { test: TestId(0), why: atex_schedule::Unrunnable::NoHost };
+    assert_eq!(scheduler.apply(Event::InputEnded)[0], abandon);
 }

@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use atex_schedule::{
-    Action, Ended, Event, HostId, HostIs, Options, PlatformId, Scheduler, SetupEnd, SetupId, TestId, Tried,
+    Action, Ended, Event, HostId, HostIs, HostKind, Options, PlatformId, Scheduler, SetupEnd, SetupId,
+    TestId, Tried,
 };
 use proptest::prelude::*;
 
@@ -30,8 +31,8 @@ struct World {
     input_ended: bool,
     /// What a journal would hold: the tests that are not settled with what was tried, and the hosts that have
     /// come and not left.
-    unsettled: BTreeMap<TestId, (Option<PlatformId>, SetupId, Tried)>,
-    hosts: BTreeMap<HostId, PlatformId>,
+    unsettled: BTreeMap<TestId, (Option<PlatformId>, SetupId, bool, Tried)>,
+    hosts: BTreeMap<HostId, HostKind>,
 }
 
 impl World {
@@ -53,7 +54,7 @@ impl World {
                 assert!(!self.running.iter().any(|(h, t)| *t == test && *h != host), "one host a test");
                 assert_eq!(
                     attempt,
-                    self.unsettled[&test].2.attempts + 1,
+                    self.unsettled[&test].3.attempts + 1,
                     "attempts are numbered without a gap"
                 );
                 self.starts += 1;
@@ -82,7 +83,7 @@ impl World {
                 self.hosts.remove(&host);
             }
             Action::Settle { test } | Action::Abandon { test, .. } => {
-                let (_, _, tried) = self.unsettled.remove(&test).expect("settled once");
+                let (.., tried) = self.unsettled.remove(&test).expect("settled once");
                 // Not charged beyond what is allowed, over all lives of the run.
                 assert!(tried.by_host <= 3 && tried.by_us <= 3, "{tried:?}");
                 self.settled.push(test);
@@ -94,15 +95,15 @@ impl World {
     /// Takes note of what the journal of a run would hold.
     fn remember(&mut self, event: Event) {
         match event {
-            Event::TestArrived { test, platform, setup, tried } => {
-                self.unsettled.insert(test, (platform, setup, tried));
+            Event::TestArrived { test, platform, setup, is_destructive, tried } => {
+                self.unsettled.insert(test, (platform, setup, is_destructive, tried));
             }
-            Event::HostExpected { host, platform } => {
-                self.hosts.insert(host, platform);
+            Event::HostExpected { host, kind } => {
+                self.hosts.insert(host, kind);
             }
             Event::AttemptEnded { host, end, .. } => {
                 let test = self.running.remove(&host).expect("something ran there");
-                self.unsettled.get_mut(&test).expect("what runs is not settled").2.count(end);
+                self.unsettled.get_mut(&test).expect("what runs is not settled").3.count(end);
             }
             Event::InputEnded => self.input_ended = true,
             _ => {}
@@ -123,19 +124,22 @@ impl World {
                 other => Some(other),
             })
             .collect();
-        let tests = self.unsettled.iter().map(|(test, (platform, setup, tried))| Event::TestArrived {
-            test: *test,
-            platform: *platform,
-            setup: *setup,
-            tried: *tried,
+        let tests = self.unsettled.iter().map(|(test, (platform, setup, is_destructive, tried))| {
+            Event::TestArrived {
+                test: *test,
+                platform: *platform,
+                setup: *setup,
+                is_destructive: *is_destructive,
+                tried: *tried,
+            }
         });
         let mut events: Vec<Event> = tests.collect();
-        for (&host, &platform) in &self.hosts {
+        for (&host, &kind) in &self.hosts {
             events.push(match self.running.get(&host) {
-                Some(&test) => Event::HostAdopted { host, platform, test },
+                Some(&test) => Event::HostAdopted { host, kind, test },
                 None => {
-                    self.coming.push(Event::HostReady { host, platform });
-                    Event::HostExpected { host, platform }
+                    self.coming.push(Event::HostReady { host, kind });
+                    Event::HostExpected { host, kind }
                 }
             });
         }
@@ -161,12 +165,15 @@ fn simulate(
     for n in 0..hosts {
         let (host, platform) = (HostId(n), PlatformId(u32::try_from(dice.roll(2)).unwrap()));
         world.present.insert(host);
-        world.coming.push(Event::HostExpected { host, platform });
+        // Some tests are for some hosts only, also by what they would do to them.
+        let kind = HostKind { platform, is_spared: dice.roll(3) == 0 };
+        world.coming.push(Event::HostExpected { host, kind });
     }
     for n in 0..tests {
         let platform = [None, Some(PlatformId(0)), Some(PlatformId(1))][dice.roll(3) as usize];
         let setup = SetupId(u32::try_from(dice.roll(3)).unwrap());
-        world.coming.push(Event::TestArrived { test: TestId(n), platform, setup, tried: Tried::default() });
+        let (is_destructive, tried) = (dice.roll(8) == 0, Tried::default());
+        world.coming.push(Event::TestArrived { test: TestId(n), platform, setup, is_destructive, tried });
     }
     let mut taken_in = 0;
     let mut step = 0;
@@ -193,9 +200,9 @@ fn simulate(
         };
         match event {
             Event::TestArrived { .. } => taken_in += 1,
-            Event::HostExpected { host, platform } => world.coming.push(match dice.roll(8) {
+            Event::HostExpected { host, kind } => world.coming.push(match dice.roll(8) {
                 0 => Event::HostGone { host },
-                _ => Event::HostReady { host, platform },
+                _ => Event::HostReady { host, kind },
             }),
             _ => {}
         }

@@ -98,9 +98,9 @@ fn bytes_beyond_the_limit_are_left_out() {
 #[test]
 fn progress_lines_beyond_the_limit_are_left_out() {
     let limits = Limits { notes: 1, ..Limits::default() };
-    let (record, _) = run_within(limits, b"note a\nnote b\nnote c\n", PASSED);
+    let (record, _) = run_within(limits, b"note a\nnote b\nmark +c\n", PASSED);
     assert_eq!(record.words, [r#"Note("a")"#, "Noop", "Noop"]);
-    let told = r#"{"status":"warn","note":"2 progress lines left out: at most 1 are kept"}"#;
+    let told = r#"{"status":"warn","note":"2 progress lines or marks left out: at most 1 are kept"}"#;
     assert_eq!(record.results[1], told);
 }
 

@@ -4,11 +4,12 @@ use atex_cli::{Exit, Failure, now};
 use atex_model::report::{
     Cause, Counts, Outcome, TestEnd, TestEndTag, TestNote, TestNoteTag, TestStart, TestStartTag,
 };
-use atex_model::{Test, artifacts::attempt_dir};
+use atex_model::{Connect, Test, artifacts::attempt_dir};
 use atex_schedule::{Ended, Event, HostId, HostIs, TestId, Unrunnable};
 
 use super::Dispatcher;
 use crate::attempt::{Done, Job};
+use crate::catalog::is_destructive;
 use crate::journal::{LIVE_RESULTS, LiveResults};
 use crate::pool::Order;
 use crate::run_dir::trouble;
@@ -71,7 +72,10 @@ impl Dispatcher {
     }
 
     pub(super) fn attempt_ended(&mut self, host: HostId, done: Done, lost: bool) {
-        let keep = done.cause == Cause::Test && self.config.keep_host_on.has(done.exit);
+        let entry = self.entry(host);
+        let running = entry.running.as_ref();
+        let spoils = entry.spoilt || running.is_some_and(|(_, _, test)| is_destructive(test));
+        let keep = done.cause == Cause::Test && self.config.keep_host_on.has(done.exit) && !spoils;
         let host_is = match (lost, keep) {
             (true, _) => HostIs::Lost,
             (false, true) => HostIs::Fine,
@@ -158,6 +162,9 @@ impl Dispatcher {
         let label = test.platform.as_deref();
         let fitting =
             || self.hosts.values().filter(|host| label.is_none_or(|label| host.record.label() == label));
+        if is_destructive(test) && fitting().any(|host| host.record.connect == Connect::Local) {
+            return "no host matches: a test tagged `destructive` is not run on a local host".into();
+        }
         match fitting().find_map(|host| host.trouble.as_deref()) {
             Some(problem) => format!("no host is left that could run it: {problem}"),
             None => format!("no host matches platform `{}`", test.label().escape_debug()),

@@ -30,6 +30,8 @@ pub(super) struct HostEntry {
     pub again: bool,
     /// It has left the pool.
     pub gone: bool,
+    /// What it was given for that test cannot be given again.
+    pub spoilt: bool,
     /// The attempt that ran there at the end of the last life, until its host is joined.
     pub adopting: Option<Box<Job>>,
 }
@@ -46,6 +48,7 @@ impl HostEntry {
             lost: false,
             again: false,
             gone: false,
+            spoilt: false,
             adopting: None,
         }
     }
@@ -69,7 +72,7 @@ impl Dispatcher {
                     log::warn!("{}: it is back", entry.record.id.escape_debug());
                 }
                 let record = Arc::clone(&entry.record);
-                let platform = self.platforms.id(record.label());
+                let kind = self.platforms.kind(&record);
                 self.record(&HostStart {
                     kind: HostStartTag,
                     time: now(),
@@ -80,7 +83,7 @@ impl Dispatcher {
                 });
                 // One that runs something of an earlier life is in the pool already.
                 if self.entry(host).running.is_none() {
-                    self.apply(Event::HostReady { host, platform });
+                    self.apply(Event::HostReady { host, kind });
                 }
             }
             News::Unreachable(problem) => {
@@ -97,6 +100,7 @@ impl Dispatcher {
             News::Note(note) => self.note(host, note),
             News::Results(live) => self.results(host, live.take()),
             News::Ended { done, lost } => self.attempt_ended(host, *done, lost),
+            News::KeptIn(_) => {}
             News::Left => {
                 self.leaving -= 1;
                 self.host_ended(host);

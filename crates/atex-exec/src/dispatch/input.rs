@@ -9,13 +9,14 @@ use serde_json::Value;
 
 use super::{Dispatcher, hosts::HostEntry, resume::KnownHost};
 use crate::adoption::Adoption;
-use crate::catalog::Identity;
+use crate::catalog::{Identity, is_destructive};
 use crate::hosts_file::From;
 use crate::intake::Item;
 use crate::journal::{INPUT_ENDED, InputEnded};
 use crate::needs::Needs;
 use crate::plan::Steps;
 use crate::pool::Order;
+use crate::prepare::kept_in;
 use crate::run_dir::trouble;
 
 impl Dispatcher {
@@ -72,7 +73,7 @@ impl Dispatcher {
                 return self.refuse(&Failure::usage(message).hint(hint));
             }
         }
-        self.warn_of_what_is_not_done(&test);
+        self.say_what_is_ignored(&test);
         let (setup, is_new) = self.setups.id(&test);
         if is_new && let Err(failure) = self.new_setup(setup, &test, place) {
             return self.refuse(&failure);
@@ -83,7 +84,9 @@ impl Dispatcher {
             Err(e) => return self.cannot_store(&trouble(&self.dir.tests(), &e)),
         };
         let platform = test.platform.as_deref().map(|label| self.platforms.id(label));
-        self.apply(Event::TestArrived { test: id, platform, setup, tried: Tried::default() });
+        let is_destructive = is_destructive(&test);
+        let tried = Tried::default();
+        self.apply(Event::TestArrived { test: id, platform, setup, is_destructive, tried });
     }
 
     /// Takes in the tree and the plan that a test is the first to have.
@@ -99,16 +102,15 @@ impl Dispatcher {
             .map_err(|e| Failure::trouble(format!("cannot start a thread: {}", reason(&e))))
     }
 
-    /// Says, once a run, what its tests ask for and this version does not do.
-    fn warn_of_what_is_not_done(&mut self, test: &Test) {
-        for (what, asked) in
-            [("data.extra-result: output is not read as results", is_set(test.data.get("extra-result")))]
-        {
-            if asked && self.warned.insert(what) {
-                log::warn!("test {}: {what} by this version; said once", test.name.escape_debug());
-            }
+    /// Says, once a run, which keys of its tests mean nothing here.
+    fn say_what_is_ignored(&mut self, test: &Test) {
+        let name = test.name.escape_debug();
+        let format = test.data.get("extra-result");
+        let what = "data.extra-result: expected `tap`, so its output is not read as results";
+        if is_set(format) && format.is_some_and(|format| format != "tap") && self.said.insert(what) {
+            log::warn!("test {name}: {what}; said once");
         }
-        // These would change what a test says of itself, or add to it.
+        // These would change what a test says of itself, or add to it: it is not for an executor to do so.
         for (key, what) in [
             ("result", "data.result: what a test reports is never altered"),
             ("check", "data.check: nothing is checked beside what a test reports"),
@@ -116,8 +118,8 @@ impl Dispatcher {
             ("restart-max-count", "data.restart-*: a run's options say what is tried again"),
             ("restart-with-reboot", "data.restart-*: a run's options say what is tried again"),
         ] {
-            if is_set(test.data.get(key)) && self.warned.insert(what) {
-                log::info!("test {}: {what}; ignored on purpose, said once", test.name.escape_debug());
+            if is_set(test.data.get(key)) && self.said.insert(what) {
+                log::info!("test {name}: {what}; ignored on purpose, said once");
             }
         }
     }
@@ -141,11 +143,13 @@ impl Dispatcher {
         self.used_hosts += 1;
         let entry = self.entry(id);
         let (record, again, expected) = (Arc::clone(&entry.record), entry.again, entry.running.is_none());
-        let platform = self.platforms.id(record.label());
-        let dirs = self.work_dirs(id, &record.connect);
-        self.pool.order(id, Order::Join { record, dirs, again, adopt });
+        let kept = entry.line.as_deref().and_then(kept_in);
+        let keep = kept.is_some();
+        let kind = self.platforms.kind(&record);
+        let dirs = kept.map_or_else(|| self.work_dirs(id, &record.connect), |dir| vec![dir]);
+        self.pool.order(id, Order::Join { record, dirs, keep, again, adopt });
         if expected {
-            self.apply(Event::HostExpected { host: id, platform });
+            self.apply(Event::HostExpected { host: id, kind });
         }
     }
 

@@ -76,8 +76,8 @@ pub(crate) struct Dispatcher {
     storage_failed: bool,
     /// How long hosts were busy with tests, and how long they were there.
     host_seconds: (f64, f64),
-    /// What has been said that this version does not do.
-    warned: BTreeSet<&'static str>,
+    /// What has been said of keys that mean nothing here.
+    said: BTreeSet<&'static str>,
     /// The attempt that the scheduler is about to judge.
     just_ended: Option<(HostId, Done)>,
     /// What earlier lives of the run have left.
@@ -179,7 +179,12 @@ fn live(
     let (tell, news) = unbounded();
     let connector = connector(config.waits.host)?;
     let pool = Pool::start(connector, &tell, config.waits, config.quotas, &config.env).map_err(own)?;
-    let shared = Shared { run: dir.id.clone(), logs: dir.setup_logs(), allow_install: config.allow_install };
+    let shared = Shared {
+        run: dir.id.clone(),
+        logs: dir.setup_logs(),
+        allow_install: config.allow_install,
+        preparing: false,
+    };
     let packer = Packer::new(dir.uploads(), Arc::new(shared));
     let sources = std::mem::take(&mut config.sources);
     let open_sources = sources.len();
@@ -216,7 +221,7 @@ fn live(
         stopping: false,
         storage_failed: false,
         host_seconds: (0.0, 0.0),
-        warned: BTreeSet::new(),
+        said: BTreeSet::new(),
         just_ended: None,
         before,
     };
@@ -231,7 +236,7 @@ fn live(
 }
 
 /// The way to hosts, with as many open files as we may have; programs that we start get what we were given.
-fn connector(host_timeout: Duration) -> Result<Connector, Failure> {
+pub(crate) fn connector(host_timeout: Duration) -> Result<Connector, Failure> {
     use nix::sys::resource::{Resource, getrlimit, setrlimit};
     let mut options = atex_connect::Options::default();
     // A host has to be missed before it can be given up.

@@ -100,7 +100,7 @@ impl Dispatcher {
     fn tests_again(&mut self, tests: &[PastTest]) -> Running {
         let mut running = Running::new();
         for (n, past) in (0..).zip(tests) {
-            let PastTest { platform, setup, mut tried, now } = *past;
+            let PastTest { platform, setup, is_destructive, mut tried, now } = *past;
             match now {
                 Progress::Settled => continue,
                 Progress::Waiting => {}
@@ -109,7 +109,7 @@ impl Dispatcher {
                     running.insert(host, (TestId(n), attempt));
                 }
             }
-            self.apply(Event::TestArrived { test: TestId(n), platform, setup, tried });
+            self.apply(Event::TestArrived { test: TestId(n), platform, setup, is_destructive, tried });
         }
         running
     }
@@ -147,8 +147,8 @@ impl Dispatcher {
                 Err(e) => return self.cannot_store(&trouble(&self.dir.tests(), &e)),
             }
             let record = Arc::clone(&self.entry(host).record);
-            let platform = self.platforms.id(record.label());
-            self.apply(Event::HostAdopted { host, platform, test: id });
+            let kind = self.platforms.kind(&record);
+            self.apply(Event::HostAdopted { host, kind, test: id });
             // It may be joined only after the input has ended.
             self.used_hosts += 1;
             self.adopt(host, tests[id.0 as usize].setup);
@@ -184,7 +184,9 @@ impl Dispatcher {
             // What runs has it all the same.
             Asked::Impossible => (self.packer.without_files(setup), false),
         };
-        if let Some(job) = self.entry(host).adopting.take() {
+        let entry = self.entry(host);
+        entry.spoilt = !is_whole;
+        if let Some(job) = entry.adopting.take() {
             self.join(host, Some(Box::new(Adoption { setup, is_whole, job, end_by: None })));
             if self.stopping {
                 self.pool.order(host, Order::Cancel);

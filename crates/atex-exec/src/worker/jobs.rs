@@ -78,7 +78,6 @@ impl Worker {
     /// Begins a task that is a job. False: there is nothing to be done.
     pub(super) fn begin_job(&mut self, task: &Task, context: &Context) -> bool {
         let (setup, program, text) = match task {
-            Task::Hello(_) | Task::Files(_) => return false,
             Task::Script { setup, part, step, script } => {
                 let What::Shell(scripts) = &part.of(setup)[*step].what else { return false };
                 (setup.id, "bash", self.plan_script(setup, &scripts[*script], context.env.variables()))
@@ -96,6 +95,7 @@ impl Worker {
                 }
                 (*setup, "sh", self.packages_script(&unknown, &[]))
             }
+            _ => return false,
         };
         self.log_title(&title(task));
         let dir = format!("{}/{}", self.work_dir.as_deref().unwrap_or_default(), self.dir_of(setup));
@@ -108,7 +108,7 @@ impl Worker {
     }
 
     /// The environment of a plan's script, and its text.
-    fn plan_script(&self, setup: &Prepared, text: &str, caller: &[Variable]) -> String {
+    pub(super) fn plan_script(&self, setup: &Prepared, text: &str, caller: &[Variable]) -> String {
         let home = format!("{}/{}", self.work_dir.as_deref().unwrap_or_default(), self.dir_of(setup.id));
         let plan_file = format!("{home}/environment");
         let label = self.record.as_ref().map_or(atex_model::DEFAULT_PLATFORM, |record| record.label());
@@ -202,6 +202,9 @@ impl Worker {
             Task::Packages { needs, .. } => {
                 self.hear(&job.said);
                 let unheard = self.unknown(needs);
+                if let Some(lacking) = self.lacking_of(needs.require.iter()).filter(|_| self.given.keep) {
+                    log::warn!("{}: {lacking}", self.name());
+                }
                 let lacking = self.lacking_of(needs.recommend.difference(&needs.require));
                 self.do_without(lacking);
                 (!unheard.is_empty()).then(|| format!("nothing was heard of {}", unheard.join(", ")))
@@ -285,7 +288,7 @@ impl Worker {
     }
 
     /// Takes in what was said about packages.
-    fn hear(&mut self, said: &[u8]) {
+    pub(super) fn hear(&mut self, said: &[u8]) {
         for line in String::from_utf8_lossy(said).lines() {
             let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
             match word {
@@ -310,12 +313,10 @@ impl Worker {
 /// What a task is called.
 fn title(task: &Task) -> String {
     match task {
-        Task::Hello(_) => "connecting".into(),
-        Task::Files(_) => "files".into(),
         Task::Script { setup, part, step, .. } | Task::Install { setup, part, step } => {
             part.of(setup)[*step].shown(&setup.steps.plan)
         }
-        Task::Packages { .. } => "packages of tests".into(),
+        _ => "packages of tests".into(),
     }
 }
 

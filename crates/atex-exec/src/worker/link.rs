@@ -105,7 +105,6 @@ impl Worker {
                 self.state = State::Gone;
                 context.tell(self.id, News::Unreachable(error.to_string()));
             }
-            State::Leaving => self.close(context),
             State::Gone | State::Idle => {}
             state => {
                 let longest = if matches!(state, State::Lost) { IDLE_PAUSE } else { LONGEST_PAUSE };
@@ -162,7 +161,7 @@ impl Worker {
             // A host that reboots takes its time; the test's own limit is the limit.
             State::Running(run) if run.may_be_cut() => None,
             State::Adopting(adoption) => until.into_iter().chain(adoption.end_by).min(),
-            State::Running(_) | State::SettingUp(_) => until,
+            State::Running(_) | State::SettingUp(_) | State::Leaving => until,
             _ => None,
         }
     }
@@ -174,6 +173,11 @@ impl Worker {
         match &self.state {
             State::SettingUp(_) => self.host_fails(message, context),
             State::Running(_) | State::Adopting(_) => self.host_lost(message, context),
+            State::Leaving => {
+                log::warn!("{}: {message}; it could not be cleaned", self.name());
+                self.away = None;
+                self.close(context);
+            }
             _ => {}
         }
     }

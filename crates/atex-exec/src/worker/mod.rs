@@ -3,6 +3,7 @@
 //! It speaks to `agent.sh` on the host, which it brings along.
 
 mod jobs;
+mod kept;
 mod link;
 mod look;
 mod running;
@@ -166,10 +167,11 @@ impl Worker {
 
     fn obey(&mut self, order: Order, context: &Context) {
         match order {
-            Order::Join { record, dirs, again, adopt } => {
+            Order::Join { record, dirs, keep, again, adopt } => {
                 self.record = Some(record);
                 self.dirs = dirs;
                 self.again = again;
+                self.given.keep = keep;
                 self.state = adopt.map_or(State::Opening, State::Adopting);
                 self.need_link(context);
             }
@@ -197,6 +199,7 @@ impl Worker {
                 self.kill(context);
             }
             Order::Leave => self.take_leave(context),
+            Order::Undo => self.undo(context),
         }
     }
 
@@ -299,18 +302,30 @@ impl Worker {
     fn leave(&mut self, context: &Context) {
         self.state = State::Leaving;
         self.serve = None;
-        if self.work_dir.is_some() && self.connection.is_some() {
-            self.errand(Step::Bye, &self.agent("bye"), Stdin::empty(), context);
-        } else if self.again && self.connection.is_some() {
-            // It has not been set up in this life, but may have been in an earlier one.
-            let dirs: Vec<String> = self.dirs.iter().map(|dir| quote(dir)).collect();
-            let dirs = dirs.join(" ");
-            let command = format!(
-                "for d in {dirs}; do [ -O \"$d\" ] && {{ sh \"$d/agent\" bye; rm -rf \"$d\"; }}; done; true"
-            );
-            self.errand(Step::Bye, &command, Stdin::empty(), context);
-        } else {
-            self.close(context);
+        match (&self.work_dir, &self.connection) {
+            // It has not been set up in this life of the run, but may have been in an earlier one.
+            (None, Some(_)) if self.again => {
+                let dirs: Vec<String> = self.dirs.iter().map(|dir| quote(dir)).collect();
+                let dirs = dirs.join(" ");
+                let end = if self.given.keep { "hello" } else { "bye; rm -rf \"$d\"" };
+                let command = format!(
+                    "for d in {dirs}; do if [ -O \"$d/agent\" ]; then sh \"$d/agent\" {end}; fi; done; true"
+                );
+                self.errand(Step::Bye, &command, Stdin::empty(), context);
+            }
+            (None, _) => self.close(context),
+            (Some(_), Some(_)) => {
+                // What a greeting does is what is left to do on a host that stays as it is.
+                let words = if self.given.keep { "hello" } else { "bye" };
+                self.errand(Step::Bye, &self.agent(words), Stdin::empty(), context);
+            }
+            // What is left there may still run. It is sought for as long as any host is that was lost then.
+            (Some(_), None) => {
+                if self.away.is_none() {
+                    self.need_link(context);
+                }
+                self.seek(context);
+            }
         }
     }
 

@@ -67,6 +67,8 @@ pub(super) struct Running {
     save_at: Option<Instant>,
     /// The test has announced a reboot and has ended: until then the host is expected to go down.
     resting: Option<Instant>,
+    /// That time is over: it is only looked whether the host went down in it.
+    rested: bool,
     /// It was started again after an announced reboot that had not come by then, and may come yet.
     owed_cut: bool,
     /// The host has been told to close the control channel.
@@ -98,6 +100,7 @@ impl Running {
             ending: Ending::No,
             save_at: Some(Instant::now() + SAVE_TIME),
             resting: None,
+            rested: false,
             owed_cut: false,
             told_to_close: false,
             fruitless: 0,
@@ -429,12 +432,9 @@ impl Worker {
     /// The host is still up, or up again without having been down.
     fn rest_or_restart(&mut self, sight: &Sight, context: &Context) {
         let State::Running(run) = &mut self.state else { return };
-        match run.resting {
-            Some(until) if Instant::now() < until => {}
-            _ => {
-                run.owed_cut = true;
-                self.restart(sight, context);
-            }
+        if run.rested {
+            run.owed_cut = true;
+            self.restart(sight, context);
         }
     }
 
@@ -444,6 +444,7 @@ impl Worker {
         let rebooted = run.attempt.boot() != Some(&sight.boot);
         run.owed_cut &= !rebooted;
         run.resting = None;
+        run.rested = false;
         run.told_to_close = false;
         self.boot.clone_from(&sight.boot);
         if rebooted {
@@ -463,7 +464,7 @@ impl Worker {
         let Some((setup, needs)) = self.prepared.clone() else { return };
         self.waiting = Some(run);
         self.work_dir = None;
-        self.given = Given::default();
+        self.given.forget();
         self.begin_set_up(setup, needs, true, context);
     }
 
@@ -488,6 +489,9 @@ impl Worker {
     pub(super) fn start_again(&mut self, context: &Context) {
         let State::Running(run) = &self.state else { return };
         let reboots = run.attempt.reboots() + 1;
+        if let Some(serve) = &mut self.serve {
+            serve.next = run.attempt.positions();
+        }
         let order = Scanner::new_word()
             .map_err(|e| format!("/dev/urandom: {e}"))
             .and_then(|word| Ok((self.order(&run.job, run.setup, &word, reboots, context)?, word)));
@@ -521,7 +525,7 @@ impl Worker {
         self.work_dir.clone_from(&sight.dir);
         self.boot.clone_from(&sight.boot);
         self.generation = sight.generation.unwrap_or(0);
-        self.given = Given::of_adopted(&setup);
+        self.given = Given::of_adopted(&setup, self.given.keep);
         self.has_terminals = true;
         let setup_id = setup.id;
         self.prepared = is_whole.then(|| (setup, Arc::new(Needs::of(&job.test))));
@@ -719,11 +723,11 @@ impl Worker {
         match run.ending {
             Ending::No if run.attempt.is_over(run.started.elapsed()) => self.catch_up(now, context),
             Ending::No if run.resting.is_some_and(|until| until <= now) => {
+                run.rested = true;
+                run.resting = Some(now + KILL_AGAIN);
                 // Where the host is away, it is looked at when it is back.
                 if self.connection.is_some() && self.errand.is_none() {
                     self.look(context);
-                } else {
-                    run.resting = Some(now + KILL_AGAIN);
                 }
             }
             Ending::Catching { until, .. } if until <= now => {

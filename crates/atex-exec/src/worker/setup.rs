@@ -25,7 +25,7 @@ use crate::unfit;
 pub(super) struct SettingUp {
     pub until: Instant,
     goal: Goal,
-    todo: VecDeque<Task>,
+    pub(super) todo: VecDeque<Task>,
     /// What is being done.
     pub(super) current: Option<Task>,
     /// What is known of it, if it is a job.
@@ -35,7 +35,7 @@ pub(super) struct SettingUp {
 }
 
 /// What comes when all tasks are done.
-enum Goal {
+pub(super) enum Goal {
     /// The host is ready.
     Ready,
     /// This test starts.
@@ -82,6 +82,12 @@ pub(super) enum Task {
         setup: SetupId,
         needs: Arc<Needs>,
     },
+    /// For a host that stays prepared: looks whether it is, and leaves there what has to be known later.
+    Recall(Arc<Prepared>),
+    KeepFinish(Arc<Prepared>),
+    KeepReady(Arc<Prepared>),
+    /// Does what plans of an earlier time want done at the end.
+    Finish,
 }
 
 /// The part of a plan that a task belongs to.
@@ -103,9 +109,15 @@ impl Part {
 /// What set-ups have brought to the host, and what is known of it.
 #[derive(Default)]
 pub(super) struct Given {
+    /// The host stays prepared: what it is given is there for a later run.
+    pub(super) keep: bool,
+    /// How set-ups are called there then.
+    keys: BTreeMap<SetupId, String>,
     pub(super) shared: Option<Arc<Shared>>,
     /// Whose files have been sent.
     files: BTreeSet<SetupId>,
+    /// Whose files are not there from an earlier time.
+    asked: BTreeSet<SetupId>,
     /// Whose plan has been begun, and not been finished.
     plans: Vec<Arc<Prepared>>,
     /// Which boot of the host what follows is true of.
@@ -125,6 +137,9 @@ pub(super) enum Stage {
     Hello,
     Has,
     Give,
+    Recall,
+    Keep,
+    Finish,
     Job,
     Kill,
 }
@@ -132,16 +147,29 @@ pub(super) enum Stage {
 impl Stage {
     /// Whether it may take all the time that the set-up has.
     pub fn takes_its_time(self) -> bool {
-        matches!(self, Stage::Has | Stage::Give | Stage::Job)
+        matches!(self, Stage::Has | Stage::Give | Stage::Finish | Stage::Job)
     }
 }
 
 impl Given {
+    /// The host has nothing of it any more.
+    pub fn forget(&mut self) {
+        *self = Given { keep: self.keep, ..Given::default() };
+    }
+
     /// What is known of a host that was found to run a test of this set-up.
-    pub fn of_adopted(setup: &Arc<Prepared>) -> Given {
+    pub fn of_adopted(setup: &Arc<Prepared>, keep: bool) -> Given {
         let shared = Some(Arc::clone(&setup.shared));
-        let plans = Vec::from_iter((!setup.steps.finish.is_empty()).then(|| Arc::clone(setup)));
-        Given { shared, files: BTreeSet::from([setup.id]), plans, ..Given::default() }
+        // A host that stays prepared has no plan that was begun.
+        let is_begun = !keep && !setup.steps.finish.is_empty();
+        Given {
+            shared,
+            files: BTreeSet::from([setup.id]),
+            keep,
+            keys: BTreeMap::from([(setup.id, setup.key.clone())]),
+            plans: Vec::from_iter(is_begun.then(|| Arc::clone(setup))),
+            ..Given::default()
+        }
     }
 }
 
@@ -155,6 +183,7 @@ impl Worker {
         context: &Context,
     ) {
         self.given.shared = Some(Arc::clone(&setup.shared));
+        self.given.keys.insert(setup.id, setup.key.clone());
         // What could not be had before may come with what the plan prepares.
         self.given.lacks.clear();
         let mut todo = VecDeque::new();
@@ -170,15 +199,21 @@ impl Worker {
         if !has_tree {
             todo.push_back(Task::Files(Arc::clone(&setup)));
         }
+        if self.given.keep {
+            todo.push_back(Task::Recall(Arc::clone(&setup)));
+            todo.push_back(Task::KeepFinish(Arc::clone(&setup)));
+        }
         todo.extend(self.steps_of(&setup, Part::Prepare));
         todo.push_back(Task::Packages { setup: setup.id, needs });
-        if !setup.steps.finish.is_empty() && !self.given.plans.iter().any(|plan| plan.id == setup.id) {
+        if self.given.keep {
+            todo.push_back(Task::KeepReady(setup));
+        } else if !setup.steps.finish.is_empty() && !self.given.plans.iter().any(|plan| plan.id == setup.id) {
             self.given.plans.push(setup);
         }
         self.work_off(todo, Goal::Ready, context);
     }
 
-    fn work_off(&mut self, todo: VecDeque<Task>, goal: Goal, context: &Context) {
+    pub(super) fn work_off(&mut self, todo: VecDeque<Task>, goal: Goal, context: &Context) {
         let until = Instant::now() + context.waits.setup;
         self.state = State::SettingUp(Box::new(SettingUp {
             until,
@@ -192,7 +227,7 @@ impl Worker {
     }
 
     /// What a plan wants done on this host.
-    fn steps_of(&self, setup: &Arc<Prepared>, part: Part) -> Vec<Task> {
+    pub(super) fn steps_of(&self, setup: &Arc<Prepared>, part: Part) -> Vec<Task> {
         let mut tasks = Vec::new();
         let Some(host) = &self.record else { return tasks };
         for (step, item) in part.of(setup).iter().enumerate() {
@@ -227,6 +262,10 @@ impl Worker {
             let under_way = match task {
                 Task::Hello(bare) => self.hello(bare, context),
                 Task::Files(setup) => self.give(&setup, context),
+                Task::Recall(setup) => self.recall(&setup, context),
+                Task::KeepFinish(setup) => self.keep_finish(&setup, context),
+                Task::KeepReady(setup) => self.keep_ready(&setup, context),
+                Task::Finish => self.finish_kept(context),
                 task => self.begin_job(&task, context),
             };
             if under_way {
@@ -248,7 +287,10 @@ impl Worker {
             _ if is_over => self.set_up_stops(context),
             (_, Err(error)) => self.host_fails(error.to_string(), context),
             (Stage::Hello, Ok(Exit::Code(0))) => self.greeted(errand, context),
-            (Stage::Has | Stage::Give, Ok(Exit::Code(0))) => self.next_task(context),
+            (Stage::Has | Stage::Give | Stage::Keep, Ok(Exit::Code(0))) => self.next_task(context),
+            (Stage::Recall, Ok(Exit::Code(0))) => self.recalled(errand, context),
+            (Stage::Recall, Ok(_)) => self.not_recalled(context),
+            (Stage::Finish, Ok(_)) => self.finished_kept(errand, context),
             (Stage::Has, Ok(Exit::Code(1))) => self.give_again(context),
             (Stage::Job, Ok(_)) => {
                 let complaint = self.complaint(&errand.err);
@@ -370,7 +412,7 @@ impl Worker {
         }
     }
 
-    /// Does what plans want done at the end, and leaves.
+    /// Does what plans want done at the end, and leaves. A host that stays prepared has no plan that was begun.
     pub(super) fn take_leave(&mut self, context: &Context) {
         let plans = std::mem::take(&mut self.given.plans);
         let todo: VecDeque<Task> =
@@ -411,6 +453,9 @@ impl Worker {
             said("boot=").clone_into(&mut self.given.boot);
             self.given.has.clear();
         }
+        if let Some(dir) = self.work_dir.clone().filter(|_| self.given.keep) {
+            context.tell(self.id, News::KeptIn(dir));
+        }
         let missing: Vec<&str> = said("missing=").split_whitespace().collect();
         if self.work_dir.is_none() {
             self.set_up_fails(self.complaint(&errand.err), context);
@@ -428,7 +473,7 @@ impl Worker {
         let dir = self.dir_of(setup.id);
         let (stage, arguments, stdin) = match &setup.upload {
             None => (Stage::Give, format!("bare {dir}"), Stdin::empty()),
-            Some(_) if self.given.files.contains(&setup.id) => {
+            Some(_) if self.given.files.contains(&setup.id) || self.may_be_kept(setup.id) => {
                 (Stage::Has, format!("has {dir}"), Stdin::empty())
             }
             Some(upload) => {
@@ -440,18 +485,27 @@ impl Worker {
         true
     }
 
-    /// The host does not have them any more.
+    /// Whether its files may be there from an earlier time.
+    fn may_be_kept(&self, setup: SetupId) -> bool {
+        self.given.keep && !self.given.asked.contains(&setup)
+    }
+
+    /// The host does not have them, or not any more.
     fn give_again(&mut self, context: &Context) {
         let State::SettingUp(work) = &self.state else { return };
         if let Some(Task::Files(setup)) = &work.current {
             let setup = Arc::clone(setup);
             self.given.files.remove(&setup.id);
+            self.given.asked.insert(setup.id);
             self.give(&setup, context);
         }
     }
 
     /// The directory of a set-up in the run's directory on the host.
     pub(super) fn dir_of(&self, setup: SetupId) -> String {
-        format!("s{}", setup.0)
+        match self.given.keys.get(&setup) {
+            Some(key) if self.given.keep => key.clone(),
+            _ => format!("s{}", setup.0),
+        }
     }
 }
