@@ -152,6 +152,21 @@ fn killed_at_chosen_moments_it_goes_on() {
 }
 
 #[test]
+fn killed_before_it_could_say_anything_it_begins() {
+    let dir = Dir::new();
+    let mut run = Run::new(&dir, vec![], &tests(&dir, 2, "true"));
+    run.begin(&["--local", "1"]).finish().success();
+    for file in ["journal.jsonl", "tests.jsonl", "hosts.jsonl", "announced"] {
+        dir.write(format!("run/{file}"), "");
+    }
+    let output = run.resume().finish();
+    output.success();
+    run.hear(&output);
+    run.check(2, "pass");
+    assert_eq!(run.of_type("job-start").len(), 1);
+}
+
+#[test]
 fn killed_again_and_again_at_any_moment_it_ends_as_if_nothing_had_been() {
     for round in 0..4u64 {
         let dir = Dir::new();
