@@ -359,6 +359,28 @@ fn lines_that_were_torn_are_dropped() {
 }
 
 #[test]
+fn a_journal_that_ends_earlier_than_what_it_tells_of() {
+    let dir = Dir::new();
+    let input = tests(&dir, 3, "cat file");
+    Run::new(&dir, vec![], &input).begin(&["--local", "2"]).finish().success();
+    let journal = dir.read("run/journal.jsonl");
+    let mut seen = 0;
+    // As after a loss of power: files that were written later are there, and attempts that nobody knows of.
+    for line in journal.lines().skip(1) {
+        seen += line.len() + 1;
+        if !line.contains("\"test-") {
+            continue;
+        }
+        dir.write("run/journal.jsonl", &journal[..seen]);
+        let mut run = Run::new(&dir, vec![], &input);
+        let output = run.resume().finish();
+        output.success();
+        run.hear(&output);
+        run.check(3, "pass");
+    }
+}
+
+#[test]
 fn one_run_one_process() {
     let dir = Dir::new();
     let run = Run::new(&dir, vec![], &[test("/t0", "sleep 1000")]);
