@@ -170,6 +170,21 @@ fn killed_at_chosen_moments_it_goes_on() {
 }
 
 #[test]
+fn killed_before_it_could_say_anything_it_begins() {
+    let dir = Dir::new();
+    let mut run = Run::new(&dir, vec![], &tests(&dir, 2, "true"));
+    run.begin(&["--local", "1"]).finish().success();
+    for file in ["journal.jsonl", "tests.jsonl", "hosts.jsonl", "announced"] {
+        dir.write(format!("run/{file}"), "");
+    }
+    let output = run.resume().finish();
+    output.success();
+    run.hear(&output);
+    run.check(2, "pass");
+    assert_eq!(run.of_type("job-start").len(), 1);
+}
+
+#[test]
 fn killed_again_and_again_at_any_moment_it_ends_as_if_nothing_had_been() {
     for round in 0..4u64 {
         let dir = Dir::new();
@@ -363,6 +378,28 @@ fn lines_that_were_torn_are_dropped() {
     }
     run.hear(&output);
     run.check(4, "pass");
+}
+
+#[test]
+fn a_journal_that_ends_earlier_than_what_it_tells_of() {
+    let dir = Dir::new();
+    let input = tests(&dir, 3, "cat file");
+    Run::new(&dir, vec![], &input).begin(&["--local", "2"]).finish().success();
+    let journal = dir.read("run/journal.jsonl");
+    let mut seen = 0;
+    // As after a loss of power: files that were written later are there, and attempts that nobody knows of.
+    for line in journal.lines().skip(1) {
+        seen += line.len() + 1;
+        if !line.contains("\"test-") {
+            continue;
+        }
+        dir.write("run/journal.jsonl", &journal[..seen]);
+        let mut run = Run::new(&dir, vec![], &input);
+        let output = run.resume().finish();
+        output.success();
+        run.hear(&output);
+        run.check(3, "pass");
+    }
 }
 
 #[test]

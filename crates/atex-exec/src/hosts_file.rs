@@ -24,6 +24,8 @@ pub(crate) enum From {
 #[derive(Debug, Serialize, Deserialize)]
 struct Entry<'a> {
     from: From,
+    /// In which life of the run, from 1: one that was handed on may be given again in a later one.
+    life: u32,
     #[serde(borrow)]
     host: &'a RawValue,
 }
@@ -43,10 +45,10 @@ impl HostsFile {
         LinesFile::open(path).map(HostsFile)
     }
 
-    /// Adds a host, given as the line of its record.
-    pub fn push(&mut self, from: From, line: &str) -> io::Result<()> {
+    /// Adds a host that is taken in in this life of the run, given as the line of its record.
+    pub fn push(&mut self, from: From, life: u32, line: &str) -> io::Result<()> {
         let mut text = Vec::new();
-        atex_model::to_line(&mut text, &Entry { from, host: serde_json::from_str(line)? });
+        atex_model::to_line(&mut text, &Entry { from, life, host: serde_json::from_str(line)? });
         self.0.append(&text)
     }
 
@@ -56,13 +58,22 @@ impl HostsFile {
     }
 }
 
-/// Reads a line of the file: where the host came from, the line of its record, and the record.
-pub(crate) fn parse(line: &str) -> Result<(From, String, Host), atex_model::LineError> {
+/// What a line of the file says.
+#[derive(Debug)]
+pub(crate) struct TakenIn {
+    pub from: From,
+    pub life: u32,
+    /// The line of its record.
+    pub line: String,
+    pub host: Host,
+}
+
+/// Reads a line of the file.
+pub(crate) fn parse(line: &str) -> Result<TakenIn, atex_model::LineError> {
     let fault =
         |e: serde_json::Error| atex_model::LineError { column: e.column().max(1), message: e.to_string() };
-    let entry: Entry<'_> = serde_json::from_str(line).map_err(fault)?;
-    let host = atex_model::parse(entry.host.get())?;
-    Ok((entry.from, entry.host.get().to_owned(), host))
+    let Entry { from, life, host } = serde_json::from_str(line).map_err(fault)?;
+    Ok(TakenIn { from, life, line: host.get().to_owned(), host: atex_model::parse(host.get())? })
 }
 
 #[cfg(test)]
@@ -74,12 +85,13 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("h");
         let line = r#"{"type":"host", "id":"h","connect":{"how":"local"},  "later":1e400}"#;
-        HostsFile::create(&path).unwrap().push(From::Input, line).unwrap();
-        HostsFile::open(&path).unwrap().push(From::Local, line).unwrap();
+        HostsFile::create(&path).unwrap().push(From::Input, 1, line).unwrap();
+        HostsFile::open(&path).unwrap().push(From::Local, 2, line).unwrap();
         let text = std::fs::read_to_string(&path).unwrap();
         let read: Vec<_> = text.lines().map(|line| parse(line).unwrap()).collect();
-        assert_eq!(read.iter().map(|(from, ..)| *from).collect::<Vec<_>>(), [From::Input, From::Local]);
-        assert!(read.iter().all(|(_, text, host)| text == line && host.id == "h"));
-        assert!(parse("{}").is_err() && parse(r#"{"from":"input","host":{}}"#).is_err());
+        let whence: Vec<_> = read.iter().map(|taken| (taken.from, taken.life)).collect();
+        assert_eq!(whence, [(From::Input, 1), (From::Local, 2)]);
+        assert!(read.iter().all(|taken| taken.line == line && taken.host.id == "h"));
+        assert!(parse("{}").is_err() && parse(r#"{"from":"input","life":1,"host":{}}"#).is_err());
     }
 }

@@ -14,7 +14,7 @@ use atex_schedule::{PlatformId, SetupId, TestId, Tried};
 
 use crate::catalog::{Identities, KnownLines, Platforms, Setups, identity, is_destructive};
 use crate::dispatch::{ended_by, exit_of};
-use crate::hosts_file::{self, From};
+use crate::hosts_file::{self, From, TakenIn};
 use crate::journal::{EXIT, JobExit, PASSED_ON, passed_on};
 use crate::needs::Needs;
 use crate::run_dir::{DAMAGED, RunDir, trouble};
@@ -45,10 +45,7 @@ pub(crate) enum Progress {
 /// A host that was taken in.
 #[derive(Debug)]
 pub(crate) struct PastHost {
-    pub from: From,
-    /// The line of its record.
-    pub line: String,
-    pub host: Host,
+    pub taken: TakenIn,
     /// It has left the pool, and was handed on if it was borrowed.
     pub gone: bool,
     /// Since when it has been in the pool.
@@ -88,6 +85,8 @@ pub(crate) struct Past {
     pub host_seconds: (f64, f64),
     /// A borrowed host that left the pool and had not been handed on.
     pub to_hand_on: Option<u32>,
+    /// How often it was begun or resumed.
+    pub lives: u32,
     /// Set by an end at which every test was settled.
     pub over: Option<Over>,
     by_identity: HashMap<[u8; 16], u32>,
@@ -114,6 +113,7 @@ impl Past {
             seconds: 0.0,
             host_seconds: (0.0, 0.0),
             to_hand_on: None,
+            lives: 0,
             over: None,
             by_identity: HashMap::new(),
             host_numbers: HashMap::new(),
@@ -151,11 +151,11 @@ impl Past {
         self.tests.push(PastTest { platform, setup, is_destructive, tried, now: Progress::Waiting });
     }
 
-    fn host(&mut self, (from, line, host): (From, String, Host)) {
+    fn host(&mut self, taken: TakenIn) {
         let number = u32::try_from(self.hosts.len()).expect("each host takes a line, and memory");
         // One that was handed on and given again has the number that it had.
-        let number = *self.host_numbers.entry(host.id.clone()).or_insert(number);
-        let host = PastHost { from, line, host, gone: false, joined: None };
+        let number = *self.host_numbers.entry(taken.host.id.clone()).or_insert(number);
+        let host = PastHost { taken, gone: false, joined: None };
         match self.hosts.get_mut(number as usize) {
             Some(known) => *known = host,
             None => self.hosts.push(host),
@@ -239,12 +239,12 @@ impl Past {
         }
         let Some(number) = self.number_of(&end.host) else { return };
         let host = &mut self.hosts[number as usize];
-        // One that was lost may come back.
-        host.gone = end.reason != HostEndReason::Lost;
+        // It may have been given again since; and one that was lost may come back.
+        host.gone = self.lives >= host.taken.life && end.reason != HostEndReason::Lost;
         if let Some(joined) = host.joined.take() {
             self.host_seconds.1 += end.time.seconds_since(joined);
         }
-        self.to_hand_on = (host.gone && host.from == From::Input).then_some(number);
+        self.to_hand_on = (host.gone && host.taken.from == From::Input).then_some(number);
     }
 
     fn passed_on(&mut self, line: &str) {
@@ -265,7 +265,8 @@ impl Past {
         // At the end, one that was lost and has not come back.
         let number = atex_model::parse::<Host>(line).ok().and_then(|host| self.number_of(&host.id));
         if let Some(number) = number {
-            self.hosts[number as usize].gone = true;
+            let host = &mut self.hosts[number as usize];
+            host.gone |= self.lives >= host.taken.life;
         }
     }
 
@@ -273,6 +274,7 @@ impl Past {
 
     fn begin_life(&mut self, time: Time) {
         self.end_life();
+        self.lives += 1;
         (self.life, self.last) = (Some(time), time);
         self.over = None;
         self.code = None;
@@ -308,4 +310,163 @@ fn each_line(path: &Path, mut each: impl FnMut(&str) -> Result<(), LineError>) -
         each(line.text).map_err(|e| line.fault(&e).hint(DAMAGED))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::environment::CallerEnv;
+    use crate::hosts_file::HostsFile;
+    use std::fs;
+
+    /// What a run has left that has written these files.
+    fn past(tests: &str, hosts: &[(&str, u32, &str)], journal: &[&str]) -> Result<Past, Failure> {
+        let parent = tempfile::tempdir().unwrap();
+        let fill = |dir: &RunDir| {
+            fs::write(dir.tests(), tests).unwrap();
+            let mut file = HostsFile::create(&dir.hosts_file()).unwrap();
+            for (id, life, from) in hosts {
+                let from = if *from == "input" { From::Input } else { From::Local };
+                let line = format!(r#"{{"type":"host","id":"{id}","connect":{{"how":"local"}}}}"#);
+                file.push(from, *life, &line).unwrap();
+            }
+            fs::write(dir.journal(), journal.iter().map(|line| format!("{line}\n")).collect::<String>())
+                .unwrap();
+            Ok(())
+        };
+        let (dir, ()) =
+            RunDir::create(Some(&parent.path().join("run")), &CallerEnv::default(), Time(0), fill)?;
+        Past::read(&dir).map(|(past, _)| past)
+    }
+
+    fn test(name: &str) -> String {
+        format!("{{\"type\":\"test\",\"name\":\"{name}\",\"data\":{{\"test\":\"true\"}}}}\n")
+    }
+
+    /// A record with a time, so many seconds after the first.
+    fn at(second: u32, kind: &str, rest: &str) -> String {
+        format!(r#"{{"type":"{kind}","time":"2026-11-21T20:00:{second:02}.000Z","run":"r",{rest}}}"#)
+    }
+
+    fn job(second: u32, kind: &str) -> String {
+        at(second, kind, r#""dir":"/d","version":"1""#)
+    }
+
+    fn host_start(second: u32, host: &str) -> String {
+        at(second, "host-start", &format!(r#""host":"{host}","platform":"default""#))
+    }
+
+    fn host_end(second: u32, host: &str, reason: &str) -> String {
+        at(second, "host-end", &format!(r#""host":"{host}","platform":"default","reason":"{reason}""#))
+    }
+
+    fn start(second: u32, test: &str, attempt: u32, host: &str) -> String {
+        let rest = format!(r#""platform":"default","test":"{test}","attempt":{attempt},"host":"{host}""#);
+        at(second, "test-start", &rest)
+    }
+
+    fn end(second: u32, test: &str, attempt: u32, cause: &str, is_final: bool) -> String {
+        let rest = format!(
+            r#""platform":"default","test":"{test}","attempt":{attempt},"outcome":"infra","cause":"{cause}","seconds":2.0,"counts":{{}},"final":{is_final}"#
+        );
+        at(second, "test-end", &rest)
+    }
+
+    fn read(tests: &str, hosts: &[(&str, u32, &str)], journal: &[String]) -> Past {
+        let journal: Vec<&str> = journal.iter().map(String::as_str).collect();
+        past(tests, hosts, &journal).unwrap()
+    }
+
+    #[test]
+    fn what_was_tried_and_what_was_running() {
+        let tests: String = ["/a", "/b", "/c", "/d"].map(test).concat();
+        let past = read(
+            &tests,
+            &[("h0", 1, "local"), ("h1", 1, "local")],
+            &[
+                job(0, "job-start"),
+                host_start(1, "h0"),
+                host_start(1, "h1"),
+                start(1, "/a", 1, "h0"),
+                start(1, "/b", 1, "h1"),
+                end(2, "/a", 1, "test", true),
+                end(3, "/b", 1, "host", false),
+                start(3, "/b", 2, "h0"),
+                job(13, "job-resume"),
+                host_start(13, "h0"),
+                end(14, "/b", 2, "own", false),
+                start(15, "/c", 1, "h0"),
+                start(15, "/unknown", 1, "h0"),
+            ],
+        );
+        let now: Vec<Progress> = past.tests.iter().map(|test| test.now).collect();
+        let running = Progress::Running { host: 0, attempt: 1 };
+        assert_eq!(now, [Progress::Settled, Progress::Waiting, running, Progress::Waiting]);
+        assert_eq!(past.tests[1].tried, Tried { attempts: 2, by_host: 1, by_us: 1 });
+        assert_eq!((past.counts[Outcome::Infra as usize], past.exit), (1, Exit::Trouble));
+        assert_eq!(past.seconds, 3.0 + 2.0, "the time between two lives does not count");
+        assert_eq!(past.host_seconds, (6.0, 2.0 + 2.0 + 2.0));
+        assert!(past.over().is_none() && !past.input_ended);
+    }
+
+    #[test]
+    fn a_host_that_was_given_again_is_in_use() {
+        let mut journal = vec![job(0, "job-start"), host_start(1, "h0"), host_end(2, "h0", "cancelled")];
+        let hosts = [("h0", 1, "input"), ("h1", 1, "input"), ("h0", 2, "input")];
+        assert_eq!(read("", &hosts[..2], &journal).to_hand_on, Some(0));
+        assert!(read("", &hosts[..2], &journal).hosts[0].gone);
+        journal.push(r#"{"type":"passed-on","line":{"type":"host","id":"h0"}}"#.into());
+        let before = read("", &hosts[..2], &journal);
+        assert_eq!((before.to_hand_on, before.exit), (None, Exit::Done));
+        journal.push(job(3, "job-resume"));
+        let again = read("", &hosts, &journal);
+        assert_eq!(again.hosts.iter().map(|host| host.gone).collect::<Vec<_>>(), [false, false]);
+        journal.push(host_end(4, "h0", "lost"));
+        let lost = read("", &hosts, &journal);
+        assert_eq!(
+            (lost.hosts[0].gone, lost.to_hand_on, lost.exit),
+            (false, None, Exit::Trouble),
+            "it may come back"
+        );
+        journal.push(
+            r#"{"type":"passed-on","line":{"type":"host","id":"h0","connect":{"how":"local"}}}"#.into(),
+        );
+        assert!(read("", &hosts, &journal).hosts[0].gone, "at the end it was handed on");
+    }
+
+    #[test]
+    fn a_run_is_over_when_all_is_settled_and_the_input_has_ended() {
+        let job_end = |unsettled: u32| {
+            at(
+                5,
+                "job-end",
+                &format!(r#""dir":"/d","counts":{{"infra":1}},"unsettled":{unsettled},"seconds":5"#),
+            )
+        };
+        let exit = r#"{"type":"exit","code":143}"#.to_owned();
+        let mut journal = vec![job(0, "job-start"), end(1, "/a", 0, "host", true), exit, job_end(0)];
+        let (cut, whole) = (test("/a"), format!("{}{{\"type\":\"input-ended\"}}\n", test("/a")));
+        assert!(read(&cut, &[], &journal).over().is_none());
+        assert_eq!(read(&whole, &[], &journal).over().unwrap().code, 143);
+        journal[3] = job_end(1);
+        assert!(read(&whole, &[], &journal).over().is_none());
+        journal[3] = job_end(0);
+        journal.remove(2);
+        assert_eq!(read(&whole, &[], &journal).over().unwrap().code, 3, "by what is settled");
+        journal.push(job(6, "job-resume"));
+        assert!(read(&whole, &[], &journal).over().is_none());
+    }
+
+    #[test]
+    fn what_is_damaged_is_named_with_its_place() {
+        for (journal, message) in [
+            (r#"{"type":"test-end"}"#, "/run/journal.jsonl:1:"),
+            (r#"{"type":3}"#, "/run/journal.jsonl:1:9: invalid type"),
+        ] {
+            let failure = past("", &[], &[journal]).unwrap_err();
+            assert!(failure.message.contains(message), "{failure}");
+            assert_eq!(failure.hint.as_deref(), Some(DAMAGED));
+        }
+        assert!(past("{}\n", &[], &[]).unwrap_err().message.contains("/run/tests.jsonl:1:"));
+    }
 }

@@ -125,7 +125,7 @@ impl Dispatcher {
     }
 
     pub(super) fn host(&mut self, host: Host, from: From, line: String) {
-        if let Err(e) = self.hosts_file.push(from, &line) {
+        if let Err(e) = self.hosts_file.push(from, self.before.lives + 1, &line) {
             return self.cannot_store(&trouble(&self.dir.hosts_file(), &e));
         }
         let id = self.enter(HostEntry::new(host, (from == From::Input).then_some(line)));

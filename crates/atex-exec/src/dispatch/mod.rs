@@ -254,6 +254,16 @@ pub(crate) fn connector(host_timeout: Duration) -> Result<Connector, Failure> {
 impl Dispatcher {
     /// Says that the run has begun and brings in the local hosts.
     fn begin(&mut self) {
+        self.say_begun();
+        for n in 1..=self.config.local {
+            self.local_host(n);
+        }
+        if self.open_sources == 0 {
+            self.input_ended();
+        }
+    }
+
+    fn say_begun(&mut self) {
         self.record(&JobStart {
             kind: JobStartTag,
             time: self.started.0,
@@ -261,12 +271,6 @@ impl Dispatcher {
             dir: self.dir.path.to_string_lossy().into_owned(),
             version: env!("CARGO_PKG_VERSION").into(),
         });
-        for n in 1..=self.config.local {
-            self.local_host(n);
-        }
-        if self.open_sources == 0 {
-            self.input_ended();
-        }
     }
 
     /// Brings in a host on this machine.

@@ -15,7 +15,7 @@ use super::{Dispatcher, hosts::HostEntry};
 use crate::adoption::Adoption;
 use crate::attempt::Job;
 use crate::catalog::KnownLines;
-use crate::hosts_file::From;
+use crate::hosts_file::{From, TakenIn};
 use crate::packer::Asked;
 use crate::past::{Past, PastHost, PastTest, Progress};
 use crate::plan::Steps;
@@ -26,6 +26,8 @@ use crate::run_dir::{DAMAGED, trouble};
 #[derive(Default)]
 pub(super) struct Before {
     resumed: bool,
+    /// How many there were.
+    pub lives: u32,
     /// Standard input is read.
     stdin: bool,
     /// A line has come that is no host's.
@@ -64,15 +66,20 @@ impl Dispatcher {
         let Past { tests, hosts, to_hand_on, input_ended, incomplete, exit, .. } = past;
         (self.identities, self.setups, self.platforms) = (past.identities, past.setups, past.platforms);
         (self.counts, self.host_seconds) = (past.counts, past.host_seconds);
-        (self.before.lines, self.before.seconds) = (past.lines, past.seconds);
+        (self.before.lines, self.before.seconds, self.before.lives) = (past.lines, past.seconds, past.lives);
         self.exit = if input_ended && incomplete { exit.max(Exit::Trouble) } else { exit };
-        self.record(&JobResume {
-            kind: JobResumeTag,
-            time: self.started.0,
-            run: self.dir.id.clone(),
-            dir: self.dir.path.to_string_lossy().into_owned(),
-            version: env!("CARGO_PKG_VERSION").into(),
-        });
+        if self.before.lives == 0 {
+            // It was killed before it could say that it had begun.
+            self.say_begun();
+        } else {
+            self.record(&JobResume {
+                kind: JobResumeTag,
+                time: self.started.0,
+                run: self.dir.id.clone(),
+                dir: self.dir.path.to_string_lossy().into_owned(),
+                version: env!("CARGO_PKG_VERSION").into(),
+            });
+        }
         self.setups_again();
         let running = self.tests_again(&tests);
         self.hosts_again(hosts, to_hand_on);
@@ -116,7 +123,7 @@ impl Dispatcher {
 
     fn hosts_again(&mut self, hosts: Vec<PastHost>, to_hand_on: Option<u32>) {
         for (n, past) in (0..).zip(hosts) {
-            let PastHost { from, line, host, gone, .. } = past;
+            let PastHost { taken: TakenIn { from, line, host, .. }, gone, .. } = past;
             let mut line = Some(line).filter(|_| from == From::Input);
             if gone {
                 // It left the pool, and we died before it was handed on.
