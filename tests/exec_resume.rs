@@ -12,7 +12,7 @@ use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use crate::journal;
-use crate::stream::{exec, farm_host, lab_host, lines, note, test, tool};
+use crate::stream::{exec, farm_host, lab_host, lines, note, printed, test, tool};
 
 /// The lives of a run in the directory `run`.
 struct Run<'a> {
@@ -295,6 +295,110 @@ fn stopped_by_a_signal_it_goes_on_too() {
     run.hear(&output);
     run.check(2, "pass");
     assert_eq!(run.of_type("job-end").len(), 3);
+}
+
+/// A test that reports, and uploads a file of lines that are all different, in the middle of which it waits for `go`.
+fn uploading(size: usize, go: &str) -> Value {
+    let (lines, half) = (size / 20, size / 2);
+    let result = r#"{"status":"pass","name":"early"}"#;
+    let upload = format!(r#"{{"status":"pass","name":"up","files":[{{"name":"big","length":{size}}}]}}"#);
+    let script = format!(
+        "send() {{ printf 'result %d\\n%s' ${{#1}} \"$1\" >&$ATEX_TEST_CONTROL; }}\n\
+         seq -f %019.0f 1 {lines} >big\nsend '{result}'\nsend '{upload}'\n\
+         head -c {half} big >&$ATEX_TEST_CONTROL\necho half\ntouch {go}.half\n\
+         until [ -e {go} ]; do sleep 0.05; done\n\
+         tail -c {half} big >&$ATEX_TEST_CONTROL\necho all\nsha256sum <big"
+    );
+    test("/upload", &script)
+}
+
+/// Expects that the uploading test and another one were run once, and that nothing of them is lost or doubled.
+#[track_caller]
+fn check_attached(run: &Run<'_>, last: &Output) {
+    journal::check(&run.dir.read("run/journal.jsonl"));
+    let ends = run.of_type("test-end");
+    let attempts: Vec<String> =
+        ends.iter().map(|end| format!("{} {} {}", end["test"], end["attempt"], end["outcome"])).collect();
+    assert_eq!(attempts, [r#""/upload" 1 "pass""#, r#""/after" 1 "pass""#]);
+    let text = printed(run.dir, last, "/upload");
+    let (said, sum) = text.split_once("all\n").unwrap();
+    assert_eq!(said, "half\n", "nothing is said twice");
+    let uploaded = run.dir.join("run/results/default/upload/attempt-1/files/up/big");
+    let ours = run.dir.command("sha256sum").stdin(std::fs::read(uploaded).unwrap()).run();
+    assert_eq!(ours.stdout, sum, "nothing is lost or doubled");
+    for kind in ["result", "live-result"] {
+        let results = run.of_type(kind).into_iter().filter(|result| result["test"] == "/upload");
+        let names: Vec<(Value, Value)> =
+            results.map(|result| (result["subtest"].clone(), result["n"].clone())).collect();
+        let all = [(json!("early"), json!(1)), (json!("up"), json!(2)), (Value::Null, json!(3))];
+        assert_eq!(names, if kind == "result" { &all[..] } else { &all[..2] }, "{kind}");
+    }
+    assert!(!run.dir.join("run/results/default/upload/attempt-1/checkpoint.json").exists());
+}
+
+const CHECKPOINT: &str = "run/results/default/upload/attempt-1/checkpoint.json";
+
+#[test]
+fn a_test_that_runs_on_is_followed_from_where_it_was() {
+    // From its beginning, unless a checkpoint has been made.
+    for (size, is_saved) in [(100_000, false), (40_000_000, true)] {
+        let dir = Dir::new();
+        let go = dir.join("go");
+        // Its value is not in the environment of the second life.
+        let after = test("/after", "[ \"$TOKEN\" = 'hunter 2' ]");
+        let mut run = Run::new(&dir, vec![], &[uploading(size, go.to_str().unwrap()), after]);
+        let arguments = ["--local", "1", "--live", "--env", "TOKEN"];
+        let mut command = exec(&dir, &arguments, &[]);
+        let life = command.stdin(run.input.clone()).env("TOKEN", "hunter 2").start();
+        life.wait_for_stdout("live-result");
+        wait_until(|| dir.join("go.half").exists() && (!is_saved || dir.join(CHECKPOINT).exists()));
+        run.kill(life);
+        let life = run.resume();
+        life.wait_for_stdout("host-start");
+        dir.write("go", "");
+        let output = life.finish();
+        output.success();
+        run.hear(&output);
+        check_attached(&run, &output);
+    }
+}
+
+#[test]
+fn an_upload_from_another_machine_goes_on_where_it_was_saved() {
+    let Some(lab) = Lab::start_or_skip(1) else { return };
+    let dir = Dir::new();
+    let input = [lab_host(&lab, 0), uploading(60_000_000, "/go"), test("/after", "true")];
+    let mut run = Run::new(&dir, lab.prefix(), &input);
+    let life = run.begin(&["--live"]);
+    wait_until(|| dir.join(CHECKPOINT).exists());
+    run.kill(life);
+    let life = run.resume();
+    life.wait_for_stdout("host-start");
+    lab.run(0, "touch /go");
+    let output = life.finish();
+    output.success();
+    run.hear(&output);
+    check_attached(&run, &output);
+    assert_eq!(lab.run(0, "ls -d /var/atex-* 2>/dev/null || true"), "", "no trace is left");
+}
+
+#[test]
+fn a_test_that_runs_on_can_be_cancelled_in_a_later_life() {
+    let dir = Dir::new();
+    let here = dir.join("here");
+    let mut run = Run::new(&dir, vec![], &[test("/t0", &format!("touch '{}'; sleep 1000", here.display()))]);
+    let life = run.begin(&["--local", "1", "--grace", "0s"]);
+    wait_until(|| here.exists());
+    run.kill(life);
+    let life = run.resume();
+    life.wait_for_stdout("host-start");
+    life.signal(Signal::SIGTERM);
+    let output = life.finish();
+    output.code(143);
+    run.hear(&output);
+    journal::check(&dir.read("run/journal.jsonl"));
+    let ends = run.of_type("test-end");
+    assert_eq!((ends.len(), &ends[0]["cause"], &ends[0]["final"]), (1, &json!("cancelled"), &json!(false)));
 }
 
 #[test]
