@@ -86,3 +86,34 @@ fn a_reader_that_goes_away_is_no_trouble() {
     output.success().stderr_is("");
     assert_eq!(of_type(&output, "test").len(), 1);
 }
+
+#[test]
+fn a_plan_is_read_as_tmt_reads_it_and_its_ignored_keys_are_named() {
+    let dir = Dir::new();
+    dir.write("tree/.fmf/version", "1\n");
+    dir.write("tree/t/main.fmf", "/a: {test: a, order: 60}\n/b: {test: b}\n");
+    dir.write(
+        "tree/plan.fmf",
+        "provision: {how: container}\nexecute: {how: tmt}\ncontext: {distro: rhel-9}\n\
+         discover:\n- {how: fmf, prune: true}\n- {how: shell, tests: [{name: s, test: 'true'}]}\n\
+         prepare: [{how: shell, script: x, when: distro == fedora}, {how: shell, script: y, when: distro == rhel}]\n",
+    );
+    let common = ["tree", "--plan", "/plan", "--plan-layer", "tmt"];
+    let output = tool(&dir, "atex-discover").args(common).run();
+    output.success();
+    assert_eq!(output.stderr, "", "{}", output.report());
+    let tests = of_type(&output, "test");
+    let names: Vec<_> = tests.iter().map(|test| test["name"].clone()).collect();
+    assert_eq!(names, ["/default-0/t/b", "/default-0/t/a", "/default-1/s"]);
+    assert!(tests.iter().all(|test| test["tree"] == json!(dir.join("tree"))));
+    assert_eq!(tests[0]["plan"], json!({"name": "/plan", "prepare": [{"how": "shell", "script": "y"}]}));
+
+    let output = tool(&dir, "atex-discover").args(common).arg("-v").run();
+    output.success();
+    output
+        .stderr_has("atex-discover: tree/plan.fmf:1:1: `provision` is ignored: hosts are given to atex-exec");
+    output.stderr_has("atex-discover: tree/plan.fmf:5:14: `prune` is ignored");
+    let output = tool(&dir, "atex-discover").args(["tree", "--plan", "/plan", "-v"]).run();
+    output.success();
+    output.stderr_has("atex-discover: tree/plan.fmf:3:1: `context` is ignored: see --plan-layer tmt");
+}

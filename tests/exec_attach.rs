@@ -102,7 +102,10 @@ fn a_killed_master_loses_nothing() {
 fn a_killed_sshd_loses_nothing() {
     disturbed(|lab, running| {
         // All of sshd: what listens, and what serves the connection.
-        lab.run(0, "for p in /proc/[0-9]*; do [ \"$(cat $p/comm)\" = sshd ] && kill -9 ${p#/proc/}; done; true");
+        lab.run(
+            0,
+            "for p in /proc/[0-9]*; do [ \"$(cat $p/comm)\" = sshd ] && kill -9 ${p#/proc/}; done; true",
+        );
         running.wait_for_stderr("is sought for");
         lab.run(0, "/usr/sbin/sshd -D >/dev/null 2>&1 & true");
     });
@@ -138,7 +141,8 @@ fn a_host_that_stays_away_is_given_up_in_time_and_fenced_when_it_is_back() {
     let arguments = ["--host-timeout", "6s", "-v"];
     let running = exec_in(&lab, &dir, &arguments, &records).start();
     running.wait_for_stdout(r#""test":"/stays","attempt":1"#);
-    let started: Vec<Value> = running.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let started: Vec<Value> =
+        running.stdout().lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let gone = started.iter().find(|r| r["type"] == "test-start" && r["test"] == "/gone").unwrap();
     let (first, second) = if gone["host"] == "h0" { (0, 1) } else { (1, 0) };
     wait_for_file(&lab, first, "/here");
@@ -154,7 +158,10 @@ fn a_host_that_stays_away_is_given_up_in_time_and_fenced_when_it_is_back() {
     let output = running.finish();
     output.code(3).stderr_has("host lost: not reached within 6s");
     let end = &of_type(&output, "test-end")[0];
-    assert_eq!((&end["test"], &end["outcome"], &end["cause"]), (&json!("/gone"), &json!("infra"), &json!("host")));
+    assert_eq!(
+        (&end["test"], &end["outcome"], &end["cause"]),
+        (&json!("/gone"), &json!("infra"), &json!("host"))
+    );
     assert_eq!(verdicts(&output), ["/gone pass test", "/more pass test", "/stays pass test"]);
     let processes = lab.run(first, "cat /proc/[0-9]*/comm");
     assert!(!processes.contains("sleep"), "{processes}");
@@ -251,8 +258,11 @@ fn the_limit_of_a_test_holds_also_while_its_host_is_away() {
 fn a_test_that_kills_what_waits_for_it_says_what_happened() {
     let Some(lab) = Lab::start_or_skip(1) else { return };
     let dir = Dir::new();
-    let records =
-        [host(&lab, 0), test("/a", "kill -9 $(cut -d' ' -f1 /var/atex-*/spool.*/wrapper); sleep 1000"), test("/b", "true")];
+    let records = [
+        host(&lab, 0),
+        test("/a", "kill -9 $(cut -d' ' -f1 /var/atex-*/spool.*/wrapper); sleep 1000"),
+        test("/b", "true"),
+    ];
     let output = exec_in(&lab, &dir, &["--infra-retries", "0"], &records).run();
     output.code(3);
     assert_eq!(verdicts(&output), ["/a infra host", "/b pass test"]);

@@ -96,7 +96,7 @@ fn a_host_that_dies_under_a_test_costs_the_test_nothing() {
     dir.write("hosts", lines(&[farm_host(&farm, 0)]));
     let running = exec(
         &dir,
-        &["--hosts", "hosts", "--work-dir", dir.path().to_str().unwrap()],
+        &["--hosts", "hosts", "--work-dir", dir.path().to_str().unwrap(), "--host-timeout", "3s"],
         &[farm_host(&farm, 1), test("/a", &script)],
     )
     .start();

@@ -1,4 +1,8 @@
-"""atex-discover against Python fmf: whole processes that print a record for each test."""
+"""atex-discover against the Python ATEX, Python fmf, and the floor: whole processes that print a record for each test.
+
+The floor reads the same files and runs the YAML parser over them, and nothing else. Against it CPU time counts, which
+says the same on a busy machine.
+"""
 
 import json
 from pathlib import Path
@@ -9,61 +13,101 @@ from setup import say
 
 HERE = Path(__file__).resolve().parent
 CONTEXT = {"distro": "rhel-9.6", "arch": "x86_64"}
+OURS, ATEX, FMF, FLOOR, HEAD = "atex-discover", "Python ATEX", "Python fmf", "floor", "... | head -1"
 
 
 def compare(args, cache, binaries, python, scratch, record):
     """Measures; returns the figures to reach, each with whether it is."""
-    trees = {}
+    bench = Bench(args, cache, binaries, python, scratch, record)
+    print(f"\nDiscovery: {args.rounds} rounds, medians\n")
+    print(f"{'tree':<15}{'side':<15}{'seconds':>9}{'CPU s':>9}{'peak MB':>9}{'tests':>9}")
+    figures = []
     contest = args.corpus / "contest/tree"
     if contest.is_dir():
-        trees["contest"] = (contest, "/plans/daily")
+        figures.append(bench.against_peer("contest", contest, "/plans/daily", ATEX, 60))
     else:
         say(f"{contest}: not here, so real metadata is left out (--corpus)")
-    name = f"{args.tree_tests:,} tests"
-    trees[name] = (make_tree.cached(cache / f"tree-{args.tree_tests}", args.tree_tests), None)
-
-    print(f"\nDiscovery: {args.rounds} rounds, medians\n")
-    print(f"{'tree':<14}{'side':<16}{'seconds':>9}{'CPU s':>9}{'peak MB':>9}{'tests':>8}")
-    figures = []
-    for name, (tree, plan) in trees.items():
-        ratio = compare_tree(name, tree, plan, args, binaries, python, scratch, record)
-        seen = f": {ratio:.1f}" if ratio else ""
-        figures.append((f"discovery of {name} at least 30 times faster than Python fmf{seen}", ratio and ratio >= 30))
+    tests = args.tree_tests
+    figures.append(bench.against_peer(f"{tests:,} tests", bench.made(tests), "", FMF, 100))
+    figures += bench.sizes([1_000, 10_000] if args.quick else [1_000, 10_000, 100_000])
     return figures
 
 
-def sides(tree, plan, binaries, python):
-    context = [word for key, value in CONTEXT.items() for word in ("-c", f"{key}={value}")]
-    ours = [binaries / "atex-discover", tree, *context, *(["--plan", plan] if plan else [])]
-    theirs = [*python, HERE / "peer_fmf.py", tree, plan or "", json.dumps(CONTEXT)]
-    return {"atex-discover": ours, "Python fmf": theirs}
+class Bench:
+    """Sides, and what was measured of each."""
 
+    def __init__(self, args, cache, binaries, python, scratch, record):
+        self.rounds, self.cache, self.binaries, self.python = args.rounds, cache, binaries, python
+        self.scratch, self.record = scratch, record
 
-def compare_tree(name, tree, plan, args, binaries, python, scratch, record):
-    """How many times faster we are; nothing if one side could not be measured."""
-    samples, tests = {}, {}
-    # One round more than counts: the first fills the page cache and Python's cache of compiled modules.
-    for attempt in range(args.rounds + 1):
-        for side, command in sides(tree, plan, binaries, python).items():
-            output = scratch / side
-            try:
-                sample = peak_memory(command, output)
-            except (Failed, OSError) as error:
-                say(f"{side} on {name}: {error}")
-                return None
-            if attempt > 0:
-                samples.setdefault(side, []).append(sample)
-            tests[side] = names(output)
-    if tests["atex-discover"] != tests["Python fmf"]:
-        say(f"{name}: the two sides found different tests, {[len(found) for found in tests.values()]}")
-    for side, measured in samples.items():
-        row = medians(measured)
-        print(f"{name:<14}{side:<16}{row['seconds']:>9.3f}{row['cpu_seconds']:>9.2f}{row['peak_mb']:>9.1f}"
-              f"{len(tests[side]):>8}")
-        record({"bench": "discovery", "case": name, "side": side, "tests": len(tests[side]), **row,
-                "all_seconds": [sample["seconds"] for sample in measured]})
-    ours, theirs = (medians(samples[side])["seconds"] for side in ("atex-discover", "Python fmf"))
-    return theirs / ours
+    def made(self, tests):
+        return make_tree.cached(self.cache / f"tree-{tests}", tests)
+
+    def command(self, side, tree, plan):
+        # Without libraries, as some are looked for in the network.
+        context = [word for key, value in CONTEXT.items() for word in ("-c", f"{key}={value}")]
+        ours = [self.binaries / "atex-discover", tree, "--no-libraries", *context, *(["--plan", plan] if plan else [])]
+        peer = [tree, plan, json.dumps(CONTEXT)]
+        return {
+            OURS: ours,
+            HEAD: ["sh", "-c", '"$@" | head -1', "sh", *ours],
+            FLOOR: [self.binaries / "examples/floor", tree],
+            ATEX: [*self.python, HERE / "peer_discover.py", *peer],
+            FMF: [*self.python, HERE / "peer_fmf.py", *peer],
+        }[side]
+
+    def measure(self, case, tree, plan, *sides):
+        """The medians of each side by its name, and the names of the tests that each found."""
+        samples, tests = {side: [] for side in sides}, {}
+        # One round more than counts: the first fills the page cache and Python's cache of compiled modules.
+        for attempt in range(self.rounds + 1):
+            for side in list(samples):
+                output = self.scratch / "output"
+                try:
+                    sample = peak_memory(self.command(side, tree, plan), output)
+                except (Failed, OSError) as error:
+                    say(f"{side} on {case} is left out: {error}")
+                    del samples[side]
+                    continue
+                if attempt > 0:
+                    samples[side].append(sample)
+                elif side in {OURS, ATEX, FMF}:
+                    tests[side] = names(output)
+        rows = {side: medians(measured) for side, measured in samples.items()}
+        for side, row in rows.items():
+            count = len(tests[side]) if side in tests else ""
+            print(f"{case:<15}{side:<15}{row['seconds']:>9.3f}{row['cpu_seconds']:>9.2f}{row['peak_mb']:>9.1f}{count:>9}",
+                  flush=True)
+            self.record({"bench": "discovery", "case": case, "side": side, "tests": count or None, **row,
+                         "all_seconds": [sample["seconds"] for sample in samples[side]]})
+        return rows, tests
+
+    def against_peer(self, case, tree, plan, peer, wanted):
+        """How many times faster we are; nothing if one side could not be measured."""
+        rows, tests = self.measure(case, tree, plan, OURS, peer)
+        ratio = None
+        if len(rows) == 2 and tests[OURS] != tests[peer]:
+            say(f"{case}: the sides found different tests, {[len(found) for found in tests.values()]}")
+        elif len(rows) == 2:
+            ratio = rows[peer]["seconds"] / rows[OURS]["seconds"]
+        return f"discovery of {case} at least {wanted} times faster than {peer}: {ratio or 0:.1f}", ratio and ratio >= wanted
+
+    def sizes(self, sizes):
+        """Whether time grows as the tree does, and how far it is from the floor."""
+        rows = {size: self.measure(f"{size:,} tests", self.made(size), "", OURS, FLOOR, HEAD)[0] for size in sizes}
+        for size in sizes[1:]:
+            ours, floor = rows[size][OURS], rows[size][FLOOR]
+            over = ours["cpu_seconds"] / floor["cpu_seconds"]
+            yield f"{size:,} tests within twice the floor, in CPU time: {over:.2f}", over <= 2
+            head = rows[size][HEAD]["cpu_seconds"] / floor["cpu_seconds"]
+            yield f"`| head -1` of {size:,} tests within twice the floor, in CPU time: {head:.2f}", head <= 2
+        ours = rows[sizes[-1]][OURS]
+        if sizes[-1] == 100_000:
+            yield f"100,000 tests in less than a second: {ours['seconds']:.2f}, CPU {ours['cpu_seconds']:.2f}", ours["seconds"] < 1
+            yield f"100,000 tests in less than 150 MB: {ours['peak_mb']:.0f}", ours["peak_mb"] < 150
+        each = [1e6 * rows[size][OURS]["cpu_seconds"] / size for size in (sizes[0], sizes[-1])]
+        yield (f"linear from {sizes[0]:,} to {sizes[-1]:,} tests, microseconds of CPU a test: {each[0]:.1f}, {each[1]:.1f}",
+               each[1] <= 1.5 * each[0])
 
 
 def names(output):

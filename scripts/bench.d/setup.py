@@ -46,6 +46,7 @@ def build(repo):
     """Release binaries; returns their directory."""
     say("building the release binaries")
     subprocess.run(["cargo", "build", "--release", "--quiet"], cwd=repo, check=True)
+    subprocess.run(["cargo", "build", "--release", "--quiet", "-p", "atex-fmf", "--example", "floor"], cwd=repo, check=True)
     return Path(os.environ.get("CARGO_TARGET_DIR") or repo / "target").absolute() / "release"
 
 

@@ -112,6 +112,9 @@ pub struct Metadata {
     pub plan: Option<String>,
 
     #[command(flatten)]
+    pub layer: Layer,
+
+    #[command(flatten)]
     pub context: Context,
 
     /// Only tests that pass this fmf filter; of several, all count
@@ -139,6 +142,27 @@ pub struct Metadata {
 
     #[command(flatten)]
     pub fetching: Fetching,
+}
+
+/// How plans are read.
+#[derive(Debug, PartialEq, Eq, clap::Args)]
+pub struct Layer {
+    /// Read plans as ATEX does, or as tmt does
+    ///
+    /// ATEX takes from a plan its sections `how: fmf`, and what execution needs. tmt's way knows more of what plans say:
+    /// `how: shell`, `context`, `environment-file`, plans imported from other repositories, `include`, `link`, `when`,
+    /// `adjust-tests`, and the order of tests. Keys that are ignored are named by -v and by `lint`.
+    #[arg(long, value_name = "LAYER", default_value = "atex")]
+    pub plan_layer: PlanLayer,
+}
+
+/// Whose rules plans are read by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum PlanLayer {
+    /// Those of ATEX: sections of kind fmf, tests in the order of their names
+    Atex,
+    /// Those of tmt
+    Tmt,
 }
 
 /// How repositories that plans and libraries name by their URL come here.
@@ -358,7 +382,11 @@ pub struct Lint {
     #[command(flatten)]
     pub tree: Asked,
     #[command(flatten)]
+    pub layer: Layer,
+    #[command(flatten)]
     pub context: Context,
+    #[command(flatten)]
+    pub fetching: Fetching,
 }
 
 impl Args {

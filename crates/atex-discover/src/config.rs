@@ -10,7 +10,7 @@ use atex_fmf::condition::Expression;
 use atex_fmf::{Condition, Git, meta};
 
 use crate::Args;
-use crate::args::{self, Command};
+use crate::args::{self, Command, PlanLayer};
 use crate::names::{self, Pattern};
 use crate::platforms::{self, Dimensions, Platform};
 use crate::variants::Variants;
@@ -48,6 +48,7 @@ pub(crate) enum Source {
 #[derive(Debug)]
 pub(crate) struct Metadata {
     pub dir: PathBuf,
+    pub layer: PlanLayer,
     pub plan: Option<String>,
     pub filters: Vec<String>,
     pub conditions: Vec<Expression>,
@@ -120,7 +121,9 @@ pub(crate) struct Why {
 #[derive(Debug)]
 pub(crate) struct Lint {
     pub dir: PathBuf,
+    pub layer: PlanLayer,
     pub context: Dimensions,
+    pub fetching: Fetching,
 }
 
 impl Task {
@@ -170,10 +173,14 @@ impl Task {
                 names: Names::new(names)?,
                 name,
             })),
-            Command::Lint(args::Lint { tree, context }) => Task::Answer(Question::Lint(Lint {
-                dir: tree.tree,
-                context: platforms::dimensions(&context.contexts)?,
-            })),
+            Command::Lint(args::Lint { tree, layer, context, fetching }) => {
+                Task::Answer(Question::Lint(Lint {
+                    dir: tree.tree,
+                    layer: layer.plan_layer,
+                    context: platforms::dimensions(&context.contexts)?,
+                    fetching: Fetching::new(fetching)?,
+                }))
+            }
         })
     }
 }
@@ -207,6 +214,7 @@ impl Metadata {
         };
         Ok(Metadata {
             dir,
+            layer: args.layer.plan_layer,
             plan: args.plan,
             filters: args.filters,
             conditions: args.conditions.iter().map(parse).collect::<Result<_, _>>()?,

@@ -1,20 +1,25 @@
 //! Finding the tests of a tree, and saying what stands in the way.
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use atex_cli::Failure;
-use atex_fmf::{Context, Criteria, Discovery, Error, ErrorClass, Repositories, Request, Section, Tree};
+use atex_fmf::plan::Plan;
+use atex_fmf::{
+    Context, Criteria, Discovery, Error, ErrorClass, NamePatterns, Repositories, Request, Section, Tree,
+};
 use atex_model::TreePart;
 
+use crate::args::PlanLayer;
 use crate::config::{Metadata, Names};
+use crate::ignored;
 use crate::names::{self, Pattern};
+use crate::place::{Places, visible};
 use crate::plan;
 use crate::platforms::Dimensions;
 
 /// Loads the tree that `dir` is in, adjusted to a context.
-pub(crate) fn load(dir: &std::path::Path, dimensions: &Dimensions) -> Result<Tree, Failure> {
-    Tree::load(dir, &context(dimensions)).map_err(|error| match error.class() {
+pub(crate) fn load(dir: &Path, context: &Context) -> Result<Tree, Failure> {
+    Tree::load(dir, context).map_err(|error| match error.class() {
         ErrorClass::Root => Failure::usage(&error)
             .hint("the root of a tree holds a directory `.fmf` with a file `version`, which says 1"),
         _ => Failure::usage(&error),
@@ -22,21 +27,30 @@ pub(crate) fn load(dir: &std::path::Path, dimensions: &Dimensions) -> Result<Tre
 }
 
 /// The context that has these dimensions.
-pub(crate) fn context(dimensions: &Dimensions) -> Context {
+pub(crate) fn context(dimensions: &Dimensions, layer: PlanLayer) -> Context {
     let mut context = Context::new();
     for (dimension, values) in dimensions {
         context.set(dimension, values);
     }
-    context
+    context.ignoring_case(layer == PlanLayer::Tmt)
 }
 
-/// Finds the tests that are asked for, in a tree and in those of other repositories. There may be none.
+/// The tests of a plan.
+#[derive(Debug)]
+pub(crate) struct Found<'t> {
+    pub discovery: Discovery<'t>,
+    /// What execution needs of the plan, as a JSON object, if there is one.
+    pub plan: Option<Vec<u8>>,
+}
+
+/// Finds the tests that are asked for, in a tree and in those of other repositories. There may be none. Of a plan that
+/// imports several there are as many.
 pub(crate) fn find<'t>(
     tree: &'t Tree,
-    repositories: &'t Repositories<'_>,
+    repositories: &'t Repositories<'t>,
     metadata: &Metadata,
     names: &Names,
-) -> Result<Discovery<'t>, Failure> {
+) -> Result<Vec<Found<'t>>, Failure> {
     let mut request = Request {
         plan: metadata.plan.clone(),
         names: names::texts(&names.names),
@@ -46,36 +60,94 @@ pub(crate) fn find<'t>(
         ..Request::default()
     };
     request.conditions = metadata.conditions();
-    let mut found = atex_fmf::discover_with(tree, repositories, &request).map_err(|error| {
+    let discover = match metadata.layer {
+        PlanLayer::Atex => by_atex,
+        PlanLayer::Tmt => by_tmt,
+    };
+    let mut found = discover(tree, repositories, &request).map_err(|error| {
         if error.class() != ErrorClass::Fetch {
             return refused(tree, metadata, &error);
         }
         let failure = Failure::trouble(&error);
         // A library that cannot be fetched is told from a section that cannot by leaving libraries alone.
         request.libraries = false;
-        match atex_fmf::discover_with(tree, repositories, &request) {
+        match discover(tree, repositories, &request) {
             Ok(_) => failure.hint("--no-libraries keeps requirements of libraries as they are"),
             Err(_) => failure,
         }
     })?;
     if let Some(only) = &names.only {
-        let only = matching(tree, repositories, only)?;
-        found.tests.retain(|test| only.contains(test.node.name()));
+        let only = NamePatterns::new(names::texts(only));
+        for found in &mut found {
+            let tests = &mut found.discovery.tests;
+            // Patterns have been tried when the command line was read.
+            tests.retain(|test| only.any_found_in(test.own_name()).unwrap_or_default());
+        }
     }
     Ok(found)
 }
 
-/// The names of the nodes in which one of the patterns is found, in all trees.
-pub(crate) fn matching<'t>(
+fn by_atex<'t>(
     tree: &'t Tree,
-    repositories: &'t Repositories<'_>,
-    patterns: &[Pattern],
-) -> Result<HashSet<&'t str>, Failure> {
-    let mut found = names::matching(tree, patterns)?;
-    for other in repositories.trees() {
-        found.extend(names::matching(other, patterns)?);
+    repositories: &'t Repositories<'t>,
+    request: &Request<'_>,
+) -> Result<Vec<Found<'t>>, Error> {
+    let discovery = atex_fmf::discover_with(tree, repositories, request)?;
+    let plan = request.plan.as_deref().zip(discovery.plan.as_deref());
+    let plan = plan.map(|(name, data)| {
+        log_ignored(tree, ignored::of_plan(data, PlanLayer::Atex));
+        plan::for_execution(name, data)
+    });
+    Ok(vec![Found { discovery, plan }])
+}
+
+fn by_tmt<'t>(
+    tree: &'t Tree,
+    repositories: &'t Repositories<'t>,
+    request: &Request<'_>,
+) -> Result<Vec<Found<'t>>, Error> {
+    let plans = atex_fmf::plan::plans(tree, repositories, request.plan.as_deref())?;
+    let importing = request.plan.as_deref().and_then(|name| tree.find(name));
+    if let Some(importing) = importing.filter(|node| atex_fmf::plan::imports(*node)) {
+        log_ignored(tree, ignored::of_plan(importing.data(), PlanLayer::Tmt));
     }
-    Ok(found)
+    let several = plans.len() > 1;
+    let mut all = Vec::new();
+    for plan in &plans {
+        plan.notes.iter().for_each(|note| log::warn!("{}", visible(note)));
+        if !plan.is_enabled() {
+            log_disabled(plan);
+            continue;
+        }
+        let mut discovery = plan.discover(repositories, request)?;
+        if several {
+            discovery.put_below(&plan.name);
+        }
+        let known = !plan.name.is_empty();
+        if known {
+            log_ignored(plan.tree, ignored::of_plan(&plan.data, PlanLayer::Tmt));
+        }
+        let plan = if known { Some(plan::of_tmt(plan)?) } else { None };
+        all.push(Found { discovery, plan });
+    }
+    Ok(all)
+}
+
+fn log_disabled(plan: &Plan<'_>) {
+    let place = Places::here().of(plan.tree, plan.data.position("enabled"));
+    let place = place.map(|place| format!("{place}: ")).unwrap_or_default();
+    log::warn!("{}", visible(&format!("{place}plan {} is disabled: no test of it is taken", plan.name)));
+}
+
+fn log_ignored(tree: &Tree, ignored: Vec<ignored::Ignored>) {
+    if !log::log_enabled!(log::Level::Info) {
+        return;
+    }
+    let places = Places::here();
+    for ignored in ignored {
+        let place = places.exact(tree, ignored.pos).map(|place| format!("{place}: ")).unwrap_or_default();
+        log::info!("{}", visible(&format!("{place}{}", ignored.message)));
+    }
 }
 
 /// Refuses that there is no test, unless that is allowed. `place` is where they were looked for.
@@ -86,14 +158,25 @@ pub(crate) fn check_any(found: usize, names: &Names, place: impl std::fmt::Displ
     }
 }
 
-fn refused(tree: &Tree, metadata: &Metadata, error: &Error) -> Failure {
-    if let Some(name) = metadata.plan.as_deref().filter(|name| tree.find(name).is_none()) {
+/// Whether a test is to be varied, for each test that is looked at.
+pub(crate) fn to_vary(only: &[Pattern]) -> impl Fn(&str) -> bool {
+    let only = NamePatterns::new(names::texts(only));
+    // Patterns have been tried when the command line was read.
+    move |name| only.is_empty() || only.any_found_in(name).unwrap_or_default()
+}
+
+/// What an error means to a person.
+pub(crate) fn refused(tree: &Tree, metadata: &Metadata, error: &Error) -> Failure {
+    let missing =
+        |name: &&str| error.message() == format!("plan {name} not found in {}", tree.root().display());
+    if let Some(name) = metadata.plan.as_deref().filter(missing) {
         return plan::not_found(tree, name);
     }
     match bad_filter(tree, &metadata.filters) {
         Some(filter) if error.class() == ErrorClass::Pattern => {
             Failure::usage(format!("--filter `{filter}`: {error}"))
         }
+        _ if error.class() == ErrorClass::Fetch => Failure::trouble(error),
         _ => Failure::usage(error),
     }
 }
@@ -106,9 +189,8 @@ fn bad_filter<'c>(tree: &Tree, filters: &'c [String]) -> Option<&'c String> {
     })
 }
 
-/// The files of all sections: of a lone one without a name its directory, else each under its name; and those of
-/// libraries.
-pub(crate) fn files(sections: &[Section]) -> Result<atex_model::Tree, Failure> {
+/// The files of a plan and of all its sections, each where it belongs, and those of libraries. A lone directory is just that.
+pub(crate) fn files(discovery: &Discovery<'_>) -> Result<atex_model::Tree, Failure> {
     let text = |path: &Path| match path.to_str() {
         Some(path) => Ok(path.to_owned()),
         None => Err(Failure::usage(format!(
@@ -116,20 +198,28 @@ pub(crate) fn files(sections: &[Section]) -> Result<atex_model::Tree, Failure> {
             path.display()
         ))),
     };
-    if let [Section { prefix, root, libraries }] = sections
-        && prefix.is_empty()
-        && libraries.is_empty()
-    {
-        return Ok(atex_model::Tree::Directory(text(root)?));
+    let mut parts: Vec<TreePart> = Vec::new();
+    let mut add = |from: &Path, to: &str| {
+        // What belongs to no section's directory stands beside these.
+        let to = if to.is_empty() { "." } else { to };
+        let part = TreePart { from: text(from)?, to: to.to_owned() };
+        // Sections of the plan's own tree share its files.
+        if discovery.base.is_none() || !parts.contains(&part) {
+            parts.push(part);
+        }
+        Ok::<(), Failure>(())
+    };
+    if let Some(base) = &discovery.base {
+        add(base, "")?;
     }
-    let mut parts = Vec::new();
-    for section in sections {
-        // A section whose name is empty stands beside the others' directories.
-        let to = if section.prefix.is_empty() { "." } else { &section.prefix };
-        parts.push(TreePart { from: text(&section.root)?, to: to.to_owned() });
-        for library in &section.libraries {
-            parts.push(TreePart { from: text(&library.from)?, to: library.to.clone() });
+    for Section { directory, root, libraries, .. } in &discovery.sections {
+        add(root, directory)?;
+        for library in libraries {
+            add(&library.from, &library.to)?;
         }
     }
-    Ok(atex_model::Tree::Parts(parts))
+    match parts.as_slice() {
+        [TreePart { from, to }] if to == "." => Ok(atex_model::Tree::Directory(from.clone())),
+        _ => Ok(atex_model::Tree::Parts(parts)),
+    }
 }

@@ -1,8 +1,23 @@
 //! atex-discover: finds tests in fmf trees, prints a record for each.
 //!
-//! Start reading at [`run`], which turns what was typed ([`Args`]) into records, or into an answer for a person. Tests come from a tree (`find`, `plan`) or are made of executables and lists (`made`); `names`, `variants` and
-//! `platforms` say which ones there are and how often; `ls`, `show`, `why` and `lint` are the answers. What a tree means is
-//! the business of atex-fmf.
+//! Start reading at [`run`], which turns what was typed ([`Args`]) into records, or into an answer for a person. Tests come
+//! from a tree (`find`, `plan`) or are made of executables and lists (`made`); `names`, `variants` and `platforms` say
+//! which ones there are and how often; `ls`, `show`, `why` and `lint` are the answers, `selection` what they ask of tests and
+//! `ignored` what plans say that nobody heeds. What a tree means is the business of atex-fmf.
+//!
+//! # What records say of places
+//!
+//! `tree` is the root of the files, put together from directories: with `--plan-layer atex` each section of a plan in one
+//! of its name, with `--plan-layer tmt` the tree of the plan at the top and those of other sections in
+//! `.discover/SECTION`. `dir` is the directory of a test's metadata below that root. The key `path` of a test names
+//! another directory to run in, below the root of the metadata tree that the test is from: that is the part of `tree`
+//! that `dir` is in. With `--plan-layer tmt` that has been done: `dir` is where the test runs, and `path` is gone.
+//! Files that a test requires (`type: file`) are among those of its tree.
+//!
+//! `plan.prepare` and `plan.finish` are as they are written; with `--plan-layer tmt` only the steps whose `when` holds are
+//! there, in their order, and `plan.environment` is one mapping of texts.
+//!
+//! # Results in output
 //!
 //! With `--result tap` the metadata of a test has `extra-result: tap`: its output is in the Test Anything Protocol, and each
 //! test point becomes a result of a subtest. The key can be written into metadata as well; tmt leaves alone what begins with
@@ -14,6 +29,7 @@ mod adjusts;
 mod args;
 mod config;
 mod find;
+mod ignored;
 mod lint;
 mod ls;
 mod made;

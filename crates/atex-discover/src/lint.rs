@@ -1,19 +1,21 @@
 //! Mistakes in metadata that is valid: what nobody reads, and what does not do what it seems to.
 
 use std::collections::{BTreeSet, HashSet};
+use std::fmt;
 use std::io::Write;
 
-use atex_cli::Exit;
 use atex_cli::output::Output;
-use atex_fmf::{Criteria, Error, ErrorClass, Mapping, NodeRef, Pos, Request, Tree, Value, json, meta};
+use atex_cli::{Exit, Failure};
+use atex_fmf::{Error, ErrorClass, Mapping, NodeRef, Pos, Repositories, Request, Tree, Value, json, meta};
 
 use crate::adjusts::{self, Adjust, CONTROL};
+use crate::args::PlanLayer;
 use crate::config::Lint;
 use crate::names::Pattern;
 use crate::place::{Places, visible};
 use crate::run::Stop;
-use crate::selection::{Selection, of_plan};
-use crate::{find, plan};
+use crate::selection::{self, Selection, Subject};
+use crate::{find, ignored, plan};
 
 /// Keys of every kind of node.
 const COMMON_KEYS: [&str; 11] = [
@@ -52,8 +54,9 @@ const TEST_KEYS: [&str; 17] = [
 ];
 
 /// Keys of plans.
-const PLAN_KEYS: [&str; 15] = [
+const PLAN_KEYS: [&str; 16] = [
     "adjust-tests",
+    "ansible",
     "cleanup",
     "context",
     "discover",
@@ -73,24 +76,59 @@ const PLAN_KEYS: [&str; 15] = [
 /// Keys that begin so are for whoever wants them.
 const FREE_PREFIX: &str = "extra-";
 
-/// Writes a line for each problem, ordered by place.
+/// Writes a line for each problem, ordered by place, and one for each key of a plan that is not heeded.
 pub(crate) fn write<W: Write>(lint: &Lint, out: &mut Output<W>) -> Result<Exit, Stop> {
-    let tree = find::load(&lint.dir, &lint.context)?;
-    let mut linter = Linter { tree: &tree, places: Places::here(), problems: BTreeSet::new() };
+    let context = find::context(&lint.context, lint.layer);
+    let tree = find::load(&lint.dir, &context)?;
+    let git = lint.fetching.git();
+    let others = Repositories::new(&git, context);
+    let mut linter = Linter {
+        tree: &tree,
+        others: &others,
+        layer: lint.layer,
+        places: Places::here(),
+        problems: BTreeSet::new(),
+    };
     linter.nodes();
+    linter.repeated().map_err(Failure::usage)?;
     linter.plans();
-    for (path, line, message) in &linter.problems {
-        let line = if *line == 0 { String::new() } else { format!("{line}:") };
-        out.line(&visible(&format!("{path}:{line} {message}")))?;
+    for problem in &linter.problems {
+        out.line(&visible(&problem.to_string()))?;
     }
-    Ok(if linter.problems.is_empty() { Exit::Done } else { Exit::Failed })
+    let only_notes = linter.problems.iter().all(|problem| problem.is_note);
+    Ok(if only_notes { Exit::Done } else { Exit::Failed })
+}
+
+/// A line of the answer.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Problem {
+    path: String,
+    /// 0 where only the file is known.
+    line: u32,
+    /// Of notes only.
+    column: u32,
+    message: String,
+    /// Whether it is said for information, and no mistake.
+    is_note: bool,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:", self.path)?;
+        for number in [self.line, self.column].into_iter().filter(|number| *number > 0) {
+            write!(f, "{number}:")?;
+        }
+        write!(f, "{} {}", if self.is_note { " note:" } else { "" }, self.message)
+    }
 }
 
 struct Linter<'t> {
     tree: &'t Tree,
+    others: &'t Repositories<'t>,
+    layer: PlanLayer,
     places: Places,
-    /// Path, line, message. What is inherited by many nodes is said once, where it was written.
-    problems: BTreeSet<(String, u32, String)>,
+    /// What is inherited by many nodes is said once, where it was written.
+    problems: BTreeSet<Problem>,
 }
 
 impl<'t> Linter<'t> {
@@ -99,16 +137,23 @@ impl<'t> Linter<'t> {
             Some(position) => (self.places.path(&position.path), position.line),
             None => (self.places.path(self.tree.root()), 0),
         };
-        self.problems.insert((path, line, message.into()));
+        self.add_line(path, line, message.into());
     }
 
-    /// Adds an error at its own place, or else at `pos`, with something in front of it.
+    fn add_line(&mut self, path: String, line: u32, message: String) {
+        self.problems.insert(Problem { path, line, column: 0, message, is_note: false });
+    }
+
+    /// Adds an error at its own place, or else at `pos`, with something in front of it. That nothing could be fetched
+    /// is no mistake of the tree.
     fn add_error(&mut self, error: &Error, pos: Pos, front: &str) {
+        if error.class() == ErrorClass::Fetch {
+            log::warn!("{}", visible(&format!("{front}not looked at: {error}")));
+            return;
+        }
         let message = format!("{front}{}: {}", error.class(), error.message());
         match error.position() {
-            Some(position) => {
-                self.problems.insert((self.places.path(&position.path), position.line, message));
-            }
+            Some(position) => self.add_line(self.places.path(&position.path), position.line, message),
             None => self.add(pos, message),
         }
     }
@@ -131,6 +176,20 @@ impl<'t> Linter<'t> {
             }
             self.adjusts(node);
         }
+    }
+
+    /// Keys of one node that two places set, or extend, so that what the first one says is lost.
+    fn repeated(&mut self) -> Result<(), Error> {
+        for [lost, kept] in self.tree.repeated()? {
+            let message = format!(
+                "{}: `{}` is lost: {} replaces it",
+                lost.node,
+                lost.key,
+                self.places.line(&kept.position)
+            );
+            self.add_line(self.places.path(&lost.position.path), lost.position.line, message);
+        }
+        Ok(())
     }
 
     /// Keys of a node, and those that its adjust rules may give it, that neither `own` nor `others` have; one of `others`
@@ -168,6 +227,7 @@ impl<'t> Linter<'t> {
         }
         if let Some(duration) = data.get("duration")
             && let Err(error) = meta::duration_seconds(duration)
+            && (self.layer == PlanLayer::Atex || atex_fmf::plan::duration_seconds(duration).is_none())
         {
             self.add_error(&error, place("duration"), "");
         }
@@ -178,10 +238,11 @@ impl<'t> Linter<'t> {
         }
         for key in ["enabled", "manual"] {
             if let Some(Value::Text(text)) = data.get(key).filter(|value| value.is_truthy()) {
-                self.add(
-                    place(key),
-                    format!("`{key}: {text}` is text, which counts as true; write true or false"),
-                );
+                let counts = match self.layer {
+                    PlanLayer::Atex => "counts as true",
+                    PlanLayer::Tmt => "leaves the test out",
+                };
+                self.add(place(key), format!("`{key}: {text}` is text, which {counts}; write true or false"));
             }
         }
     }
@@ -199,56 +260,95 @@ impl<'t> Linter<'t> {
     // Plans.
 
     fn plans(&mut self) {
+        // Libraries of other repositories are not looked for; those of the tree must be there.
         let everything = Request { libraries: true, ..Request::default() };
-        if let Err(error) = self.discover(&everything) {
+        if let Err(error) = atex_fmf::discover(self.tree, &everything)
+            && error.class() != ErrorClass::Fetch
+        {
             self.add_error(&error, Pos::NONE, "");
         }
         for node in self.tree.nodes().filter(|node| plan::is_plan(*node)) {
-            let request = Request { plan: Some(node.name().to_owned()), ..Request::default() };
-            match self.discover(&request) {
-                Err(error) => self.add_error(&error, first_pos(node.data()), &format!("{}: ", node.name())),
-                Ok(()) => {
-                    for section in of_plan(self.tree, node, &self.places) {
-                        self.section(node, &section);
-                    }
-                }
+            let looked_at = match self.layer {
+                PlanLayer::Atex => self.plan_of_atex(node),
+                PlanLayer::Tmt => self.plan_of_tmt(node),
+            };
+            if let Err(error) = looked_at {
+                self.add_error(&error, first_pos(node.data()), &format!("{}: ", node.name()));
             }
         }
     }
 
-    /// Whether tests can be found. That nothing is fetched is not the tree's fault.
-    fn discover(&self, request: &Request<'_>) -> Result<(), Error> {
-        match atex_fmf::discover(self.tree, request) {
-            Err(error) if error.class() != ErrorClass::Fetch => Err(error),
-            _ => Ok(()),
+    fn plan_of_atex(&mut self, node: NodeRef<'t>) -> Result<(), Error> {
+        self.add_ignored(self.tree, node.name(), node.data());
+        let request = Request { plan: Some(node.name().to_owned()), ..Request::default() };
+        atex_fmf::discover_with(self.tree, self.others, &request)?;
+        let selections = selection::of_plan(self.tree, self.others, node.data(), &self.places)?;
+        selections.iter().for_each(|selection| self.section(node.name(), selection));
+        Ok(())
+    }
+
+    fn plan_of_tmt(&mut self, node: NodeRef<'t>) -> Result<(), Error> {
+        if atex_fmf::plan::imports(node) {
+            self.add_ignored(self.tree, node.name(), node.data());
+        }
+        for plan in atex_fmf::plan::plans(self.tree, self.others, Some(node.name()))? {
+            self.add_ignored(plan.tree, &plan.name, &plan.data);
+            plan.discover(self.others, &Request::default())?;
+            for key in ["prepare", "finish"] {
+                plan.steps(key)?;
+            }
+            let name = plan.name.clone();
+            let selections = selection::of_tmt_plan(plan, false, self.others, &self.places)?;
+            selections.iter().for_each(|selection| self.section(&name, selection));
+        }
+        Ok(())
+    }
+
+    /// Adds a note for each key of a plan that is not heeded. Those that nobody knows are mistakes where they stand
+    /// in the plan itself, and found there.
+    fn add_ignored(&mut self, tree: &Tree, name: &str, data: &Mapping) {
+        for ignored in ignored::of_plan(data, self.layer) {
+            let Some(position) = tree.locate(ignored.pos) else { continue };
+            let unknown = if ignored.is_known { "" } else { "; nobody knows it" };
+            self.problems.insert(Problem {
+                path: self.places.path(&position.path),
+                line: position.line,
+                column: position.column,
+                message: format!("{name}: {}{unknown}", ignored.message),
+                is_note: ignored.is_known,
+            });
         }
     }
 
     /// Patterns and filters of a section that no test passes, be it disabled or not.
-    fn section(&mut self, node: NodeRef<'_>, section: &Selection) {
-        let asked = [("test", &section.names), ("filter", &section.filters)];
-        let patterns = asked.iter().flat_map(|(key, patterns)| patterns.iter().map(move |each| (*key, each)));
-        for (key, Pattern { text, origin }) in patterns {
-            let list = || vec![text.clone()];
-            let criteria = match key {
-                "test" => Criteria { names: list(), ..Criteria::default() },
-                _ => Criteria { filters: list(), ..Criteria::default() },
-            };
-            let Ok(found) = self.tree.prune(&criteria) else { continue };
-            if !found.iter().any(|node| node.data().contains("test")) {
-                let message = format!("{}: `{key}: {text}` matches no test", node.name());
-                self.add_at(origin, message);
+    fn section(&mut self, plan: &str, selection: &Selection<'_>) {
+        if selection.off.is_some() || selection.tree.is_none() {
+            return;
+        }
+        let Ok(mut subjects) = selection.subjects() else { return };
+        subjects.retain(|subject| subject.data.contains("test"));
+        for wanted in selection.lists.iter().flatten() {
+            if !subjects.iter().any(|subject| wanted.is_found_in(&subject.name).unwrap_or(true)) {
+                self.add_useless(plan, wanted.key, &wanted.pattern);
             }
         }
+        for (pattern, filter) in &selection.filters {
+            let passes = |subject: &Subject<'_>| selection.passes(filter, subject);
+            if !subjects.iter().any(passes) {
+                self.add_useless(plan, "filter", pattern);
+            }
+        }
+    }
+
+    fn add_useless(&mut self, plan: &str, key: &str, Pattern { text, origin }: &Pattern) {
+        self.add_at(origin, format!("{plan}: `{key}: {text}` matches no test"));
     }
 
     /// Adds a problem at `file:line`.
     fn add_at(&mut self, place: &str, message: String) {
         let place = place.rsplit_once(':').and_then(|(path, line)| Some((path, line.parse().ok()?)));
         match place {
-            Some((path, line)) => {
-                self.problems.insert((path.to_owned(), line, message));
-            }
+            Some((path, line)) => self.add_line(path.to_owned(), line, message),
             None => self.add(Pos::NONE, message),
         }
     }

@@ -4,27 +4,27 @@ use std::io::Write;
 
 use atex_cli::Exit;
 use atex_cli::output::Output;
-use atex_fmf::{Criteria, NodeRef, Repositories, Tree};
+use atex_fmf::{Repositories, Tree};
 
 use crate::config::Ls;
 use crate::place::{Places, visible};
 use crate::run::Stop;
-use crate::selection::{LeftOut, Selection, reason_left_out};
-use crate::{find, names};
+use crate::selection::{self, LeftOut, Selection, Subject, reason_left_out};
+use crate::{find, why};
 
 /// Writes a name a line, and what is left out behind them, with the reason.
 pub(crate) fn write<W: Write>(ls: &Ls, out: &mut Output<W>) -> Result<Exit, Stop> {
-    let tree = find::load(&ls.metadata.dir, &ls.context)?;
+    let context = find::context(&ls.context, ls.metadata.layer);
+    let tree = find::load(&ls.metadata.dir, &context)?;
     let git = ls.metadata.fetching.git();
-    let others = Repositories::new(&git, find::context(&ls.context));
+    let others = Repositories::new(&git, context);
     let found = find::find(&tree, &others, &ls.metadata, &ls.names)?;
-    let left_out = if ls.all { left_out(&tree, ls)? } else { Vec::new() };
-    let total = found.tests.len() + left_out.len();
-    find::check_any(total, &ls.names, tree.root().display())?;
-    let to_vary = find::matching(&tree, &others, &ls.variants.only)?;
-    for test in &found.tests {
-        let varied = ls.variants.only.is_empty() || to_vary.contains(test.node.name());
-        if ls.variants.is_empty() || !varied {
+    let tests: Vec<_> = found.iter().flat_map(|found| &found.discovery.tests).collect();
+    let left_out = if ls.all { left_out(&tree, &others, ls)? } else { Vec::new() };
+    find::check_any(tests.len() + left_out.len(), &ls.names, tree.root().display())?;
+    let to_vary = find::to_vary(&ls.variants.only);
+    for test in tests {
+        if ls.variants.is_empty() || !to_vary(test.own_name()) {
             out.line(&visible(&test.name))?;
             continue;
         }
@@ -39,36 +39,38 @@ pub(crate) fn write<W: Write>(ls: &Ls, out: &mut Output<W>) -> Result<Exit, Stop
 }
 
 /// A line for each node that is asked for, but is not run.
-fn left_out(tree: &Tree, ls: &Ls) -> Result<Vec<String>, Stop> {
+fn left_out<'t>(tree: &'t Tree, others: &'t Repositories<'t>, ls: &Ls) -> Result<Vec<String>, Stop> {
     let places = Places::here();
     let mut lines = Vec::new();
-    for selection in Selection::all(tree, &ls.metadata, &ls.names, &places)? {
-        let prefix = selection.section.as_ref().filter(|name| !name.is_empty());
-        let prefix = prefix.map(|name| format!("/{name}")).unwrap_or_default();
-        for node in selected(tree, ls, &selection)? {
-            let reason = reason_left_out(node).filter(|reason| *reason != LeftOut::NoTest);
-            if let Some(reason) = reason {
-                let reason = reason.describe(node, &places);
-                lines.push(format!("{prefix}{}\t{}", visible(node.name()), visible(&reason)));
+    for selection in selection::all(tree, others, &ls.metadata, &ls.names, &places)? {
+        for subject in selection.subjects()? {
+            let reason = reason_left_out(&subject.data, selection.layer());
+            let reason = reason.filter(|reason| *reason != LeftOut::NoTest);
+            let reason = match (reason, &selection.off) {
+                // Tests of a section that is left out would be tests elsewhere.
+                (None, Some(off)) if subject.data.contains("test") => {
+                    format!("left out by `{}` ({})", off.text, off.origin)
+                }
+                (Some(reason), _) => reason.describe(subject.node, &places),
+                _ => continue,
+            };
+            if is_asked_for(ls, &selection, &subject)? {
+                let name = visible(&subject.name);
+                lines.push(format!("{}{name}\t{}", visible(&selection.prefix), visible(&reason)));
             }
         }
     }
     Ok(lines)
 }
 
-fn selected<'t>(tree: &'t Tree, ls: &Ls, selection: &Selection) -> Result<Vec<NodeRef<'t>>, Stop> {
-    let criteria = Criteria {
-        names: names::texts(&selection.names),
-        filters: names::texts(&selection.filters),
-        conditions: ls.metadata.conditions(),
-        ..Criteria::default()
-    };
-    let mut nodes = tree.prune(&criteria).map_err(atex_cli::Failure::usage)?;
-    if let Some(only) = &selection.only {
-        let only = names::matching(tree, only)?;
-        nodes.retain(|node| only.contains(node.name()));
+fn is_asked_for<'t>(ls: &Ls, selection: &Selection<'t>, subject: &Subject<'t>) -> Result<bool, Stop> {
+    let mut checks = selection::checks(selection, subject)?;
+    if selection.off.is_some() {
+        // It is said already.
+        checks.remove(0);
     }
-    let excluded = names::matching(tree, &selection.excludes)?;
-    nodes.retain(|node| !excluded.contains(node.name()));
-    Ok(nodes)
+    for condition in &ls.metadata.conditions {
+        checks.push(why::condition_check(&selection.asked_data(subject), condition)?);
+    }
+    Ok(checks.iter().all(|check| check.holds))
 }

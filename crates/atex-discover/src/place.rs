@@ -29,6 +29,12 @@ impl Places {
         }
     }
 
+    /// `file:line:column`, or nothing where no place is known.
+    pub(crate) fn exact(&self, tree: &Tree, pos: Pos) -> Option<String> {
+        let position = tree.locate(pos)?;
+        Some(format!("{}:{}", self.line(&position), position.column))
+    }
+
     /// `file:line`, or nothing where no place is known.
     pub(crate) fn of(&self, tree: &Tree, pos: Pos) -> Option<String> {
         tree.locate(pos).map(|position| self.line(&position))

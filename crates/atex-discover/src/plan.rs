@@ -1,12 +1,29 @@
 //! Plans: what execution needs of one, and which there are.
 
+use std::sync::Arc;
+
 use atex_cli::Failure;
-use atex_fmf::{Mapping, NodeRef, Tree, Value, json};
+use atex_fmf::plan::Plan;
+use atex_fmf::{Error, Mapping, NodeRef, Tree, Value, json};
 
 use crate::record::append;
 
 /// How many names of plans a message shows.
 const NAMES_SHOWN: usize = 20;
+
+/// What execution needs of a plan that was read as tmt reads it, as a JSON object: its variables, and the steps that are taken
+/// in its context, in their order.
+pub(crate) fn of_tmt(plan: &Plan<'_>) -> Result<Vec<u8>, Error> {
+    let mut data = Mapping::new();
+    if !plan.environment.is_empty() {
+        let variables = plan.environment.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        data.set("environment", Value::Map(Arc::new(variables.collect())));
+    }
+    for key in ["prepare", "finish"] {
+        data.set(key, Value::list(plan.steps(key)?));
+    }
+    Ok(for_execution(&plan.name, &data))
+}
 
 /// What execution needs of the plan `name`, as a JSON object. The rest, such as how tests were found, would only
 /// make every record longer.
@@ -50,5 +67,5 @@ pub(crate) fn is_plan(node: NodeRef<'_>) -> bool {
     let data = node.data();
     node.children().len() == 0
         && !data.contains("test")
-        && (data.contains("discover") || data.contains("execute"))
+        && (data.contains("discover") || data.contains("execute") || atex_fmf::plan::imports(node))
 }

@@ -1,6 +1,7 @@
 //! From a task to records, or to an answer.
 
 use std::io::Write;
+use std::mem::ManuallyDrop;
 
 use atex_cli::output::{Output, OutputError};
 use atex_cli::{Exit, Failure};
@@ -11,7 +12,7 @@ use crate::config::{Config, Metadata, Question, Source, Task};
 use crate::made::{self, Made};
 use crate::platforms::Platform;
 use crate::record::{Common, Data};
-use crate::{TOOL, find, lint, ls, names, plan, show, why};
+use crate::{TOOL, find, lint, ls, names, show, why};
 
 /// Writes to `out` what `task` asks for; of records the last is an `end` record.
 pub(crate) fn run<W: Write>(task: &Task, out: &mut Output<W>) -> Result<Exit, Failure> {
@@ -88,26 +89,28 @@ fn write_tests<W: Write>(config: &Config, out: &mut Output<W>) -> Result<u64, St
 
 /// The tests of a tree. Those of all platforms are found before the first is written.
 fn of_tree<W: Write>(config: &Config, metadata: &Metadata, out: &mut Output<W>) -> Result<u64, Stop> {
-    let load = |platform: &Platform| find::load(&metadata.dir, &platform.context);
-    let trees = config.platforms.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+    let context = |platform: &Platform| find::context(&platform.context, metadata.layer);
+    let load = |platform: &Platform| find::load(&metadata.dir, &context(platform));
+    // What is as large as the tree is left to the end of the process, which is near: giving it back piece by piece was a
+    // tenth of the time.
+    let trees = ManuallyDrop::new(config.platforms.iter().map(load).collect::<Result<Vec<_>, _>>()?);
     let git = metadata.fetching.git();
-    let others = |platform: &Platform| Repositories::new(&git, find::context(&platform.context));
+    let others = |platform: &Platform| Repositories::new(&git, context(platform));
     let others: Vec<_> = config.platforms.iter().map(others).collect();
-    let mut all = Vec::with_capacity(trees.len());
-    for (tree, others) in trees.iter().zip(&others) {
+    let mut all = ManuallyDrop::new(Vec::with_capacity(trees.len()));
+    for ((tree, others), platform) in trees.iter().zip(&others).zip(&config.platforms) {
         let found = find::find(tree, others, metadata, &config.names)?;
-        all.push((found, find::matching(tree, others, &config.variants.only)?));
+        all.extend(found.into_iter().map(|found| (platform, found)));
     }
-    let total = all.iter().map(|(found, _)| found.tests.len()).sum();
+    let total = all.iter().map(|(_, found)| found.discovery.tests.len()).sum();
     find::check_any(total, &config.names, trees[0].root().display())?;
+    let to_vary = find::to_vary(&config.variants.only);
     let mut written = 0;
-    for (platform, (found, to_vary)) in config.platforms.iter().zip(&all) {
-        let files = find::files(&found.sections)?;
-        let plan = metadata.plan.as_deref().zip(found.plan.as_deref());
-        let plan = plan.map(|(name, data)| plan::for_execution(name, data));
-        let common = Common::new(platform.label.as_deref(), Some(&files), plan.as_deref());
-        for test in &found.tests {
-            let varied = config.variants.only.is_empty() || to_vary.contains(test.node.name());
+    for (platform, found) in all.iter() {
+        let files = find::files(&found.discovery)?;
+        let common = Common::new(platform.label.as_deref(), Some(&files), found.plan.as_deref());
+        for test in &found.discovery.tests {
+            let varied = to_vary(test.own_name());
             let dir = Some(&*test.source_dir);
             out.append(|buffer| {
                 written += append(config, &common, buffer, &test.name, dir, &Data::Found(test), varied);

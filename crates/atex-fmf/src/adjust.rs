@@ -1,6 +1,6 @@
 //! Adjusting a node's data by its own rules, for a context.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use crate::context::{Context, Rule, Verdict};
@@ -24,16 +24,24 @@ pub struct Adjuster<'a> {
     verdicts: HashMap<Text, Verdict>,
     /// Whether values of this tree may be shared between nodes; then all are made plain at the end, not here.
     shares: bool,
+    /// Lists of rules of which none applied, the last ones met: neighbours mostly inherit the same list.
+    without_effect: VecDeque<Value>,
 }
+
+/// How many of those are kept. One would do, if it were not for nodes in between that add rules of their own.
+const KEPT: usize = 4;
 
 impl<'a> Adjuster<'a> {
     pub fn new(context: &'a Context, patterns: &'a mut Patterns, shares: bool) -> Self {
-        Self { context, patterns, verdicts: HashMap::new(), shares }
+        Self { context, patterns, verdicts: HashMap::new(), shares, without_effect: VecDeque::new() }
     }
 
     /// Applies the rules in a node's data to that data.
     pub fn adjust(&mut self, node: &str, data: &mut Arc<Mapping>) -> Result<()> {
         let Some(adjust) = data.get("adjust") else { return Ok(()) };
+        if self.without_effect.iter().any(|known| is_same(known, adjust)) {
+            return Ok(());
+        }
         let pos = data.position("adjust");
         let mut rules = rules_of(node, adjust).map_err(|fault| fault.or_at(pos))?;
         let mut identity = self.need_identity(&rules);
@@ -44,11 +52,30 @@ impl<'a> Adjuster<'a> {
                 rules = rules_of(node, adjust)?;
             }
         }
-        self.apply_all(node, data, &rules, pos, &mut identity)?;
+        let applied = self.apply_all(node, data, &rules, pos, &mut identity)?;
         if identity && !self.shares {
             Freezer::default().mapping(data)?;
         }
+        if !applied && !identity && !self.shares {
+            if self.without_effect.len() == KEPT {
+                self.without_effect.pop_front();
+            }
+            self.without_effect.extend(data.get("adjust").cloned());
+        }
         Ok(())
+    }
+
+    /// Applies further rules to a node's data, which stand behind its own; what ended those does not end these.
+    pub fn adjust_by(&mut self, node: &str, data: &mut Arc<Mapping>, rules: &[Value]) -> Result<()> {
+        let mut rules = rules.to_vec();
+        let mut identity = self.need_identity(&rules);
+        if identity {
+            rules.iter_mut().for_each(|rule| {
+                share::share(rule);
+            });
+        }
+        self.apply_all(node, data, &rules, Pos::NONE, &mut identity)?;
+        if identity { Freezer::default().mapping(data) } else { Ok(()) }
     }
 
     fn apply_all(
@@ -58,7 +85,8 @@ impl<'a> Adjuster<'a> {
         rules: &[Value],
         pos: Pos,
         shares: &mut bool,
-    ) -> Result<()> {
+    ) -> Result<bool> {
+        let mut applied = false;
         for rule in rules {
             let Some(rule) = rule.as_map() else {
                 return Err(Fault::new(ErrorClass::Format, "Adjust rule should be a dictionary.").or_at(pos));
@@ -68,12 +96,13 @@ impl<'a> Adjuster<'a> {
                 continue;
             }
             let mut merger = Merger { node, patterns: self.patterns, shares };
-            apply(&mut merger, Arc::make_mut(data), &rule)?;
+            applied = true;
+            apply(&mut merger, Mapping::make_mut(data), &rule)?;
             if !goes_on {
                 break;
             }
         }
-        Ok(())
+        Ok(applied)
     }
 
     fn decide(&mut self, rule: &Mapping) -> Result<Verdict> {
@@ -173,10 +202,15 @@ fn changes_inside(value: &Value) -> bool {
     }
 }
 
-fn rules_of(node: &str, adjust: &Value) -> Result<Vec<Value>> {
+/// Whether two lists of rules are one and the same.
+fn is_same(left: &Value, right: &Value) -> bool {
+    matches!((left, right), (Value::List(left), Value::List(right)) if Arc::ptr_eq(left, right))
+}
+
+fn rules_of(node: &str, adjust: &Value) -> Result<Arc<[Value]>> {
     match adjust {
-        Value::List(rules) => Ok(rules.to_vec()),
-        rule if rule.is_map() => Ok(vec![rule.clone()]),
+        Value::List(rules) => Ok(rules.clone()),
+        rule if rule.is_map() => Ok([rule.clone()].into()),
         other => {
             let message = format!(
                 "Invalid adjust rule format in '{node}'. Should be a dictionary or a list of dictionaries, got '{}'.",

@@ -19,17 +19,22 @@ pub const MAX_THREADS: usize = 8;
 /// Files that a thread takes at a time.
 const BATCH: usize = 16;
 
+/// Trees of no more files are read before threads would have started.
+const READ_ALONE: usize = 64;
+
 /// A tree's directories and the content of its files.
 pub struct Ahead {
     pub listing: Listing,
     /// In the order of the walk. Listings name their files by their number here.
     pub files: Vec<PathBuf>,
     /// By the same numbers. Each is taken once.
-    pub documents: Vec<Option<Result<Document, Error>>>,
+    pub documents: Vec<Option<Parsed>>,
 }
 
+/// A file's content. Errors are boxed because they are larger and rare.
+pub type Parsed = Result<Document, Box<Error>>;
+
 type Batch = Vec<(u32, PathBuf)>;
-type Parsed = Vec<(u32, Result<Document, Error>)>;
 
 impl Ahead {
     /// Lists and parses everything below a tree's root.
@@ -38,12 +43,18 @@ impl Ahead {
         let waiting = Mutex::new(waiting);
         let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
         thread::scope(|scope| {
-            let others: Vec<_> = (1..threads).map(|_| scope.spawn(|| parse_all(&waiting))).collect();
-            let mut files = Vec::new();
-            let listing = list_all(root, config, 0, &mut files, &|batch| {
+            let mut others = Vec::new();
+            let mut handed_out = 0;
+            let mut hand_out = |batch: Batch| {
+                handed_out += batch.len();
+                if handed_out > READ_ALONE && others.is_empty() {
+                    others.extend((1..threads).map(|_| scope.spawn(|| parse_all(&waiting))));
+                }
                 // The receiver lives as long as this function.
                 let _ = batches.send(batch);
-            });
+            };
+            let mut files = Vec::new();
+            let listing = list_all(root, config, 0, &mut files, &mut hand_out);
             drop(batches);
             let mut documents = Vec::new();
             documents.resize_with(files.len(), || None);
@@ -65,7 +76,7 @@ fn list_all(
     config: &Config,
     level: usize,
     files: &mut Vec<PathBuf>,
-    hand_out: &impl Fn(Batch),
+    hand_out: &mut impl FnMut(Batch),
 ) -> Listing {
     let mut listing = walk::list(directory);
     // Another tree is none of our business.
@@ -95,12 +106,13 @@ fn list_all(
 }
 
 /// Parses files until there will be no more.
-fn parse_all(waiting: &Mutex<Receiver<Batch>>) -> Parsed {
+fn parse_all(waiting: &Mutex<Receiver<Batch>>) -> Vec<(u32, Parsed)> {
     let mut reader = Reader::default();
     let mut parsed = Vec::new();
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
     while let Ok(batch) = next() {
-        parsed.extend(batch.into_iter().map(|(number, path)| (number, reader.read(&path, number))));
+        let read = |(number, path): (u32, PathBuf)| (number, reader.read(&path, number).map_err(Box::new));
+        parsed.extend(batch.into_iter().map(read));
     }
     parsed
 }

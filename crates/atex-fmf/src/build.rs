@@ -2,17 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
+use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::ahead::Ahead;
+use crate::ahead::{Ahead, Parsed};
 use crate::error::{Error, ErrorClass, Fault, Pos};
 use crate::mapping::{Key, Mapping};
 use crate::merge::Merger;
 use crate::pyre::Patterns;
 use crate::pytext;
 use crate::share::Copier;
-use crate::tree::{Node, Sources};
+use crate::tree::Node;
 use crate::value::{Text, Value};
 use crate::walk::{self, Config, Directory, Listing, Reader};
 use crate::yaml::Document;
@@ -20,6 +21,8 @@ use crate::yaml::Document;
 /// Nodes may be nested this deep. Names repeat those of all parents, so without a limit a short file with a key like
 /// `/a/a/a/...` would take all memory.
 pub const MAX_LEVELS: usize = 128;
+
+const NOBODY: u32 = u32::MAX;
 
 /// A tree whose nodes have all their data, not yet adjusted.
 pub struct Inherited {
@@ -35,26 +38,37 @@ pub struct Builder {
     root: PathBuf,
     files: Vec<PathBuf>,
     /// Those of the files that were read ahead.
-    documents: Vec<Option<Result<Document>>>,
-    nodes: Vec<Building>,
+    documents: Vec<Option<Parsed>>,
+    nodes: Vec<Node>,
+    /// Of each node what is needed no more once it has its data.
+    building: Vec<Building>,
     /// Whether any mapping has an identity.
     shares: bool,
     config: Config,
     /// For the files that were not.
     reader: Reader,
-    children: HashMap<(usize, Text), usize>,
+    children: Children,
     /// Resolved targets of all links to directories met so far.
     linked: HashSet<PathBuf>,
 }
 
-/// A node with its own data, before inheritance.
+/// What a node has before inheritance.
+#[derive(Default)]
 struct Building {
-    node: Node,
     own: Mapping,
-    files: Vec<u32>,
     inherits: bool,
     updated: bool,
-    level: usize,
+    level: u16,
+    /// [`NOBODY`] of the root and of those that were dropped.
+    parent: u32,
+}
+
+/// Nodes by the hash of parent and name: these are kept nowhere else but in the nodes. Where two hashes meet, the later
+/// child stands at the next number that is free.
+#[derive(Default)]
+struct Children {
+    numbers: HashMap<u64, u32>,
+    hasher: RandomState,
 }
 
 type Result<T> = std::result::Result<T, Error>;
@@ -83,10 +97,11 @@ impl Builder {
             root,
             files: Vec::new(),
             documents: Vec::new(),
-            nodes: vec![Building::new(Node::new("/".into(), 0), 0)],
+            nodes: vec![Node::new("/".into(), 0)],
+            building: vec![Building::new(NOBODY, 0)],
             shares: false,
             reader: Reader::default(),
-            children: HashMap::new(),
+            children: Children::default(),
             linked: HashSet::new(),
         }
     }
@@ -114,7 +129,7 @@ impl Builder {
         self.shares |= document.shares;
         let pos = Pos::new(number, 1, 1);
         if walk::is_main(path) {
-            self.nodes[node].files.push(number);
+            self.nodes[node].add_file(number);
             return match document.value {
                 value if value.is_null() || value.is_map() => self.update(node, value),
                 other => Err(self.fault(wrong_content(&other), pos)),
@@ -122,7 +137,7 @@ impl Builder {
         }
         let name = path.file_stem().and_then(|stem| stem.to_str()).ok_or_else(|| not_utf8(path))?;
         let child = self.child(node, name, document.value, pos)?;
-        self.nodes[child].files.push(number);
+        self.nodes[child].add_file(number);
         Ok(())
     }
 
@@ -130,7 +145,7 @@ impl Builder {
     fn document(&mut self, file: &walk::File) -> Result<(u32, Document)> {
         let mut ahead = |number: u32| Some((number, self.documents.get_mut(number as usize)?.take()?));
         if let Some((number, document)) = file.number.and_then(&mut ahead) {
-            return Ok((number, document?));
+            return Ok((number, document.map_err(|error| *error)?));
         }
         let number = u32::try_from(self.files.len()).unwrap_or(u32::MAX);
         self.files.push(file.path.clone());
@@ -152,7 +167,7 @@ impl Builder {
         let name = path.file_name().unwrap_or_default();
         let child = self.child_node(node, &name.to_string_lossy())?;
         self.listing(child, listing)?;
-        if name.to_str().is_none() && self.nodes[child].is_used() {
+        if name.to_str().is_none() && self.is_used(child) {
             return Err(not_utf8(&path));
         }
         Ok(())
@@ -160,14 +175,19 @@ impl Builder {
 
     /// Directories without any metadata leave no trace.
     fn drop_empty_children(&mut self, node: usize) {
-        let children = std::mem::take(&mut self.nodes[node].node.children);
-        let (kept, dropped): (Vec<_>, Vec<_>) =
-            children.into_iter().partition(|child| self.nodes[*child as usize].is_used());
-        self.nodes[node].node.children = kept;
-        for child in dropped {
-            let name = Text::from(self.nodes[child as usize].node.own_name());
-            self.children.remove(&(node, name));
-        }
+        let mut children = std::mem::take(&mut self.nodes[node].children);
+        children.retain(|child| {
+            let used = self.is_used(*child as usize);
+            if !used {
+                self.building[*child as usize].parent = NOBODY;
+            }
+            used
+        });
+        self.nodes[node].children = children;
+    }
+
+    fn is_used(&self, node: usize) -> bool {
+        self.building[node].updated || !self.nodes[node].children.is_empty()
     }
 
     // Nodes.
@@ -176,24 +196,38 @@ impl Builder {
         fault.or_at(pos).locate(&self.files)
     }
 
+    /// The child of a name, or where it would be put among the children.
+    fn find_child(&self, parent: usize, name: &str) -> std::result::Result<usize, u64> {
+        let mut place = self.children.hasher.hash_one((parent, name));
+        while let Some(child) = self.children.numbers.get(&place) {
+            let child = *child as usize;
+            if self.building[child].parent as usize == parent && self.nodes[child].own_name() == name {
+                return Ok(child);
+            }
+            place = place.wrapping_add(1);
+        }
+        Err(place)
+    }
+
     /// The child of a name, made if there is none.
     fn child_node(&mut self, parent: usize, name: &str) -> Result<usize> {
-        let key = (parent, Text::from(name));
-        if let Some(child) = self.children.get(&key) {
-            return Ok(*child);
-        }
-        let Building { node, level, .. } = &self.nodes[parent];
-        let level = level + 1;
-        if level > MAX_LEVELS {
+        let place = match self.find_child(parent, name) {
+            Ok(child) => return Ok(child),
+            Err(place) => place,
+        };
+        let (node, level) = (&self.nodes[parent], self.building[parent].level + 1);
+        if usize::from(level) > MAX_LEVELS {
             let message = format!("{}: nodes are nested more than {MAX_LEVELS} levels deep", node.name);
             return Err(Error::new(ErrorClass::Recursion, message));
         }
         let separator = if node.name.ends_with('/') { "" } else { "/" };
         let full: Text = format!("{}{separator}{name}", node.name).into();
         let child = self.nodes.len();
-        self.nodes.push(Building::new(Node::new(full, name.len()), level));
-        self.nodes[parent].node.children.push(u32::try_from(child).unwrap_or(u32::MAX));
-        self.children.insert(key, child);
+        self.nodes.push(Node::new(full, name.len()));
+        self.building.push(Building::new(u32::try_from(parent).unwrap_or(NOBODY), level));
+        let number = u32::try_from(child).unwrap_or(NOBODY);
+        self.nodes[parent].children.push(number);
+        self.children.numbers.insert(place, number);
         Ok(child)
     }
 
@@ -217,7 +251,7 @@ impl Builder {
 
     /// Adds data to a node: directives, virtual children, and everything else as own data.
     fn update(&mut self, node: usize, value: Value) -> Result<()> {
-        self.nodes[node].updated = true;
+        self.building[node].updated = true;
         let (entries, directives) = match value {
             Value::Map(mapping) => {
                 let mut mapping = Arc::unwrap_or_clone(mapping);
@@ -234,14 +268,11 @@ impl Builder {
             _ => return Ok(()),
         };
         if let Some((directives, pos)) = directives {
-            let name = self.nodes[node].node.name.clone();
-            self.nodes[node]
-                .direct(&name, &directives)
-                .map_err(|fault| fault.or_at(pos).locate(&self.files))?;
+            self.direct(node, &directives).map_err(|fault| fault.or_at(pos).locate(&self.files))?;
         }
         let plain = |key: &Key| key.as_str().is_some_and(|key| !key.starts_with('/'));
-        if self.nodes[node].own.is_empty() && entries.keys().all(plain) {
-            self.nodes[node].own = entries;
+        if self.building[node].own.is_empty() && entries.keys().all(plain) {
+            self.building[node].own = entries;
             return Ok(());
         }
         for (key, value, pos) in entries.into_entries() {
@@ -260,13 +291,13 @@ impl Builder {
                 let message = format!(
                     "key {} of {} must be text; quote it",
                     pytext::repr(other),
-                    self.nodes[node].node.name
+                    self.nodes[node].name
                 );
                 return Err(self.fault(Fault::new(ErrorClass::Type, message), pos));
             }
         };
         if !text.starts_with('/') {
-            self.nodes[node].own.insert(key, value, pos);
+            self.building[node].own.insert(key, value, pos);
             return Ok(());
         }
         let name = text.trim_start_matches('/');
@@ -285,94 +316,9 @@ impl Builder {
         Ok(())
     }
 
-    // Inheritance.
-
-    /// Nodes, parents before children, children in order of creation.
-    fn preorder(&self) -> Vec<usize> {
-        let mut order = Vec::with_capacity(self.nodes.len());
-        let mut stack = vec![0];
-        while let Some(node) = stack.pop() {
-            order.push(node);
-            stack.extend(self.nodes[node].node.children.iter().rev().map(|child| *child as usize));
-        }
-        order
-    }
-
-    /// Merges own data into that of the parents, and gives the finished nodes.
-    pub fn inherit(mut self, patterns: &mut Patterns) -> Result<Inherited> {
-        // No longer needed, and large.
-        self.children = HashMap::new();
-        self.reader = Reader::default();
-        self.documents = Vec::new();
-        let order = self.preorder();
-        let mut parents: Vec<Option<usize>> = vec![None; self.nodes.len()];
-        for id in &order {
-            for child in &self.nodes[*id].node.children {
-                parents[*child as usize] = Some(*id);
-            }
-            let parent =
-                parents[*id].filter(|_| self.nodes[*id].inherits).map(|parent| &self.nodes[parent].node);
-            let (data, sources) = match parent {
-                Some(parent) => (parent.data.clone(), parent.sources.clone()),
-                None => (Arc::default(), None),
-            };
-            let building = &mut self.nodes[*id];
-            let own = std::mem::take(&mut building.own);
-            let node = &mut building.node;
-            node.sources =
-                building.files.iter().fold(sources, |parent, file| Some(Sources::new(parent, *file)));
-            node.data = merged(&node.name, data, &own, &mut self.shares, patterns)
-                .map_err(|fault| fault.locate(&self.files))?;
-        }
-        let nodes = renumbered(self.nodes, &order);
-        Ok(Inherited { root: self.root, files: self.files, nodes, shares: self.shares })
-    }
-}
-
-/// Numbers the nodes in use anew, in this order, so that those that were dropped are gone.
-fn renumbered(building: Vec<Building>, order: &[usize]) -> Vec<Node> {
-    let mut numbers = vec![0u32; building.len()];
-    for (number, old) in (0..).zip(order) {
-        numbers[*old] = number;
-    }
-    let mut all: Vec<Option<Node>> = building.into_iter().map(|building| Some(building.node)).collect();
-    let mut nodes: Vec<Node> = order.iter().filter_map(|old| all[*old].take()).collect();
-    for node in &mut nodes {
-        node.children.iter_mut().for_each(|child| *child = numbers[*child as usize]);
-    }
-    nodes
-}
-
-fn merged(
-    name: &str,
-    inherited: Arc<Mapping>,
-    own: &Mapping,
-    shares: &mut bool,
-    patterns: &mut Patterns,
-) -> std::result::Result<Arc<Mapping>, Fault> {
-    if own.is_empty() && !*shares {
-        return Ok(inherited);
-    }
-    let mut data = inherited.with_room(own.len());
-    if *shares {
-        Copier::default().mapping(&mut data);
-    }
-    Merger { node: name, patterns, shares }.merge(&mut data, own)?;
-    data.shrink();
-    Ok(Arc::new(data))
-}
-
-impl Building {
-    fn new(node: Node, level: usize) -> Self {
-        Self { node, own: Mapping::new(), files: Vec::new(), inherits: true, updated: false, level }
-    }
-
-    fn is_used(&self) -> bool {
-        self.updated || !self.node.children.is_empty()
-    }
-
     /// Applies directives; of several the last counts.
-    fn direct(&mut self, name: &str, directives: &Value) -> std::result::Result<(), Fault> {
+    fn direct(&mut self, node: usize, directives: &Value) -> std::result::Result<(), Fault> {
+        let name = self.nodes[node].name.clone();
         let wrong = |directive: &str, wanted: &str, found: &Value| {
             let found = found.type_name();
             let message = format!(
@@ -390,12 +336,102 @@ impl Building {
             let flag =
                 value.as_bool().ok_or_else(|| wrong(&format!(" '{key}'"), "bool", value).or_at(pos))?;
             if &*key == "inherit" {
-                self.inherits = flag;
+                self.building[node].inherits = flag;
             } else {
-                self.node.select = Some(flag);
+                self.nodes[node].select = Some(flag);
             }
         }
         Ok(())
+    }
+
+    // Inheritance.
+
+    /// Nodes, parents before children, children in order of creation.
+    fn preorder(&self) -> Vec<usize> {
+        let mut order = Vec::with_capacity(self.nodes.len());
+        let mut stack = vec![0];
+        while let Some(node) = stack.pop() {
+            order.push(node);
+            stack.extend(self.nodes[node].children.iter().rev().map(|child| *child as usize));
+        }
+        order
+    }
+
+    /// Merges own data into that of the parents, and gives the finished nodes.
+    pub fn inherit(mut self, patterns: &mut Patterns) -> Result<Inherited> {
+        // No longer needed, and large.
+        self.children = Children::default();
+        self.reader = Reader::default();
+        self.documents = Vec::new();
+        let order = self.preorder();
+        for id in &order {
+            let Building { own, inherits, parent, .. } = std::mem::take(&mut self.building[*id]);
+            let (data, sources) = match self.nodes.get(parent as usize).filter(|_| inherits) {
+                Some(parent) => (parent.data.clone(), parent.sources.clone()),
+                None => (Arc::default(), None),
+            };
+            let node = &mut self.nodes[*id];
+            node.inherit_sources(sources);
+            node.data = merged(node, data, &own, &mut self.shares, patterns)
+                .map_err(|fault| fault.locate(&self.files))?;
+        }
+        self.building = Vec::new();
+        let nodes = reordered(self.nodes, &order);
+        Ok(Inherited { root: self.root, files: self.files, nodes, shares: self.shares })
+    }
+}
+
+/// Puts the nodes in use in this order and numbers them anew, so that those that were dropped are gone.
+fn reordered(mut nodes: Vec<Node>, order: &[usize]) -> Vec<Node> {
+    let mut numbers = vec![NOBODY; nodes.len()];
+    for (number, old) in (0..).zip(order) {
+        numbers[*old] = number;
+    }
+    for old in order {
+        nodes[*old].children.iter_mut().for_each(|child| *child = numbers[*child as usize]);
+    }
+    // In place, since nodes are many: each is swapped to where it belongs, until the right one has come here.
+    for at in 0..nodes.len() {
+        while numbers[at] != NOBODY && numbers[at] as usize != at {
+            let place = numbers[at] as usize;
+            nodes.swap(at, place);
+            numbers.swap(at, place);
+        }
+    }
+    nodes.truncate(order.len());
+    nodes
+}
+
+/// The data of a node: the parent's, with the own merged in.
+fn merged(
+    node: &Node,
+    inherited: Arc<Mapping>,
+    own: &Mapping,
+    shares: &mut bool,
+    patterns: &mut Patterns,
+) -> std::result::Result<Arc<Mapping>, Fault> {
+    if own.is_empty() && !*shares {
+        return Ok(inherited);
+    }
+    // Most nodes have no children. They keep what differs from their parent; whoever has children keeps all, so that
+    // there is but one mapping below any other.
+    let is_leaf = node.children.is_empty() && !*shares;
+    let mut data =
+        if is_leaf { Mapping::extending(&inherited, own.len()) } else { inherited.with_room(own.len()) };
+    if *shares {
+        Copier::default().mapping(&mut data);
+    }
+    Merger { node: &node.name, patterns, shares }.merge(&mut data, own)?;
+    if !is_leaf {
+        data.flatten_values();
+    }
+    data.shrink();
+    Ok(Arc::new(data))
+}
+
+impl Building {
+    fn new(parent: u32, level: u16) -> Self {
+        Self { own: Mapping::new(), inherits: true, updated: false, level, parent }
     }
 }
 

@@ -22,20 +22,21 @@ use crate::pytext;
 use crate::value::Value;
 
 /// Dimensions and their values: `distro` is `rhel-9.6`, `arch` is `x86_64`.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Context {
     dimensions: IndexMap<String, Vec<ContextValue>>,
+    ignores_case: bool,
 }
 
 /// One value, split into a name and version parts.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct ContextValue {
     text: String,
     parts: Vec<Part>,
 }
 
 /// A part compares as a number with other numbers, and as text with everything else.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 struct Part {
     text: String,
     number: Option<Int>,
@@ -46,11 +47,16 @@ impl Part {
         Self { text: text.to_owned(), number: pytext::parse_int(text) }
     }
 
-    fn compare(&self, other: &Self) -> Ordering {
+    fn compare(&self, other: &Self, ignores_case: bool) -> Ordering {
         match (&self.number, &other.number) {
             (Some(left), Some(right)) => left.cmp(right),
+            _ if ignores_case => self.text.to_lowercase().cmp(&other.text.to_lowercase()),
             _ => self.text.cmp(&other.text),
         }
+    }
+
+    fn reads_as(&self, other: &Self, ignores_case: bool) -> bool {
+        self.text == other.text || ignores_case && self.text.to_lowercase() == other.text.to_lowercase()
     }
 }
 
@@ -92,6 +98,25 @@ impl Context {
             Some(items) => self.set(dimension, items.iter().map(Value::to_text)),
             None => self.set(dimension, [value.to_text()]),
         }
+    }
+
+    /// The same context, in which values compare with or without regard to their case. Patterns (`~`) always regard it.
+    #[must_use]
+    pub fn ignoring_case(mut self, ignores_case: bool) -> Self {
+        self.ignores_case = ignores_case;
+        self
+    }
+
+    /// Sets all dimensions of another context, replacing earlier values of each.
+    pub fn update(&mut self, other: &Self) {
+        self.dimensions.extend(other.dimensions.iter().map(|(key, values)| (key.clone(), values.clone())));
+    }
+
+    /// The values of a dimension; nothing if it is not defined.
+    #[must_use]
+    pub fn values(&self, dimension: &str) -> Option<Vec<&str>> {
+        let values = self.dimensions.get(dimension)?;
+        Some(values.iter().map(|value| value.text.as_str()).collect())
     }
 
     /// The names of the dimensions.
@@ -220,6 +245,22 @@ impl Rule {
         Ok(Self(alternatives))
     }
 
+    /// The dimensions that the rule asks for, each once, in order.
+    #[must_use]
+    pub fn dimensions(&self) -> Vec<&str> {
+        let mut asked: Vec<&str> = Vec::new();
+        for expression in self.0.iter().flatten() {
+            let dimension = match expression {
+                Expression::Constant(_) => continue,
+                Expression::Defined { dimension, .. } | Expression::Compare { dimension, .. } => dimension,
+            };
+            if !asked.contains(&dimension.as_str()) {
+                asked.push(dimension);
+            }
+        }
+        asked
+    }
+
     /// Evaluates the rule. It fails only if a value used as a pattern is not a valid one.
     pub fn eval(&self, context: &Context) -> Result<Verdict, Error> {
         let mut verdict = Verdict::False;
@@ -334,7 +375,7 @@ impl Expression {
                 Ok((context.dimensions.contains_key(dimension) == *wanted).into())
             }
             Self::Compare { dimension, operator, values } => match context.dimensions.get(dimension) {
-                Some(present) => compare_all(*operator, present, values),
+                Some(present) => compare_all(*operator, present, values, context.ignores_case),
                 None => Ok(Verdict::Undecided),
             },
         }
@@ -356,11 +397,16 @@ fn value_text(rest: &str) -> Option<&str> {
     Some(&values[..end])
 }
 
-fn compare_all(operator: Operator, present: &[ContextValue], wanted: &[RuleValue]) -> Result<Verdict, Error> {
+fn compare_all(
+    operator: Operator,
+    present: &[ContextValue],
+    wanted: &[RuleValue],
+    ignores_case: bool,
+) -> Result<Verdict, Error> {
     let mut verdict = Verdict::Undecided;
     for left in present {
         for right in wanted {
-            match compare_pair(operator, left, right)? {
+            match compare_pair(operator, left, right, ignores_case)? {
                 Some(true) => return Ok(Verdict::True),
                 Some(false) => verdict = Verdict::False,
                 None => {}
@@ -370,14 +416,19 @@ fn compare_all(operator: Operator, present: &[ContextValue], wanted: &[RuleValue
     Ok(verdict)
 }
 
-fn compare_pair(operator: Operator, left: &ContextValue, right: &RuleValue) -> Result<Option<bool>, Error> {
+fn compare_pair(
+    operator: Operator,
+    left: &ContextValue,
+    right: &RuleValue,
+    ignores_case: bool,
+) -> Result<Option<bool>, Error> {
     match operator {
         Operator::Match { wanted } => {
             let pattern = right.pattern.get_or_init(|| Pattern::new(&right.value.text));
             Ok(Some(pattern.as_ref().map_err(Clone::clone)?.is_found_in(&left.text)? == wanted))
         }
         Operator::Compare { minor, test } => {
-            let ordering = compare(&left.parts, &right.value.parts, minor, test.is_ordered());
+            let ordering = compare(&left.parts, &right.value.parts, minor, test.is_ordered(), ignores_case);
             Ok(ordering.map(|ordering| test.holds(ordering)))
         }
     }
@@ -385,22 +436,31 @@ fn compare_pair(operator: Operator, left: &ContextValue, right: &RuleValue) -> R
 
 /// Compares names and versions; nothing if that cannot be decided. "Different" is some inequality, which only tests
 /// for equality see.
-fn compare(left: &[Part], right: &[Part], minor: bool, ordered: bool) -> Option<Ordering> {
+fn compare(
+    left: &[Part],
+    right: &[Part],
+    minor: bool,
+    ordered: bool,
+    ignores_case: bool,
+) -> Option<Ordering> {
     const DIFFERENT: Option<Ordering> = Some(Ordering::Less);
     let undecided_if_ordered = if ordered { None } else { DIFFERENT };
-    if left[0].text != right[0].text {
+    if !left[0].reads_as(&right[0], ignores_case) {
         return undecided_if_ordered;
     }
     if minor && right.len() > 1 {
         if left.len() < 2 {
             return None;
         }
-        if left[1].text != right[1].text && (!ordered || right.len() > 2) {
+        if !left[1].reads_as(&right[1], ignores_case) && (!ordered || right.len() > 2) {
             return undecided_if_ordered;
         }
     }
-    let difference =
-        left[1..].iter().zip(&right[1..]).map(|(left, right)| left.compare(right)).find(|o| o.is_ne());
+    let difference = left[1..]
+        .iter()
+        .zip(&right[1..])
+        .map(|(left, right)| left.compare(right, ignores_case))
+        .find(|o| o.is_ne());
     if difference.is_some() {
         return difference;
     }
@@ -412,5 +472,55 @@ fn compare(left: &[Part], right: &[Part], minor: bool, ordered: bool) -> Option<
         (false, false) => DIFFERENT,
         (false, true) if left.len() < 2 => None,
         (false, true) => Some(Ordering::Less),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(dimensions: &[(&str, &str)]) -> Context {
+        let mut context = Context::new();
+        for (dimension, values) in dimensions {
+            context.set(dimension, values.split(','));
+        }
+        context
+    }
+
+    #[test]
+    fn a_rule_names_its_dimensions() {
+        for (rule, expected) in [
+            ("true", &[][..]),
+            ("distro == rhel, fedora and arch != x86_64 or distro < rhel-9", &["distro", "arch"]),
+            ("trigger is not defined or a ~ b", &["trigger", "a"]),
+        ] {
+            assert_eq!(Rule::parse(rule).unwrap().dimensions(), expected, "{rule}");
+        }
+    }
+
+    #[test]
+    fn case_counts_unless_it_is_ignored() {
+        let host = context(&[("distro", "Fedora-Rawhide"), ("arch", "X86_64")]);
+        for (rule, ignoring, regarding) in [
+            ("distro == fedora", Verdict::True, Verdict::False),
+            ("distro == FEDORA-rawhide", Verdict::True, Verdict::False),
+            ("distro != fedora", Verdict::False, Verdict::True),
+            ("distro < fedora-rawhidf", Verdict::True, Verdict::Undecided),
+            ("distro ~= fedora-rawhide", Verdict::True, Verdict::False),
+            ("arch ~ x86", Verdict::False, Verdict::False),
+        ] {
+            let rule_of = Rule::parse(rule).unwrap();
+            assert_eq!(rule_of.eval(&host.clone().ignoring_case(true)).unwrap(), ignoring, "{rule}");
+            assert_eq!(rule_of.eval(&host).unwrap(), regarding, "{rule}");
+        }
+    }
+
+    #[test]
+    fn a_context_can_be_updated_and_asked() {
+        let mut host = context(&[("distro", "rhel-9"), ("arch", "x86_64")]);
+        host.update(&context(&[("arch", "s390x,ppc64le"), ("trigger", "commit")]));
+        assert_eq!(host.dimensions().collect::<Vec<_>>(), ["distro", "arch", "trigger"]);
+        assert_eq!(host.values("arch"), Some(vec!["s390x", "ppc64le"]));
+        assert_eq!(host.values("none"), None);
     }
 }

@@ -40,16 +40,30 @@ pub struct Discovery<'t> {
     pub plan: Option<Arc<Mapping>>,
     /// The plan's sections that were looked at, in order.
     pub sections: Vec<Section>,
+    /// A directory whose files belong to the top, beside those of the sections: the tree of a plan whose scripts
+    /// expect it there.
+    pub base: Option<PathBuf>,
     /// The tests; names are distinct.
     pub tests: Vec<Test<'t>>,
+}
+
+impl Discovery<'_> {
+    /// Puts a name in front of all names of tests: that of a plan, where there are tests of several.
+    pub fn put_below(&mut self, name: &str) {
+        for test in &mut self.tests {
+            test.name = format!("{name}{}", test.name).into();
+            test.own_name = test.own_name.saturating_add(u32::try_from(name.len()).unwrap_or(u32::MAX));
+        }
+    }
 }
 
 /// One discover section: a tree, and where its files belong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Section {
-    /// The section's name: its files' directory, and the first part of its tests' names. Empty for a lone section
-    /// without a name, whose files stay at the top.
+    /// The section's name, the first part of its tests' names. Empty for a lone section without a name.
     pub prefix: String,
+    /// Where its files belong, relative to the common root; empty for the root itself.
+    pub directory: String,
     /// The root of the tree that its files come from, absolute.
     pub root: PathBuf,
     /// The files of libraries that its tests require: those of other trees, and those of its own tree that stand where
@@ -76,10 +90,19 @@ pub struct Test<'t> {
     pub source_dir: Text,
     /// Which section it comes from.
     pub section: usize,
-    /// The node.
-    pub node: NodeRef<'t>,
+    /// Where the name without the section's prefix begins.
+    pub(crate) own_name: u32,
+    pub(crate) data: Data<'t>,
     /// What takes the place of `require` and `recommend`, in this order.
-    needs: Option<[Value; 2]>,
+    pub(crate) needs: Option<Arc<[Value; 2]>>,
+}
+
+/// Where the data of a test is.
+#[derive(Debug)]
+pub(crate) enum Data<'t> {
+    Node(NodeRef<'t>),
+    /// Of a plan, or changed by one.
+    Own(Arc<Mapping>),
 }
 
 /// The keys that [`Test::needs`] replaces.
@@ -91,17 +114,40 @@ impl<'t> Test<'t> {
         self.needs.as_ref().map(|needs| &needs[at])
     }
 
+    /// The name without the section's prefix: what patterns of names see.
+    #[must_use]
+    pub fn own_name(&self) -> &str {
+        &self.name[self.own_name as usize..]
+    }
+
+    /// The node, if the data is as it is there.
+    #[must_use]
+    pub fn node(&self) -> Option<NodeRef<'t>> {
+        match self.data {
+            Data::Node(node) => Some(node),
+            Data::Own(_) => None,
+        }
+    }
+
+    /// The data without libraries' requires.
+    pub(crate) fn own_data(&self) -> &Mapping {
+        match &self.data {
+            Data::Node(node) => node.data(),
+            Data::Own(data) => data,
+        }
+    }
+
     /// The value of a key of the test's data.
     #[must_use]
     pub fn get(&self, key: &str) -> Option<&Value> {
-        self.replaced(key).or_else(|| self.node.data().get(key))
+        self.replaced(key).or_else(|| self.own_data().get(key))
     }
 
     /// The test's data in order.
     #[must_use]
     pub fn data(&self) -> Mapping {
-        let mut data = self.node.data().clone();
-        for (key, needs) in NEEDS.iter().zip(self.needs.iter().flatten()) {
+        let mut data = self.own_data().clone();
+        for (key, needs) in NEEDS.iter().zip(self.needs.iter().flat_map(|needs| &**needs)) {
             data.insert(Key::Text((*key).into()), needs.clone(), data.position(key));
         }
         data
@@ -112,14 +158,14 @@ impl<'t> Test<'t> {
     /// # Errors
     /// Those of the writer.
     pub fn write_data(&self, out: &mut impl Write) -> io::Result<()> {
-        let Some(needs) = &self.needs else { return json::write_mapping(out, self.node.data()) };
-        let data = self.node.data();
-        let keys: [Key; 2] = NEEDS.map(|key| Key::Text(key.into()));
+        let Some(needs) = &self.needs else { return json::write_mapping(out, self.own_data()) };
+        let data = self.own_data();
         let present = data
             .iter()
             .map(|(key, value)| (key, key.as_str().and_then(|key| self.replaced(key)).unwrap_or(value)));
-        let missing = keys.iter().zip(needs).filter(|(key, _)| data.get_key(key).is_none());
-        json::write_entries(out, present.chain(missing))
+        let missing = NEEDS.iter().zip(&**needs).filter(|(key, _)| !data.contains(key));
+        let missing: Vec<_> = missing.map(|(key, needs)| (Key::Text((*key).into()), needs)).collect();
+        json::write_entries(out, present.chain(missing.iter().map(|(key, needs)| (key, *needs))))
     }
 }
 
@@ -173,7 +219,8 @@ fn find<'t>(
         tree,
         repositories,
         request,
-        found: Discovery { plan, sections: Vec::new(), tests: Vec::new() },
+        found: Discovery { plan, sections: Vec::new(), base: None, tests: Vec::new() },
+        several: sections.len() > 1,
         names: HashMap::new(),
         last_source: None,
     };
@@ -230,12 +277,33 @@ fn check_section_names(sections: &[Arc<Mapping>]) -> Result<()> {
     Ok(())
 }
 
+/// The tree that a section of a plan in `tree` takes its tests from: that one, or one of another repository.
+///
+/// # Errors
+/// It cannot be fetched or loaded.
+pub fn tree_of_section<'t>(
+    tree: &'t Tree,
+    repositories: &'t Repositories<'t>,
+    section: &Mapping,
+) -> Result<&'t Tree> {
+    if !section.contains("url") {
+        return Ok(tree);
+    }
+    let found = Identifier::new(section).and_then(|identifier| repositories.tree(&identifier.without_name()));
+    found.map_err(|error| match error.position() {
+        Some(_) => error,
+        None => error.at(tree.locate(section.position("url"))),
+    })
+}
+
 struct Finder<'t, 'r> {
     /// The tree that the plan is in.
     tree: &'t Tree,
     repositories: Option<&'t Repositories<'t>>,
     request: &'r Request<'r>,
     found: Discovery<'t>,
+    /// Whether there are several sections.
+    several: bool,
     /// Where each name is among the tests.
     names: HashMap<Text, usize>,
     /// The last file seen and its directory, which most neighbours share.
@@ -254,23 +322,35 @@ impl<'t> Finder<'t, '_> {
             conditions: self.request.conditions.clone(),
             ..Criteria::default()
         };
-        let mut excludes: Vec<_> = self.request.excludes.iter().map(LazyPattern::search).collect();
-        excludes.extend(self.texts(section, "exclude", &[])?.into_iter().map(LazyPattern::search));
-        let mut batch = Vec::new();
-        for node in tree.prune(&criteria)? {
-            if !is_excluded(&excludes, node.name())? && is_test(node.data()) {
-                batch.push(self.test(tree, node, &prefix, number)?);
+        let excludes = self.request.excludes.iter().cloned();
+        let excludes = NamePatterns::new(excludes.chain(self.texts(section, "exclude", &[])?));
+        let first = self.found.tests.len();
+        let nodes = tree.prune(&criteria)?;
+        self.found.tests.reserve_exact(nodes.len());
+        for node in nodes {
+            if !excludes.any_found_in(node.name())? && is_test(node.data()) {
+                let test = self.test(tree, node, &prefix, number)?;
+                self.found.tests.push(test);
             }
         }
         let mut libraries = Libraries::new(tree, self.repositories, &prefix);
         if self.request.libraries {
-            for test in &mut batch {
-                test.needs = Some(libraries.lists(test.node.data())?);
+            let mut last: Option<Arc<[Value; 2]>> = None;
+            for test in &mut self.found.tests[first..] {
+                let lists = libraries.lists(test.own_data())?;
+                // Neighbours mostly inherit the same lists.
+                let needs = last.filter(|last| are_same(&**last, &lists)).unwrap_or_else(|| Arc::new(lists));
+                test.needs = Some(needs.clone());
+                last = Some(needs);
             }
         }
         let libraries = libraries.into_files();
-        batch.into_iter().for_each(|test| self.add(test));
-        self.found.sections.push(Section { prefix, root: tree.root().to_owned(), libraries });
+        // Two nodes of one tree have the same name only where one of them has none of its own.
+        if self.several || tree.nodes().skip(1).any(|node| node.own_name().is_empty()) {
+            self.found.tests.split_off(first).into_iter().for_each(|test| self.add(test));
+        }
+        let directory = prefix.clone();
+        self.found.sections.push(Section { prefix, directory, root: tree.root().to_owned(), libraries });
         Ok(())
     }
 
@@ -278,14 +358,12 @@ impl<'t> Finder<'t, '_> {
     fn section_tree(&self, section: &Mapping, prefix: &str) -> Result<&'t Tree> {
         let Some(url) = section.get("url") else { return Ok(self.tree) };
         let place = || self.tree.locate(section.position("url"));
-        let Some(repositories) = self.repositories else {
-            let name = if prefix.is_empty() { "without a name".to_owned() } else { format!("'{prefix}'") };
-            let message = format!("discover section {name}: {} cannot be fetched here", pytext::text(url));
-            return Err(Error::new(ErrorClass::Fetch, message).at(place()));
-        };
-        let tree =
-            Identifier::new(section).and_then(|identifier| repositories.tree(&identifier.without_name()));
-        tree.map_err(|error| if error.position().is_some() { error } else { error.at(place()) })
+        if let Some(repositories) = self.repositories {
+            return tree_of_section(self.tree, repositories, section);
+        }
+        let name = if prefix.is_empty() { "without a name".to_owned() } else { format!("'{prefix}'") };
+        let message = format!("discover section {name}: {} cannot be fetched here", pytext::text(url));
+        Err(Error::new(ErrorClass::Fetch, message).at(place()))
     }
 
     fn prefix(&self, section: &Mapping) -> Result<String> {
@@ -329,7 +407,8 @@ impl<'t> Finder<'t, '_> {
             "" => node.shared_name(),
             prefix => format!("/{prefix}{}", node.name()).into(),
         };
-        Ok(Test { name, source_dir, section, node, needs: None })
+        let own_name = u32::try_from(name.len() - node.name().len()).unwrap_or_default();
+        Ok(Test { name, source_dir, section, own_name, data: Data::Node(node), needs: None })
     }
 
     /// The directory of the last file that contributed to a node, below the prefix.
@@ -363,13 +442,41 @@ impl<'t> Finder<'t, '_> {
     }
 }
 
-fn is_excluded(excludes: &[LazyPattern], name: &str) -> Result<bool> {
-    for pattern in excludes {
-        if pattern.is_found_in(name)? {
-            return Ok(true);
-        }
+/// Whether all lists are the very same ones.
+fn are_same(left: &[Value], right: &[Value]) -> bool {
+    left.iter()
+        .zip(right)
+        .all(|pair| matches!(pair, (Value::List(left), Value::List(right)) if Arc::ptr_eq(left, right)))
+}
+
+/// Patterns that are looked for in names.
+#[derive(Debug, Default)]
+pub struct NamePatterns(Vec<LazyPattern>);
+
+impl NamePatterns {
+    /// Takes patterns as they are written; a bad one is found when it is first tried.
+    pub fn new<T: AsRef<str>>(patterns: impl IntoIterator<Item = T>) -> Self {
+        Self(patterns.into_iter().map(|pattern| LazyPattern::search(pattern.as_ref())).collect())
     }
-    Ok(false)
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether one of them is found in a name.
+    ///
+    /// # Errors
+    /// A pattern is bad.
+    pub fn any_found_in(&self, name: &str) -> Result<bool> {
+        for pattern in &self.0 {
+            if pattern.is_found_in(name)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 /// A node is a test if it has `test` (even null), is not disabled, and is neither manual nor a story.
@@ -381,7 +488,7 @@ fn is_test(data: &Mapping) -> bool {
 }
 
 /// A file's directory relative to the tree's root.
-fn relative_directory<'t>(root: &Path, source: &'t Path, node: NodeRef<'_>) -> Result<&'t str> {
+pub(crate) fn relative_directory<'t>(root: &Path, source: &'t Path, node: NodeRef<'_>) -> Result<&'t str> {
     let directory = source.parent().and_then(|directory| directory.strip_prefix(root).ok());
     let directory = directory.ok_or_else(|| {
         refused(format!("{}: {} is not in the tree at {}", node.name(), source.display(), root.display()))

@@ -18,7 +18,7 @@
 //!
 //! The layers, from below: [`yaml`] (text to [`Value`]), `walk` and `build` (directories to nodes with own data),
 //! `merge` (suffixes such as `tag+`), `adjust` and `context` (rules), `filter` and `select` (which nodes),
-//! `discover` and `library` (which tests, and what they require), `remote` (trees of other repositories, for sections
+//! `discover` and `library` (which tests, and what they require), [`plan`] (the same by the rules of tmt), `remote` (trees of other repositories, for sections
 //! and libraries that name one by its URL). [`Rule`] and [`Context`] are of use on their own:
 //! any facts can be asked with them. Behaviour follows the reference implementation wherever it can be seen; the corpus
 //! under `tests/corpus` of the repository says what that is.
@@ -32,6 +32,7 @@ mod build;
 pub mod condition;
 mod context;
 mod datetime;
+mod definitions;
 mod discover;
 mod error;
 mod filter;
@@ -41,6 +42,7 @@ mod mapping;
 mod merge;
 pub mod meta;
 mod number;
+pub mod plan;
 mod pyre;
 mod pytext;
 mod remote;
@@ -52,7 +54,10 @@ mod walk;
 pub mod yaml;
 
 pub use context::{Context, Rule, Verdict};
-pub use discover::{Discovery, Part, Request, Section, Test, discover, discover_with};
+pub use definitions::{Definition, without_suffix};
+pub use discover::{
+    Discovery, NamePatterns, Part, Request, Section, Test, discover, discover_with, tree_of_section,
+};
 pub use error::{Error, ErrorClass, Pos, Position};
 pub use filter::Filter;
 pub use mapping::{Key, Mapping};

@@ -9,9 +9,11 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
+use crate::context::Context;
 use crate::discover::Part;
 use crate::error::{Error, ErrorClass};
 use crate::mapping::Mapping;
+use crate::plan::files;
 use crate::pytext;
 use crate::remote::{Identifier, Repositories};
 use crate::tree::{NodeRef, Tree};
@@ -40,6 +42,10 @@ struct Needs {
 pub struct Libraries<'t> {
     tree: &'t Tree,
     repositories: Option<&'t Repositories<'t>>,
+    /// What the metadata of other trees is adjusted to.
+    context: Context,
+    /// Whether libraries may be recommended, and be put elsewhere than into `libs`.
+    by_tmt: bool,
     /// The section's directory in the common root, and `/` if there is one.
     prefix: String,
     /// By nick, path in the repository, and name. Empty while a library is being expanded, which ends cycles.
@@ -70,6 +76,8 @@ struct Library<'t> {
     key: String,
     tree: &'t Tree,
     node: NodeRef<'t>,
+    /// Where the root of another tree would stand in the section's files.
+    root_place: Option<String>,
 }
 
 impl<'t> Libraries<'t> {
@@ -77,6 +85,8 @@ impl<'t> Libraries<'t> {
         Self {
             tree,
             repositories,
+            context: repositories.map(|known| known.context().clone()).unwrap_or_default(),
+            by_tmt: false,
             prefix: if prefix.is_empty() { String::new() } else { format!("{prefix}/") },
             done: HashMap::new(),
             packages: HashSet::new(),
@@ -87,6 +97,13 @@ impl<'t> Libraries<'t> {
             chain: 0,
             empty: Value::list(Vec::new()),
         }
+    }
+
+    /// The same, for metadata as tmt reads it in a context.
+    pub fn by_tmt(mut self, context: Context) -> Self {
+        self.context = context;
+        self.by_tmt = true;
+        self
     }
 
     /// The complete `require` and `recommend` lists for a test's data. Lists that stay as they are stay shared.
@@ -120,6 +137,13 @@ impl<'t> Libraries<'t> {
         let entries = |key: &str| data.get(key).map(Value::to_list).unwrap_or_default();
         let mut needs = Needs::default();
         for entry in entries("recommend") {
+            if self.by_tmt {
+                let mut recommended = Needs::default();
+                self.require(&mut recommended, tree, entry).map_err(|error| placed(error, "recommend"))?;
+                needs.recommend.append(&mut recommended.require);
+                needs.recommend.append(&mut recommended.recommend);
+                continue;
+            }
             if entry.as_str().is_none() {
                 let message = format!(
                     "non-string '{}' not allowed in 'recommend': {}",
@@ -192,6 +216,7 @@ impl<'t> Libraries<'t> {
         self.chain += 1;
         let needs = Arc::new(self.expand(library.tree, library.node.data())?);
         self.chain -= 1;
+        self.add_required_files(library)?;
         self.done.insert(library.key.clone(), needs.clone());
         Ok(needs)
     }
@@ -205,7 +230,8 @@ impl<'t> Libraries<'t> {
         let node = mapping.get("name").and_then(Value::as_str).and_then(|name| self.own_node(name));
         let node = node.ok_or_else(|| refused(format!("couldn't find library node: {}", shown())))?;
         let nick = text_of(nick, entry)?;
-        let library = Library { key: format!("{nick}{}", node.name()), tree: self.tree, node };
+        let library =
+            Library { key: format!("{nick}{}", node.name()), tree: self.tree, node, root_place: None };
         if !self.done.contains_key(&library.key) {
             let place = place(&[nick, node.name()])?;
             let directory = directory_of(&library);
@@ -241,9 +267,11 @@ impl<'t> Libraries<'t> {
                 }
                 _ => error,
             })?;
-        let library = Library { key: format!("{nick}{path}{name}"), tree, node };
+        let libs = text("destination")?.filter(|_| self.by_tmt).unwrap_or(DIRECTORY);
+        let place = place_in(libs, &[nick, path, name])?;
+        let root_place = Some(place_in(libs, &[nick, path])?);
+        let library = Library { key: format!("{libs}:{nick}{path}{name}"), tree, node, root_place };
         if !self.done.contains_key(&library.key) {
-            let place = place(&[nick, path, name])?;
             self.add_files_of_other(&library, &place)?;
         }
         Ok(library)
@@ -279,7 +307,8 @@ impl<'t> Libraries<'t> {
             return None;
         }
         let (tree, node) = self.other_node(repositories, &Identifier::of_repository(url, name)).ok()?;
-        let library = Library { key: format!("{nick}{name}"), tree, node };
+        let root_place = Some(place(&[nick]).ok()?);
+        let library = Library { key: format!("{DIRECTORY}:{nick}{name}"), tree, node, root_place };
         if !self.done.contains_key(&library.key) {
             self.add_files_of_other(&library, &place(&[nick, name]).ok()?).ok()?;
         }
@@ -303,7 +332,7 @@ impl<'t> Libraries<'t> {
         if let Some(found) = self.other_nodes.get(identifier.shown()) {
             return Ok(*found);
         }
-        let found = repositories.node(identifier)?;
+        let found = repositories.node(identifier, &self.context)?;
         self.other_nodes.insert(identifier.shown().to_owned(), found);
         Ok(found)
     }
@@ -315,6 +344,26 @@ impl<'t> Libraries<'t> {
             return Err(Error::new(ErrorClass::Os, message));
         }
         self.add_files(directory, place);
+        Ok(())
+    }
+
+    /// The files of its tree that a library requires (`type: file`): the directories that hold them.
+    fn add_required_files(&mut self, library: &Library<'_>) -> Result<()> {
+        let Some(root_place) = &library.root_place else { return Ok(()) };
+        let root = library.tree.root();
+        let required = library.node.data().get("require").map(Value::to_list).unwrap_or_default();
+        for patterns in required.iter().filter_map(files::patterns) {
+            let directories = patterns.and_then(|patterns| files::directories_of(root, &patterns));
+            // The reference knows no such entries, and leaves them to others.
+            let directories = if self.by_tmt { directories? } else { directories.unwrap_or_default() };
+            for directory in directories {
+                let from = root.join(&directory);
+                let place = place_in(root_place, &[&directory])?;
+                if !self.files.iter().any(|part| part.from == from) {
+                    self.add_files(from, &place);
+                }
+            }
+        }
         Ok(())
     }
 
@@ -341,11 +390,18 @@ fn directory_of(library: &Library<'_>) -> PathBuf {
 
 /// Where a library stands in a section's files: each part is one or several directories in the one before.
 fn place(parts: &[&str]) -> Result<String> {
-    let mut place = DIRECTORY.to_owned();
-    for component in parts.iter().flat_map(|part| Path::new(part).components()) {
+    place_in(DIRECTORY, parts)
+}
+
+/// The same, below another directory.
+fn place_in(directory: &str, parts: &[&str]) -> Result<String> {
+    let mut place = String::new();
+    for component in [directory].iter().chain(parts).flat_map(|part| Path::new(part).components()) {
         match component {
             Component::Normal(name) => {
-                place.push('/');
+                if !place.is_empty() {
+                    place.push('/');
+                }
                 place.push_str(name.to_str().expect("it is a part of a text between two slashes"));
             }
             Component::ParentDir => {

@@ -274,7 +274,7 @@ fn fault(error: crate::error::Error) -> Fault {
 /// Changes a mapping in place; everybody who shares it sees it.
 fn change_map<T>(value: &mut Value, change: impl FnOnce(&mut Mapping) -> T) -> T {
     match value {
-        Value::Map(mapping) => change(Arc::make_mut(mapping)),
+        Value::Map(mapping) => change(Mapping::make_mut(mapping)),
         Value::Shared(shared) => {
             let mut content = shared.get();
             let result = change(Arc::make_mut(&mut content));
@@ -308,7 +308,7 @@ fn add(left: &Value, right: &Value) -> Option<Value> {
     match (left, right) {
         (Value::Text(left), Value::Text(right)) => Some(Value::from(format!("{left}{right}"))),
         (Value::List(left), Value::List(right)) => {
-            Some(Value::list(left.iter().chain(right.iter()).cloned().collect()))
+            Some(Value::List(left.iter().chain(right.iter()).cloned().collect()))
         }
         _ => left.plus(right),
     }

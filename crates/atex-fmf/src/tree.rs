@@ -1,5 +1,6 @@
 //! Metadata trees: nodes with their complete, adjusted data.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::{self, ScopedJoinHandle};
@@ -23,7 +24,7 @@ pub(crate) struct Node {
     /// Full name.
     pub name: Text,
     /// How much of the name's end is the node's own.
-    own_len: usize,
+    own_len: u32,
     /// In order of creation.
     pub children: Vec<u32>,
     /// Whether the node takes part in selection, if it says so.
@@ -34,11 +35,26 @@ pub(crate) struct Node {
 
 impl Node {
     pub fn new(name: Text, own_len: usize) -> Self {
+        let own_len = u32::try_from(own_len).unwrap_or(u32::MAX);
         Self { name, own_len, children: Vec::new(), select: None, data: Arc::default(), sources: None }
     }
 
+    pub fn add_file(&mut self, file: u32) {
+        self.sources = Some(Sources::new(self.sources.take(), file));
+    }
+
+    /// Puts a parent's files before the own ones, which nobody else holds yet.
+    pub fn inherit_sources(&mut self, inherited: Option<Arc<Sources>>) {
+        let mut first = &mut self.sources;
+        while let Some(sources) = first {
+            let Some(own) = Arc::get_mut(sources) else { return };
+            first = &mut own.parent;
+        }
+        *first = inherited;
+    }
+
     pub fn own_name(&self) -> &str {
-        &self.name[self.name.len() - self.own_len..]
+        &self.name[self.name.len().saturating_sub(self.own_len as usize)..]
     }
 }
 
@@ -50,7 +66,7 @@ pub(crate) struct Sources {
 }
 
 impl Sources {
-    pub fn new(parent: Option<Arc<Self>>, file: u32) -> Arc<Self> {
+    fn new(parent: Option<Arc<Self>>, file: u32) -> Arc<Self> {
         Arc::new(Self { parent, file })
     }
 }
@@ -156,6 +172,42 @@ impl Tree {
         })
     }
 
+    /// All nodes, a node before its children, children in order of creation.
+    pub(crate) fn all(&self) -> impl Iterator<Item = NodeRef<'_>> {
+        (0..).zip(&self.nodes).map(|(id, _)| NodeRef { tree: self, id })
+    }
+
+    /// The nodes from the root to this one.
+    pub(crate) fn path<'t>(&'t self, node: NodeRef<'t>) -> Vec<NodeRef<'t>> {
+        let mut path = vec![self.root_node()];
+        // Nodes stand in order, so that the one in question is below the last child that is not behind it.
+        while let Some(last) = path.last().filter(|last| last.id != node.id)
+            && let Some(next) = last.children().filter(|child| child.id <= node.id).last()
+        {
+            path.push(next);
+        }
+        path
+    }
+
+    /// The files that hold metadata of some of these nodes themselves, in order, and the names of those nodes. Parents
+    /// must be among the nodes, before their children.
+    pub(crate) fn own_files<'t>(&'t self, nodes: &[NodeRef<'t>]) -> Vec<(u32, &'t str)> {
+        let mut inherited: HashMap<u32, Option<&Sources>> = HashMap::new();
+        let mut files = Vec::new();
+        for node in nodes {
+            let all = node.node().sources.as_deref();
+            let parents = inherited.get(&node.id).copied().flatten().map(std::ptr::from_ref);
+            let mut next = all;
+            while let Some(sources) = next.filter(|sources| Some(std::ptr::from_ref(*sources)) != parents) {
+                files.push((sources.file, node.name()));
+                next = sources.parent.as_deref();
+            }
+            inherited.extend(node.node().children.iter().map(|child| (*child, all)));
+        }
+        files.sort_unstable();
+        files
+    }
+
     /// The node of this exact full name.
     #[must_use]
     pub fn find(&self, name: &str) -> Option<NodeRef<'_>> {
@@ -178,6 +230,10 @@ pub struct NodeRef<'t> {
 }
 
 impl<'t> NodeRef<'t> {
+    pub(crate) fn tree(self) -> &'t Tree {
+        self.tree
+    }
+
     fn node(self) -> &'t Node {
         &self.tree.nodes[self.id as usize]
     }

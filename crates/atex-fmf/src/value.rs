@@ -38,11 +38,11 @@ pub enum Value {
     /// Bytes, written `!!binary`.
     Bytes(Arc<[u8]>),
     /// A list.
-    List(Arc<Vec<Value>>),
+    List(Arc<[Value]>),
     /// A fixed list: a list used as a key, or an item of `!!pairs`.
-    Tuple(Arc<Vec<Value>>),
+    Tuple(Arc<[Value]>),
     /// Distinct values, written `!!set`.
-    Set(Arc<Vec<Value>>),
+    Set(Arc<[Value]>),
     /// A mapping.
     Map(Arc<Mapping>),
     /// A mapping that is reachable by several ways, while a tree is being built.
@@ -82,7 +82,7 @@ impl Value {
     /// A list of values.
     #[must_use]
     pub fn list(items: Vec<Self>) -> Self {
-        Self::List(Arc::new(items))
+        Self::List(items.into())
     }
 
     pub(crate) fn map(mapping: Mapping) -> Self {

@@ -11,7 +11,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::error::{Error, ErrorClass, Position};
 use crate::pytext;
 use crate::value::Value;
-use crate::yaml::{self, Keys, YamlError};
+use crate::yaml::{self, Known, YamlError};
 
 /// What marks the root of a tree.
 const MARK: &str = ".fmf";
@@ -139,7 +139,7 @@ fn at_file(path: &Path) -> Option<Position> {
 /// Reads metadata files, one after the other.
 #[derive(Default)]
 pub struct Reader {
-    keys: Keys,
+    known: Known,
     /// The last file's text. One buffer for all: with a large one allocated and freed for each file, the allocator's
     /// tidying up (`malloc_consolidate`, `unlink_chunk`) was 11 % of a profile, and is 4 % so.
     bytes: Vec<u8>,
@@ -155,7 +155,7 @@ impl Reader {
         });
         opened.map_err(|error| Error::new(ErrorClass::Os, os_message(&error, path)))?;
         let text = as_text(&self.bytes, path)?;
-        yaml::parse(&text, number, &mut self.keys).map_err(|error| parse_error(path, &error))
+        yaml::parse(&text, number, &mut self.known).map_err(|error| parse_error(path, &error))
     }
 }
 

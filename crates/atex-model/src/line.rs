@@ -49,12 +49,67 @@ pub fn kind(line: &str) -> Result<Cow<'_, str>, LineError> {
     serde_json::from_str::<Head>(line).map(|head| head.kind).map_err(|e| error(&e, line))
 }
 
-/// Reads the record in `line`. Keys that `T` does not name are skipped.
+/// Reads the record in `line`. Keys that `T` does not name are skipped. Whole numbers beyond 64 bits are read as the text
+/// of their digits: metadata may hold them, and what a test sees of them is then exact.
 ///
 /// # Errors
 /// The line is not JSON, or a field is missing or of the wrong kind.
 pub fn parse<T: DeserializeOwned>(line: &str) -> Result<T, LineError> {
-    serde_json::from_str(line).map_err(|e| error(&e, line))
+    let line = with_long_integers_as_text(line);
+    serde_json::from_str(&line).map_err(|e| error(&e, &line))
+}
+
+/// No whole number of fewer digits is beyond 64 bits.
+const LONG: usize = 19;
+
+/// Puts quotes around whole numbers that serde_json would make floats of, or refuse from 309 digits on. (It could keep
+/// them, by a feature that changes numbers in every crate of the build.)
+fn with_long_integers_as_text(line: &str) -> Cow<'_, str> {
+    let bytes = line.as_bytes();
+    // So many digits in a row cannot be missed by looking at each nineteenth byte; most lines are done with here.
+    let has_long = bytes.iter().skip(LONG - 1).step_by(LONG).any(u8::is_ascii_digit);
+    if !has_long
+        || !bytes.chunk_by(|a, b| a.is_ascii_digit() && b.is_ascii_digit()).any(|run| run.len() >= LONG)
+    {
+        return Cow::Borrowed(line);
+    }
+    let mut quoted = String::with_capacity(line.len() + 2);
+    let mut rest = line;
+    while let Some(at) = rest.find(|c: char| c == '"' || c == '-' || c.is_ascii_digit()) {
+        let (before, token) = rest.split_at(at);
+        quoted.push_str(before);
+        let len = if token.starts_with('"') { string_len(token) } else { number_len(token) };
+        let (token, behind) = token.split_at(len);
+        match is_beyond_64_bits(token) {
+            true => quoted.extend(["\"", token, "\""]),
+            false => quoted.push_str(token),
+        }
+        rest = behind;
+    }
+    quoted.push_str(rest);
+    Cow::Owned(quoted)
+}
+
+/// The length of the string that a text starts with, its quotes included; all of the text if it does not end.
+fn string_len(text: &str) -> usize {
+    let mut escaped = true;
+    let end = text.bytes().position(|byte| {
+        let ends = byte == b'"' && !escaped;
+        escaped = byte == b'\\' && !escaped;
+        ends
+    });
+    end.map_or(text.len(), |end| end + 1)
+}
+
+fn number_len(text: &str) -> usize {
+    text.bytes().take_while(|byte| byte.is_ascii_digit() || b"+-.eE".contains(byte)).count()
+}
+
+fn is_beyond_64_bits(token: &str) -> bool {
+    let digits = token.strip_prefix('-').unwrap_or(token);
+    let is_whole = digits.len() >= LONG && digits.bytes().all(|byte| byte.is_ascii_digit());
+    // A number with a zero in front is no JSON, and stays for the parser to refuse.
+    is_whole && !digits.starts_with('0') && token.parse::<u64>().is_err() && token.parse::<i64>().is_err()
 }
 
 /// Appends `record` and the end of the line to `buffer`.
@@ -134,6 +189,34 @@ mod tests {
         let host: Host =
             parse(r#"{"type":"host","id":"a","connect":{"how":"local","new":1},"later":[]}"#).unwrap();
         assert_eq!(host.connect, Connect::Local);
+    }
+
+    #[test]
+    fn long_integers_are_read_as_text() {
+        let long = "7".repeat(400);
+        let data = format!(
+            r#"{{"a":[18446744073709551615,18446744073709551616,-9223372036854775808,-9223372036854775809],"b":"\"\\12345678901234567890123, 1","{long}":{long},"c":12345678901234567890123.5,"d":1e5}}"#
+        );
+        let line = format!(r#"{{"type":"test","name":"/{long}","data":{data}}}"#);
+        let test: Test = parse(&line).unwrap();
+        assert_eq!(test.name, format!("/{long}"));
+        let read = serde_json::to_string(&test.data).unwrap();
+        let expected = data
+            .replace("18446744073709551616", "\"18446744073709551616\"")
+            .replace("-9223372036854775809", "\"-9223372036854775809\"")
+            .replace(&format!(":{long}"), &format!(":\"{long}\""))
+            .replace("12345678901234567890123.5", "1.2345678901234568e+22")
+            .replace("1e5", "100000.0");
+        assert_eq!(read, expected);
+    }
+
+    #[test]
+    fn what_is_no_json_stays_so_beside_long_integers() {
+        for line in
+            ["012345678901234567890123", r#"{"a":12345678901234567890123"#, r#""12345678901234567890123\"#]
+        {
+            assert!(parse::<serde_json::Value>(line).is_err(), "{line}");
+        }
     }
 
     #[test]

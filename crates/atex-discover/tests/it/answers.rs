@@ -85,8 +85,8 @@ fn metadata_is_shown_with_its_places() {
     let expected = r#"# /sub/t
 # from /DIR/main.fmf
 # from /DIR/sub/t.fmf
-tag: ["a","b","c"]  # /DIR/sub/t.fmf:7
-environment:  # /DIR/main.fmf:2
+tag: ["a","b","c"]  # /DIR/main.fmf:1, /DIR/sub/t.fmf:7
+environment:  # /DIR/main.fmf:2, /DIR/sub/t.fmf:2
   A: 2  # /DIR/sub/t.fmf:3
   "B C": ""  # /DIR/main.fmf:4
   D: true  # /DIR/sub/t.fmf:4
@@ -217,8 +217,8 @@ fn reasons_name_the_adjust_rules() {
   no   enabled: false (/DIR/t.fmf:4)
 adjust:
   /DIR/t.fmf:3: distro == rhel-9: applied; because broken there
-  /DIR/t.fmf:6: distro == fedora: not applied: false in this context
-  /DIR/t.fmf:8: arch == x86_64: not applied: the context does not say enough
+  /DIR/t.fmf:6: distro == fedora: not applied: distro is rhel-9
+  /DIR/t.fmf:8: arch == x86_64: not applied: the context says nothing of arch
   /DIR/t.fmf:10: always: applied
   /DIR/t.fmf:12: always: not applied: an earlier rule ended the list";
     assert_eq!(answer(&dir, &["why", "/t", "-c", "distro=rhel-9"]), (Exit::Done, expected.to_owned()));
@@ -275,6 +275,10 @@ fn mistakes_are_found_where_they_were_written() {
             ],
         ),
         ("test: x\nadjust:\n- {when: a == b, continue: false}\n- {tag: c}\n", &[]),
+        (
+            "/t: {test: x, tag: a}\n/t/v: {tag+: b}\n//t: {tag: c, tier: 1}\n",
+            &["1: /t: `tag` is lost: /DIR/main.fmf:3 replaces it"],
+        ),
         ("/a: {test: x}\n//:\n  test: y\n", &["3: /: another node has this name"]),
         (
             "/t: {test: x, tag: b, enabled: false}\n/p:\n  discover:\n    how: fmf\n    test: [/t, /u]\n    filter: 'tag: a'\n",
@@ -282,7 +286,10 @@ fn mistakes_are_found_where_they_were_written() {
         ),
         (
             "/p:\n  discover:\n    how: shell\n",
-            &["2: /p: ValueError: no fmf discover sections found in the plan"],
+            &[
+                "2: /p: ValueError: no fmf discover sections found in the plan",
+                "3:5: note: /p: `how` is ignored: a section of kind `shell` has no tests here; see --plan-layer tmt",
+            ],
         ),
         ("/p:\n  discover:\n    url: http://localhost/x\n", &[]),
         ("/t:\n  test: x\n  require: {url: http://localhost/x}\n", &[]),

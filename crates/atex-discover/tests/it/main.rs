@@ -8,6 +8,8 @@ mod plans;
 mod refused;
 mod repositories;
 mod sources;
+mod tmt;
+mod tmt_remote;
 mod trees;
 mod variants;
 

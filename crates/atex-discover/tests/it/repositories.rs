@@ -10,24 +10,26 @@ use tempfile::TempDir;
 
 use crate::{directory, discover, tree};
 
+/// Runs git in a directory.
+pub fn git(dir: &Path, words: &[&str]) {
+    let mut git = Command::new("git");
+    git.args(["-c", "user.name=tester", "-c", "user.email=tester"]).args(words).current_dir(dir);
+    let output = git.env("GIT_CONFIG_GLOBAL", "/dev/null").output().unwrap();
+    assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
+}
+
 /// A repository of git with these files in its only commit.
-fn repository(files: &[(&str, &str)]) -> (TempDir, String) {
+pub fn repository(files: &[(&str, &str)]) -> (TempDir, String) {
     let dir = tree(files);
-    let git = |words: &[&str]| {
-        let mut git = Command::new("git");
-        git.args(["-c", "user.name=tester", "-c", "user.email=tester"]).args(words).current_dir(dir.path());
-        let output = git.env("GIT_CONFIG_GLOBAL", "/dev/null").output().unwrap();
-        assert!(output.status.success(), "{words:?}: {}", String::from_utf8_lossy(&output.stderr));
-    };
-    git(&["init", "--quiet", "--initial-branch=main"]);
-    git(&["add", "--all"]);
-    git(&["commit", "--quiet", "--message", "all"]);
+    git(dir.path(), &["init", "--quiet", "--initial-branch=main"]);
+    git(dir.path(), &["add", "--all"]);
+    git(dir.path(), &["commit", "--quiet", "--message", "all"]);
     let url = format!("file://{}", dir.path().display());
     (dir, url)
 }
 
 /// The records of a tree's tests, with a cache of their own.
-fn records(dir: &Path, cache: &Path, words: &[&str]) -> Vec<Json> {
+pub fn records(dir: &Path, cache: &Path, words: &[&str]) -> Vec<Json> {
     let common = [dir.to_str().unwrap(), "--cache", cache.to_str().unwrap()];
     let (result, text) = discover(&[&common[..], words].concat());
     assert_eq!(result.unwrap(), Exit::Done);
@@ -36,7 +38,7 @@ fn records(dir: &Path, cache: &Path, words: &[&str]) -> Vec<Json> {
 }
 
 /// Where the parts of a record's tree belong, and what the file `script` of each says.
-fn parts(record: &Json) -> Vec<(String, String)> {
+pub fn parts(record: &Json) -> Vec<(String, String)> {
     let part = |part: &Json| {
         let script = Path::new(part["from"].as_str().unwrap()).join("script");
         (part["to"].as_str().unwrap().to_owned(), fs::read_to_string(script).unwrap_or_default())
@@ -95,6 +97,33 @@ fn a_lone_section_has_its_libraries_beside_its_files() {
     let cache = directory(&[]);
     let found = records(dir.path(), cache.path(), &[]);
     assert_eq!(parts(&found[0]), owned(&[(".", "here"), ("libs/lib", "library")]));
+}
+
+#[test]
+fn files_that_a_library_requires_come_with_it() {
+    let (_library, library) = repository(&[
+        (
+            "lib/main.fmf",
+            "require:\n- {type: file, pattern: [/common$, setup.cfg]}\n- {type: file, pattern: /nothing}\n",
+        ),
+        ("lib/script", "library"),
+        ("common/script", "common"),
+        ("more/setup.cfg", ""),
+        ("more/script", "more"),
+        ("other/script", ""),
+    ]);
+    let require = format!("test: t\nrequire: {{url: '{library}', nick: nick, name: /lib}}\n");
+    let dir = tree(&[("t.fmf", &require), ("script", "here")]);
+    let cache = directory(&[]);
+    let mut found = parts(&records(dir.path(), cache.path(), &[])[0]);
+    found.sort();
+    let expected = [
+        (".", "here"),
+        ("libs/nick/common", "common"),
+        ("libs/nick/lib", "library"),
+        ("libs/nick/more", "more"),
+    ];
+    assert_eq!(found, owned(&expected));
 }
 
 #[test]

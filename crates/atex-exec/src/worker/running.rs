@@ -148,18 +148,23 @@ impl Worker {
             return context.tell(self.id, News::Unfit(Box::new(unfit::settle(&job, Cause::Host, note))));
         }
         if let Err(done) = self.try_start(setup, job, context) {
-            context.tell(self.id, News::Ended { done: Box::new(done), lost: false });
+            context.tell(self.id, News::Ended { done, lost: false });
         }
     }
 
-    fn try_start(&mut self, setup: SetupId, job: Box<Job>, context: &Context) -> Result<(), Done> {
+    fn try_start(&mut self, setup: SetupId, job: Box<Job>, context: &Context) -> Result<(), Box<Done>> {
         if self.connection.is_none() {
             let why = self.away.as_ref().map_or("it is closed", |away| &away.why);
-            return Err(Done::cut(Cause::Host, format!("{}: there is no connection: {why}", self.name())));
+            return Err(Box::new(Done::cut(
+                Cause::Host,
+                format!("{}: there is no connection: {why}", self.name()),
+            )));
         }
-        let word = Scanner::new_word().map_err(|e| Done::impossible(format!("/dev/urandom: {e}")))?;
-        let artifacts = Artifacts::create(&job.artifacts).map_err(|e| Done::impossible(e.to_string()))?;
-        let order = self.order(&job, setup, &word, 0, context).map_err(Done::impossible)?;
+        let word =
+            Scanner::new_word().map_err(|e| Box::new(Done::impossible(format!("/dev/urandom: {e}"))))?;
+        let artifacts =
+            Artifacts::create(&job.artifacts).map_err(|e| Box::new(Done::impossible(e.to_string())))?;
+        let order = self.order(&job, setup, &word, 0, context).map_err(|e| Box::new(Done::impossible(e)))?;
         let start = self.send_order(order, context);
         let mut attempt = Attempt::new(&job, &word, start, artifacts, context.quotas);
         attempt.set_boot(self.boot.clone());
@@ -531,7 +536,7 @@ impl Worker {
         self.prepared = is_whole.then(|| (setup, Arc::new(Needs::of(&job.test))));
         let (attempt, elapsed) = match restored(&job, sight, context) {
             Ok(restored) => restored,
-            Err(done) => return context.tell(self.id, News::Ended { done: Box::new(done), lost: false }),
+            Err(done) => return context.tell(self.id, News::Ended { done, lost: false }),
         };
         let now = Instant::now();
         let started = now.checked_sub(elapsed).unwrap_or(now);
@@ -743,9 +748,9 @@ impl Worker {
 }
 
 /// The attempt as its checkpoint has it; without one, from its beginning, if the host still has all that it sent.
-fn restored(job: &Job, sight: &Sight, context: &Context) -> Result<(Attempt, Duration), Done> {
+fn restored(job: &Job, sight: &Sight, context: &Context) -> Result<(Attempt, Duration), Box<Done>> {
     match Attempt::restore(job, context.quotas) {
-        Err(trouble) => return Err(Done::cut(Cause::Own, trouble.to_string())),
+        Err(trouble) => return Err(Box::new(Done::cut(Cause::Own, trouble.to_string()))),
         Ok(Some(restored)) => return Ok(restored),
         Ok(None) => {}
     }
@@ -755,9 +760,10 @@ fn restored(job: &Job, sight: &Sight, context: &Context) -> Result<(Attempt, Dur
     let (Some(word), Some((control, output)), Some(generation), true) =
         (&sight.word, sight.start, sight.generation, is_there)
     else {
-        return Err(Done::cut(Cause::Own, CUT_SHORT.into()));
+        return Err(Box::new(Done::cut(Cause::Own, CUT_SHORT.into())));
     };
-    let artifacts = Artifacts::create_afresh(&job.artifacts).map_err(|e| Done::impossible(e.to_string()))?;
+    let artifacts =
+        Artifacts::create_afresh(&job.artifacts).map_err(|e| Box::new(Done::impossible(e.to_string())))?;
     let start = SpoolStart { generation, control, output };
     let mut attempt = Attempt::new(job, word, start, artifacts, context.quotas);
     attempt.set_boot(sight.boot.clone());

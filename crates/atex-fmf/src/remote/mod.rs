@@ -20,6 +20,7 @@ use crate::value::Value;
 use crate::walk;
 
 pub use git::Git;
+pub(crate) use url::shown;
 
 type Result<T> = std::result::Result<T, Error>;
 
@@ -44,15 +45,24 @@ pub struct Repositories<'f> {
     trees: Trees,
 }
 
+/// What a tree was loaded from, and what it was adjusted to.
+type Loaded = (Source, Context);
+
 impl<'f> Repositories<'f> {
     /// No trees so far. The context should be that of the tree whose plans refer to them.
     pub fn new(fetch: &'f dyn Fetch, context: Context) -> Self {
         Self { fetch, context, trees: Trees::default() }
     }
 
-    /// The trees that have been loaded, in order.
-    pub fn trees(&self) -> impl Iterator<Item = &Tree> {
-        self.trees.iter().map(|(_, tree)| tree)
+    /// What metadata is adjusted to, where a plan does not add to it.
+    #[must_use]
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The files of a repository.
+    pub(crate) fn files(&self, url: &str, reference: Option<&str>) -> Result<PathBuf> {
+        self.fetch.fetch(url, reference)
     }
 
     pub(crate) fn exists(&self, url: &str) -> bool {
@@ -61,23 +71,29 @@ impl<'f> Repositories<'f> {
 
     /// The tree that an identifier means.
     pub(crate) fn tree(&self, identifier: &Identifier) -> Result<&Tree> {
+        self.tree_in(identifier, &self.context)
+    }
+
+    /// The tree that an identifier means, adjusted to a context.
+    pub(crate) fn tree_in(&self, identifier: &Identifier, context: &Context) -> Result<&Tree> {
         let source = &identifier.source;
-        if let Some((_, tree)) = self.trees.iter().find(|(loaded, _)| loaded == source) {
+        let known = self.trees.iter().find(|((loaded, to), _)| loaded == source && to == context);
+        if let Some((_, tree)) = known {
             return Ok(tree);
         }
         let tree = match source {
             Source::Repository { url, reference, path } => {
                 let files = self.fetch.fetch(url, reference.as_deref())?;
-                Tree::load(inside(&files, path)?, &self.context)?
+                Tree::load(inside(&files, path)?, context)?
             }
-            Source::Directory(path) => Tree::load(path, &self.context)?,
+            Source::Directory(path) => Tree::load(path, context)?,
         };
-        Ok(self.trees.add(source.clone(), tree))
+        Ok(self.trees.add((source.clone(), context.clone()), tree))
     }
 
     /// The node that an identifier means.
-    pub(crate) fn node(&self, identifier: &Identifier) -> Result<(&Tree, NodeRef<'_>)> {
-        let tree = self.tree(identifier)?;
+    pub(crate) fn node(&self, identifier: &Identifier, context: &Context) -> Result<(&Tree, NodeRef<'_>)> {
+        let tree = self.tree_in(identifier, context)?;
         let node = tree.find(&identifier.name).ok_or_else(|| {
             let message = format!("No tree node found for '{}' reference", identifier.shown);
             Error::new(ErrorClass::Reference, message)
@@ -105,7 +121,7 @@ fn inside(files: &Path, path: &str) -> Result<PathBuf> {
 }
 
 /// What stands for a node of another tree.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Identifier {
     source: Source,
     name: String,
@@ -121,7 +137,7 @@ enum Source {
         path: String,
     },
     /// A directory of this machine.
-    Directory(String),
+    Directory(PathBuf),
 }
 
 impl Identifier {
@@ -142,7 +158,7 @@ impl Identifier {
         let path = text("path")?.unwrap_or_else(|| ".".to_owned());
         let source = match text("url")? {
             Some(url) => Source::Repository { url, reference, path },
-            None if path.starts_with('/') || path == "." => Source::Directory(path),
+            None if path.starts_with('/') || path == "." => Source::Directory(path.into()),
             None => {
                 let message = format!("Relative path \"{path}\" specified.");
                 return Err(Error::new(ErrorClass::Reference, message));
@@ -156,6 +172,22 @@ impl Identifier {
     pub fn of_repository(url: &str, name: &str) -> Self {
         let source = Source::Repository { url: url.to_owned(), reference: None, path: ".".to_owned() };
         Self { source, name: name.to_owned(), shown: format!("{url}{name}") }
+    }
+
+    /// The tree at a path of a repository's files.
+    pub fn of_files(url: &str, reference: Option<&str>, path: &str) -> Self {
+        let source = Source::Repository {
+            url: url.to_owned(),
+            reference: reference.map(str::to_owned),
+            path: path.to_owned(),
+        };
+        Self { source, name: "/".to_owned(), shown: format!("{url} {path}") }
+    }
+
+    /// The tree that a directory of this machine is in.
+    pub fn of_directory(path: &Path) -> Self {
+        let source = Source::Directory(path.to_owned());
+        Self { source, name: "/".to_owned(), shown: path.display().to_string() }
     }
 
     /// The mapping, as Python shows it.
@@ -175,16 +207,16 @@ impl Identifier {
 struct Trees(OnceCell<Box<Link>>);
 
 struct Link {
-    loaded: (Source, Tree),
+    loaded: (Loaded, Tree),
     next: Trees,
 }
 
 impl Trees {
-    fn iter(&self) -> impl Iterator<Item = &(Source, Tree)> {
+    fn iter(&self) -> impl Iterator<Item = &(Loaded, Tree)> {
         std::iter::successors(self.0.get(), |link| link.next.0.get()).map(|link| &link.loaded)
     }
 
-    fn add(&self, source: Source, tree: Tree) -> &Tree {
+    fn add(&self, source: Loaded, tree: Tree) -> &Tree {
         let mut end = self;
         while let Some(link) = end.0.get() {
             end = &link.next;

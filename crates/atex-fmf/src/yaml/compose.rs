@@ -8,12 +8,15 @@ use std::sync::Arc;
 
 use super::resolve::{self, BadScalar, Scalar};
 use super::scan::{Directive, Mark, Result, Scanner, Token};
-use super::{Document, Keys, MAX_DEPTH, MAX_EXPANDED, YamlError};
+use super::{Document, Known, MAX_DEPTH, MAX_EXPANDED, YamlError};
 use crate::error::Pos;
 use crate::mapping::{Key, Mapping};
-use crate::value::Value;
+use crate::value::{Text, Value};
 
 const YAML_TAGS: &str = "tag:yaml.org,2002:";
+
+/// Longer values seldom come twice, and are stored without a look at those seen lately.
+const SHORT: usize = 16;
 
 /// Something composed: a value, or one of the two scalars that mean something else as keys.
 #[derive(Clone, Debug)]
@@ -21,7 +24,7 @@ struct Node {
     scalar: Scalar,
     mark: Mark,
     /// Levels of nesting.
-    height: usize,
+    height: u32,
     /// Values in it, aliases counted in full.
     size: u64,
     /// Whether it holds mappings without an identity.
@@ -38,9 +41,10 @@ struct Anchor {
 
 struct Composer<'a, 'k> {
     scanner: Scanner<'a>,
-    keys: &'k mut Keys,
+    known: &'k mut Known,
     file: u32,
     v11: bool,
+    /// Those that directives define.
     tag_handles: HashMap<String, String>,
     anchors: HashMap<&'a str, Anchor>,
     /// Numbers them.
@@ -50,15 +54,18 @@ struct Composer<'a, 'k> {
     /// Whether the text can hold aliases at all; without them, what an anchor names needs no identity.
     has_aliases: bool,
     depth: usize,
+    /// Entries of all mappings and items of all lists that are being read: a vector for each would grow several times.
+    entries: Vec<(Node, Node)>,
+    items: Vec<Value>,
     shares: bool,
     /// The first value that could not be made. Syntax errors further on take precedence.
     failed: Option<YamlError>,
 }
 
-pub fn document(text: &str, file: u32, keys: &mut Keys) -> Result<Document> {
+pub fn document(text: &str, file: u32, known: &mut Known) -> Result<Document> {
     let mut composer = Composer {
         scanner: Scanner::new(text)?,
-        keys,
+        known,
         file,
         v11: false,
         tag_handles: HashMap::new(),
@@ -67,6 +74,8 @@ pub fn document(text: &str, file: u32, keys: &mut Keys) -> Result<Document> {
         expanded: 0,
         has_aliases: text.contains('*'),
         depth: 0,
+        entries: Vec::new(),
+        items: Vec::new(),
         shares: false,
         failed: None,
     };
@@ -82,7 +91,6 @@ impl<'a> Composer<'a, '_> {
         if self.next_is(&Token::StreamEnd)? {
             return Ok(Value::Null);
         }
-        self.reset_tag_handles();
         let explicit = matches!(self.scanner.peek()?.0, Token::Directive(_) | Token::DocumentStart);
         if explicit {
             self.directives()?;
@@ -108,10 +116,6 @@ impl<'a> Composer<'a, '_> {
             Token::DocumentStart => Err(self.scanner.error_at(mark, "a file can hold one document only")),
             other => Err(self.unexpected(&other, mark, "the end of the document")),
         }
-    }
-
-    fn reset_tag_handles(&mut self) {
-        self.tag_handles = HashMap::from([("!".into(), "!".into()), ("!!".into(), YAML_TAGS.into())]);
     }
 
     fn directives(&mut self) -> Result<()> {
@@ -239,7 +243,7 @@ impl<'a> Composer<'a, '_> {
         if let (Token::Scalar { text, plain: true }, mark) = self.scanner.peek()?
             && resolve::is_word(text)
         {
-            let (text, mark) = (self.keys.intern(text), *mark);
+            let (text, mark) = (self.known.keys.intern(text), *mark);
             self.scanner.next()?;
             return Ok(self.scalar_node(Ok(Scalar::Value(Value::Text(text))), mark));
         }
@@ -270,7 +274,7 @@ impl<'a> Composer<'a, '_> {
         }
         let mut node = self.content(block, indentless, anchor.is_some(), tag.as_deref(), start)?;
         self.depth -= 1;
-        if node.height > MAX_DEPTH {
+        if node.height as usize > MAX_DEPTH {
             return Err(self.scanner.error_at(start, "aliases make this too deep"));
         }
         if let Some(name) = anchor {
@@ -327,9 +331,12 @@ impl<'a> Composer<'a, '_> {
 
     fn full_tag(&self, handle: Option<&str>, suffix: &str, mark: Mark) -> Result<String> {
         let Some(handle) = handle else { return Ok(suffix.to_owned()) };
-        match self.tag_handles.get(handle) {
-            Some(prefix) => Ok(format!("{prefix}{suffix}")),
-            None => Err(self.scanner.error_at(mark, format!("the tag handle '{handle}' is not defined"))),
+        match (self.tag_handles.get(handle).map(String::as_str), handle) {
+            (Some(prefix), _) | (None, prefix @ "!") => Ok(format!("{prefix}{suffix}")),
+            (None, "!!") => Ok(format!("{YAML_TAGS}{suffix}")),
+            (None, _) => {
+                Err(self.scanner.error_at(mark, format!("the tag handle '{handle}' is not defined")))
+            }
         }
     }
 
@@ -367,8 +374,10 @@ impl<'a> Composer<'a, '_> {
 
     fn scalar(&mut self, text: &str, plain: bool, tag: Option<&str>, mark: Mark) -> Node {
         let scalar = match tag {
-            None if plain => resolve::plain(text, self.v11),
-            None => Ok(Scalar::Value(Value::text(text))),
+            None if plain => {
+                resolve::plain(text, self.v11).map(|special| special.unwrap_or_else(|| self.text(text)))
+            }
+            None => Ok(self.text(text)),
             Some(tag) => match tag.strip_prefix(YAML_TAGS) {
                 Some(kind) => resolve::tagged(kind, text, self.v11),
                 None => Err(unknown_tag(tag)),
@@ -377,10 +386,15 @@ impl<'a> Composer<'a, '_> {
         self.scalar_node(scalar, mark)
     }
 
+    fn text(&mut self, text: &str) -> Scalar {
+        let stored: Text = if text.len() <= SHORT { self.known.words.intern(text) } else { text.into() };
+        Scalar::Value(Value::Text(stored))
+    }
+
     // Sequences.
 
     fn block_items(&mut self, tag: Option<&str>, start: Mark, indentless: bool) -> Result<Node> {
-        let mut items = Items::default();
+        let mut items = self.start_items();
         if !indentless {
             self.scanner.next()?;
         }
@@ -402,7 +416,7 @@ impl<'a> Composer<'a, '_> {
 
     fn flow_sequence(&mut self, tag: Option<&str>, start: Mark) -> Result<Node> {
         self.scanner.next()?;
-        let mut items = Items::default();
+        let mut items = self.start_items();
         let mut first = true;
         while !self.next_is(&Token::FlowSequenceEnd)? {
             if !first {
@@ -429,7 +443,13 @@ impl<'a> Composer<'a, '_> {
         } else {
             self.node(false, false)?
         };
-        self.mapping(vec![(key, value)], None, start)
+        let from = self.entries.len();
+        self.entries.push((key, value));
+        self.mapping(from, None, start)
+    }
+
+    fn start_items(&self) -> Items {
+        Items { from: self.items.len(), height: 0, size: 0, unshared: false }
     }
 
     fn add_item(&mut self, items: &mut Items, node: Node) {
@@ -437,20 +457,18 @@ impl<'a> Composer<'a, '_> {
         items.size = items.size.saturating_add(node.size);
         items.unshared |= node.unshared;
         let value = self.value_of(node);
-        items.values.push(value);
+        self.items.push(value);
     }
 
-    fn sequence(&mut self, mut items: Items, tag: Option<&str>, mark: Mark) -> Node {
-        items.values.shrink_to_fit();
+    fn sequence(&mut self, items: Items, tag: Option<&str>, mark: Mark) -> Node {
+        let values: Arc<[Value]> = self.items.drain(items.from..).collect();
         let (height, size, unshared) = (items.height + 1, items.size.saturating_add(1), items.unshared);
         let made = match tag.map(|tag| tag.strip_prefix(YAML_TAGS).ok_or(tag)) {
-            None | Some(Ok("seq")) => Ok(Value::list(items.values)),
-            Some(Ok("pairs")) => pairs(&items.values).map(|pairs| {
-                Value::list(
-                    pairs.into_iter().map(|(key, value)| Value::Tuple(Arc::new(vec![key, value]))).collect(),
-                )
+            None | Some(Ok("seq")) => Ok(Value::List(values)),
+            Some(Ok("pairs")) => pairs(&values).map(|pairs| {
+                Value::list(pairs.into_iter().map(|(key, value)| Value::Tuple([key, value].into())).collect())
             }),
-            Some(Ok("omap")) => pairs(&items.values).and_then(ordered_map),
+            Some(Ok("omap")) => pairs(&values).and_then(ordered_map),
             Some(Ok(kind)) => Err(BadScalar::Malformed(format!("the tag '!!{kind}' does not fit a list"))),
             Some(Err(tag)) => Err(unknown_tag(tag)),
         };
@@ -463,7 +481,7 @@ impl<'a> Composer<'a, '_> {
     fn block_mapping(&mut self, tag: Option<&str>, start: Mark) -> Result<Node> {
         self.scanner.next()?;
         let ends = [Token::Key, Token::Value, Token::BlockEnd];
-        let mut entries = Vec::new();
+        let from = self.entries.len();
         loop {
             let (token, mark) = self.scanner.peek()?;
             let mark = *mark;
@@ -484,26 +502,27 @@ impl<'a> Composer<'a, '_> {
             } else {
                 self.node(true, true)?
             };
-            entries.push((key, value));
+            self.entries.push((key, value));
         }
         self.scanner.next()?;
-        self.mapping(entries, tag, start)
+        self.mapping(from, tag, start)
     }
 
     fn flow_mapping(&mut self, tag: Option<&str>, start: Mark) -> Result<Node> {
         self.scanner.next()?;
-        let mut entries = Vec::new();
+        let from = self.entries.len();
         while !self.next_is(&Token::FlowMappingEnd)? {
-            if !entries.is_empty() {
+            if self.entries.len() > from {
                 self.expect(&Token::FlowEntry, "',' or '}'")?;
                 if self.next_is(&Token::FlowMappingEnd)? {
                     break;
                 }
             }
-            entries.push(self.flow_entry()?);
+            let entry = self.flow_entry()?;
+            self.entries.push(entry);
         }
         self.scanner.next()?;
-        self.mapping(entries, tag, start)
+        self.mapping(from, tag, start)
     }
 
     fn flow_entry(&mut self) -> Result<(Node, Node)> {
@@ -527,17 +546,23 @@ impl<'a> Composer<'a, '_> {
         Ok((key, value))
     }
 
-    fn mapping(&mut self, entries: Vec<(Node, Node)>, tag: Option<&str>, mark: Mark) -> Result<Node> {
+    /// The mapping of the entries from this one on.
+    fn mapping(&mut self, from: usize, tag: Option<&str>, mark: Mark) -> Result<Node> {
         let mut height = 0;
         let mut size = 1u64;
-        for (key, value) in &entries {
+        for (key, value) in &self.entries[from..] {
             height = height.max(key.height).max(value.height);
             size = size.saturating_add(key.size).saturating_add(value.size);
         }
-        let mapping = self.entries(entries, &mut size);
+        let mut entries = std::mem::take(&mut self.entries);
+        let mapping = match entries[from..].iter().any(|(key, _)| matches!(key.scalar, Scalar::Merge)) {
+            true => self.merged(entries.drain(from..), &mut size),
+            false => self.checked(entries.drain(from..)),
+        };
+        self.entries = entries;
         let made = match tag.map(|tag| tag.strip_prefix(YAML_TAGS).ok_or(tag)) {
             None | Some(Ok("map")) => Ok(Value::map(mapping)),
-            Some(Ok("set")) => Ok(Value::Set(Arc::new(mapping.keys().map(Key::to_value).collect()))),
+            Some(Ok("set")) => Ok(Value::Set(mapping.keys().map(Key::to_value).collect())),
             Some(Ok(kind)) => Err(BadScalar::Malformed(format!("the tag '!!{kind}' does not fit a mapping"))),
             Some(Err(tag)) => Err(unknown_tag(tag)),
         };
@@ -545,35 +570,43 @@ impl<'a> Composer<'a, '_> {
         Ok(Node { height: height + 1, size, unshared: true, ..node })
     }
 
-    fn entries(&mut self, entries: Vec<(Node, Node)>, size: &mut u64) -> Mapping {
-        let mut merged = Mapping::new();
+    /// Entries with merge keys among them.
+    fn merged(&mut self, entries: impl ExactSizeIterator<Item = (Node, Node)>, size: &mut u64) -> Mapping {
+        let mut mapping = Mapping::new();
         let mut own = Vec::with_capacity(entries.len());
         for (key, value) in entries {
             match key.scalar {
-                Scalar::Merge if merged.is_empty() => {
+                Scalar::Merge if mapping.is_empty() => {
                     *size = size.saturating_add(value.size);
-                    self.merge(&mut merged, value);
+                    self.merge(&mut mapping, value);
                 }
                 Scalar::Merge => self.malformed(key.mark, "a second '<<' in one mapping; give one a list"),
                 _ => own.push((key, value)),
             }
         }
-        let unchecked = !merged.is_empty();
-        let mut mapping = merged;
         if mapping.is_empty() {
-            mapping = Mapping::with_capacity(own.len());
+            return self.checked(own.into_iter());
         }
         for (node, value) in own {
-            let key_mark = node.mark;
+            let pos = self.pos(node.mark);
+            if let Some(key) = self.key(node) {
+                mapping.insert(key, self.value_of(value), pos);
+            }
+        }
+        mapping
+    }
+
+    /// Entries whose keys must be distinct.
+    fn checked(&mut self, entries: impl ExactSizeIterator<Item = (Node, Node)>) -> Mapping {
+        let mut mapping = Mapping::with_capacity(entries.len());
+        for (node, value) in entries {
+            let mark = node.mark;
             let Some(key) = self.key(node) else { continue };
             let value = self.value_of(value);
-            let pos = self.pos(key_mark);
-            if unchecked {
-                mapping.insert(key, value, pos);
-            } else if mapping.get_key(&key).is_none() {
-                mapping.push(key, value, pos);
+            if mapping.get_key(&key).is_none() {
+                mapping.push(key, value, self.pos(mark));
             } else {
-                self.malformed(key_mark, format!("the key '{}' is there twice", key.to_text()));
+                self.malformed(mark, format!("the key '{}' is there twice", key.to_text()));
             }
         }
         mapping
@@ -587,9 +620,9 @@ impl<'a> Composer<'a, '_> {
     fn key(&mut self, node: Node) -> Option<Key> {
         let mark = node.mark;
         match node.scalar {
-            Scalar::Equals => Some(Key::Text(self.keys.intern("="))),
+            Scalar::Equals => Some(Key::Text(self.known.keys.intern("="))),
             Scalar::Merge => None,
-            Scalar::Value(Value::Text(text)) => Some(Key::Text(self.keys.stored(text))),
+            Scalar::Value(Value::Text(text)) => Some(Key::Text(self.known.keys.stored(text))),
             Scalar::Value(value) => match hashable(&value) {
                 Some(value) => Some(Key::new(value)),
                 None if matches!(value, Value::List(_)) => {
@@ -630,10 +663,11 @@ impl<'a> Composer<'a, '_> {
     }
 }
 
-#[derive(Default)]
+/// The items of a list that is being read.
 struct Items {
-    values: Vec<Value>,
-    height: usize,
+    /// Where they begin among all.
+    from: usize,
+    height: u32,
     size: u64,
     unshared: bool,
 }

@@ -46,18 +46,25 @@ pub(crate) struct Document {
     pub shares: bool,
 }
 
-/// Mapping keys seen lately, so that equal ones are mostly stored once. Each has one place where it can be, which
-/// another one may take over: a hash set of all would keep the names of all nodes, and hashing was 4 % of a run's
-/// instructions.
-pub(crate) struct Keys(Vec<Option<Text>>);
+/// Texts that are likely to come again, so that equal ones are mostly stored once.
+#[derive(Default)]
+pub(crate) struct Known {
+    keys: Texts,
+    /// Short values such as tags; apart, so that those that come once do not drive out the keys.
+    words: Texts,
+}
 
-impl Default for Keys {
+/// Texts seen lately. Each has one place where it can be, which another one may take over: a hash set of all would keep
+/// the names of all nodes, and hashing was 4 % of a run's instructions.
+struct Texts(Vec<Option<Text>>);
+
+impl Default for Texts {
     fn default() -> Self {
         Self(vec![None; Self::PLACES])
     }
 }
 
-impl Keys {
+impl Texts {
     const PLACES: usize = 512;
 
     fn place(&mut self, text: &str) -> &mut Option<Text> {
@@ -79,7 +86,7 @@ impl Keys {
         }
     }
 
-    /// As [`Keys::intern`], of a text that is stored already.
+    /// As [`Texts::intern`], of a text that is stored already.
     fn stored(&mut self, text: Text) -> Text {
         let place = self.place(&text);
         match place {
@@ -94,7 +101,7 @@ impl Keys {
 /// # Errors
 /// The text is not YAML, or names a number or date that does not exist.
 pub fn load(text: &str) -> Result<Value, YamlError> {
-    let document = parse(text, 0, &mut Keys::default())?;
+    let document = parse(text, 0, &mut Known::default())?;
     let mut value =
         std::sync::Arc::new([(Text::from("value"), document.value)].into_iter().collect::<Mapping>());
     // Freezing cannot fail: nothing read from a text contains itself.
@@ -103,6 +110,6 @@ pub fn load(text: &str) -> Result<Value, YamlError> {
 }
 
 /// Parses one document. `file` is the number that the positions of keys carry.
-pub(crate) fn parse(text: &str, file: u32, keys: &mut Keys) -> Result<Document, YamlError> {
-    compose::document(text, file, keys)
+pub(crate) fn parse(text: &str, file: u32, known: &mut Known) -> Result<Document, YamlError> {
+    compose::document(text, file, known)
 }

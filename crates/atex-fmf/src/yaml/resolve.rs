@@ -27,19 +27,19 @@ pub enum BadScalar {
 
 type Result<T> = std::result::Result<T, BadScalar>;
 
-/// The value of a plain scalar. `v11` asks for YAML 1.1's rules.
-pub fn plain(text: &str, v11: bool) -> Result<Scalar> {
+/// What a plain scalar is if it is not text. `v11` asks for YAML 1.1's rules.
+pub fn plain(text: &str, v11: bool) -> Result<Option<Scalar>> {
     // Most scalars are words, and none of the special forms starts with most letters.
-    let Some(first) = text.bytes().next() else { return Ok(Scalar::Value(Value::Null)) };
+    let Some(first) = text.bytes().next() else { return Ok(Some(Scalar::Value(Value::Null))) };
     let special = match first {
-        b'<' if text == "<<" => return Ok(Scalar::Merge),
-        b'=' if text == "=" => return Ok(Scalar::Equals),
+        b'<' if text == "<<" => return Ok(Some(Scalar::Merge)),
+        b'=' if text == "=" => return Ok(Some(Scalar::Equals)),
         b'~' | b'n' | b'N' | b't' | b'T' | b'f' | b'F' => word(text),
         b'+' | b'-' | b'.' | b'0'..=b'9' => number(text, v11)?,
         _ => None,
     };
     let special = if v11 && special.is_none() { word_1_1(text) } else { special };
-    Ok(Scalar::Value(special.unwrap_or_else(|| Value::text(text))))
+    Ok(special.map(Scalar::Value))
 }
 
 /// Whether a plain scalar is certain to be text, under all versions' rules.

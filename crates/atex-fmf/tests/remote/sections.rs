@@ -54,7 +54,7 @@ fn a_section_takes_the_tests_of_its_repository() {
         assert!(found.sections[4].root.ends_with("deep/root"));
         assert_eq!(found.sections[5].root, dir.path().canonicalize().unwrap());
         assert!(found.sections.iter().all(|section| section.libraries.is_empty()));
-        let position = found.tests[3].node.position("test").unwrap();
+        let position = found.tests[3].node().unwrap().position("test").unwrap();
         assert_eq!(position.path, found.sections[3].root.join("a/main.fmf"));
     })
     .unwrap();
