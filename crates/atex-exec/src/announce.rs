@@ -104,9 +104,11 @@ impl Announcer {
             out: Output::new(to),
             told: HashMap::new(),
         };
+        // Before files are changed again.
+        follower.remember()?;
         let (to, words) = unbounded();
         let thread = std::thread::Builder::new().name("stdout".into()).spawn(move || {
-            if let Err(error) = follower.remember().and_then(|()| follower.follow(&words)) {
+            if let Err(error) = follower.follow(&words) {
                 let storage = matches!(error, Unsaid::Storage(_));
                 let _ = failed.send(error);
                 // Words go on to arrive; nobody waits for them to be read.
@@ -140,8 +142,23 @@ struct Follower<W: Write> {
     /// When the next group may be said.
     due: Instant,
     out: Output<W>,
-    /// How far results have been told of whose attempts go on, by directory: bytes, and how many.
-    told: HashMap<String, (u64, u64)>,
+    /// How far results have been told of whose attempts go on, by directory.
+    told: HashMap<String, Told>,
+}
+
+/// A number of results.
+#[derive(Debug, Clone, Copy, Default)]
+struct Told {
+    /// So long are their lines together.
+    bytes: u64,
+    n: u64,
+}
+
+impl Told {
+    fn add(&mut self, line: &str) {
+        self.bytes += line.len() as u64;
+        self.n += 1;
+    }
 }
 
 /// What is said at once.
@@ -186,12 +203,12 @@ impl<W: Write> Follower<W> {
     }
 
     /// Finds out how far an earlier life has told of attempts that go on.
-    fn remember(&mut self) -> Result<(), Unsaid> {
-        let mut lines = self.lines(0, self.followed.cursor.at()).map_err(Unsaid::Storage)?;
+    fn remember(&mut self) -> io::Result<()> {
+        let mut lines = self.lines(0, self.followed.cursor.at())?;
         let mut line = String::new();
-        while lines.read_line(&mut line).map_err(Unsaid::Storage)? > 0 {
+        while lines.read_line(&mut line)? > 0 {
             match atex_model::kind(&line).as_deref() {
-                Ok(LIVE_RESULTS) => self.remember_live(&line).map_err(Unsaid::Storage)?,
+                Ok(LIVE_RESULTS) => self.remember_live(&line)?,
                 Ok(TestEndTag::TEXT) if !self.told.is_empty() => {
                     let end = atex_model::parse::<TestEnd>(&line).ok();
                     if let Some(artifacts) = end.and_then(|end| end.artifacts) {
@@ -209,11 +226,13 @@ impl<W: Write> Follower<W> {
         let Ok(live) = atex_model::parse::<LiveResults>(line) else { return Ok(()) };
         let artifacts = attempt_dir(&live.platform, &live.test, live.attempt);
         let Ok(file) = File::open(self.followed.dir.join(&artifacts).join(RESULTS)) else { return Ok(()) };
-        let (at, n) = self.told.get(&artifacts).copied().unwrap_or_default();
-        let end = live.length.max(at);
-        let mut lines = BufReader::with_capacity(64 << 10, Part { file, at, end });
-        let more = lines.by_ref().lines().try_fold(0, |n, line| line.map(|_| n + 1))?;
-        self.told.insert(artifacts, (end, n + more));
+        let told = self.told.entry(artifacts).or_default();
+        let mut lines = BufReader::with_capacity(64 << 10, Part { file, at: told.bytes, end: live.length });
+        let mut line = String::new();
+        while lines.read_line(&mut line)? > 0 {
+            told.add(&line);
+            line.clear();
+        }
         Ok(())
     }
 
@@ -323,14 +342,14 @@ impl<W: Write> Follower<W> {
             attempt: end.attempt,
             host: end.host.as_deref(),
         };
-        self.say_results(file, &of, 0).map(drop)
+        self.say_results(file, &of, &mut Told::default())
     }
 
     fn live_results(&mut self, line: &str) -> Result<(), Unsaid> {
         let Ok(live) = atex_model::parse::<LiveResults>(line) else { return Ok(()) };
         let artifacts = attempt_dir(&live.platform, &live.test, live.attempt);
         let Ok(file) = File::open(self.followed.dir.join(&artifacts).join(RESULTS)) else { return Ok(()) };
-        let (at, n) = self.told.get(&artifacts).copied().unwrap_or_default();
+        let mut told = self.told.get(&artifacts).copied().unwrap_or_default();
         let of = Of {
             kind: ResultKind::LiveResult,
             time: live.time,
@@ -340,25 +359,24 @@ impl<W: Write> Follower<W> {
             attempt: live.attempt,
             host: Some(&live.host),
         };
-        // An attempt that was taken up again may have fewer for a while.
-        let end = live.length.max(at);
-        let n = self.say_results(Part { file, at, end }, &of, n)?;
-        self.told.insert(artifacts, (end, n));
+        // An attempt that was taken up again may have fewer for a while, and less than it is said to have.
+        self.say_results(Part { file, at: told.bytes, end: live.length }, &of, &mut told)?;
+        self.told.insert(artifacts, told);
         Ok(())
     }
 
-    /// Says stored results, `n` of which have been said. Returns how many there are then.
-    fn say_results(&mut self, stored: impl Read, of: &Of<'_>, mut n: u64) -> Result<u64, Unsaid> {
+    /// Says stored results that come behind those that were told of.
+    fn say_results(&mut self, stored: impl Read, of: &Of<'_>, told: &mut Told) -> Result<(), Unsaid> {
         let mut lines = BufReader::with_capacity(64 << 10, stored);
         let mut line = String::new();
         while lines.read_line(&mut line).map_err(Unsaid::Storage)? > 0 {
+            told.add(&line);
             if let Ok(stored) = serde_json::from_str(&line) {
-                n += 1;
-                self.out.record(&result(of, n, stored))?;
+                self.out.record(&result(of, told.n, stored))?;
             }
             line.clear();
         }
-        Ok(n)
+        Ok(())
     }
 }
 
