@@ -175,6 +175,13 @@ const REBOOTING: &str = "echo start $TMT_REBOOT_COUNT $TMT_TEST_RESTART_COUNT\n\
     echo disconnect >&$ATEX_TEST_CONTROL\ntouch /down\nsleep 1000\nfi\n\
     echo duration restore >&$ATEX_TEST_CONTROL";
 
+/// The same, but it waits until its word has been heard, as the commands that reboot do.
+fn rebooting_when_heard() -> String {
+    let wait =
+        "trap '' PIPE\nwhile echo noop 2>/dev/null >&$ATEX_TEST_CONTROL; do sleep 0.05; done\ntouch /down";
+    REBOOTING.replace("touch /down", wait)
+}
+
 #[test]
 fn an_announced_reboot_starts_the_test_again() {
     let Some(lab) = Lab::start_or_skip(1) else { return };
@@ -196,8 +203,13 @@ fn an_announced_reboot_starts_the_test_again() {
 fn a_host_may_take_its_time_for_an_announced_reboot() {
     let Some(lab) = Lab::start_or_skip(1) else { return };
     let dir = Dir::new();
-    let running =
-        exec_in(&lab, &dir, &["-v", "--host-timeout", "3s"], &[host(&lab, 0), test("/r", REBOOTING)]).start();
+    let running = exec_in(
+        &lab,
+        &dir,
+        &["-v", "--host-timeout", "3s"],
+        &[host(&lab, 0), test("/r", &rebooting_when_heard())],
+    )
+    .start();
     wait_for_file(&lab, 0, "/down");
     lab.cut(0);
     lab.kill(0);

@@ -41,7 +41,12 @@ fn fate(lab: &Lab, arguments: &[&str], command: &str) -> (Dir, String, String) {
 fn what_a_test_does_to_its_surroundings_is_its_own_affair() {
     let Some(lab) = Lab::start_or_skip(1) else { return };
     let cases = [
-        ("closes all that it has open", "for fd in {0..255}; do eval \"exec $fd>&-\"; done; exit 3", "fail test", ""),
+        (
+            "closes all that it has open",
+            "for fd in {0..255}; do eval \"exec $fd>&-\"; done; exit 3",
+            "fail test",
+            "",
+        ),
         (
             "writes no protocol",
             "head -c 100000 /dev/urandom >&$ATEX_TEST_CONTROL; sleep 1000",
@@ -56,19 +61,25 @@ fn what_a_test_does_to_its_surroundings_is_its_own_affair() {
         ),
         (
             "leaves processes that hold on to its descriptors",
-            "setsid sh -c 'while :; do echo x; echo note x >&9; sleep 0.1; done' 9>&$ATEX_TEST_CONTROL & exit 0",
+            "setsid sh -c 'echo $$ >/left; while :; do echo x; echo note x >&9; sleep 0.1; done' 9>&$ATEX_TEST_CONTROL & \
+             until [ -s /left ]; do sleep 0.05; done",
             "pass test",
             "",
         ),
         ("ends its own process group", "kill -9 0", "fail test", ""),
-        ("has no end, and hears nothing", "trap '' INT TERM HUP; echo duration 1s >&$ATEX_TEST_CONTROL; while :; do sleep 1000; done", "error test", "duration limit of 1s reached"),
+        (
+            "has no end, and hears nothing",
+            "trap '' INT TERM HUP; echo duration 1s >&$ATEX_TEST_CONTROL; while :; do sleep 1000; done",
+            "error test",
+            "duration limit of 1s reached",
+        ),
     ];
     for (what, command, verdict, note) in cases {
         let (_, found, said) = fate(&lab, &["--infra-retries", "0"], command);
         assert_eq!(found, verdict, "{what}: {said}");
         assert!(said.contains(note), "{what}: {said}");
         // What the test has left outside of its session lives on, as under any shell.
-        lab.run(0, "for p in /proc/[0-9]*; do case $(tr '\\0' ' ' <$p/cmdline) in *'note x'*) kill -9 ${p#/proc/};; esac; done; true");
+        lab.run(0, "[ ! -e /left ] || kill -9 $(cat /left); rm -f /left");
     }
 }
 
@@ -85,7 +96,7 @@ fn a_test_may_print_more_than_its_host_s_disk_holds() {
     let dir = Dir::new();
     lab.limit_disk(0, "/srv", 64 << 20);
     let size = 300_000_000;
-    let print = format!("yes 0123456789 | head -c {size}; echo done >&2");
+    let print = format!("{{ yes 0123456789 || true; }} | head -c {size}; echo done >&2");
     let records = [lab_host(&lab, 0), test("/a", &print), test("/b", "echo two")];
     let arguments = ["--work-dir", "/srv", "--spool-max", "16M", "--max-output", "1M"];
     let output = exec_in(&lab, &dir, &arguments, &records).run();
@@ -102,8 +113,10 @@ fn a_test_that_fills_its_host_s_disk_is_told_from_one_that_fails() {
     let Some(lab) = Lab::start_or_skip(1) else { return };
     let dir = Dir::new();
     lab.limit_disk(0, "/srv", 48 << 20);
-    let fill = "dd if=/dev/zero of=/srv/fill bs=64k 2>/dev/null || true; head -c 30000000 /dev/zero; rm -f /srv/fill; sleep 1000";
-    let records = [lab_host(&lab, 0), test("/a", fill), test("/b", "rm -f /srv/fill; echo two")];
+    // Also what is given back of its spools is taken at once.
+    let fill = "( n=0; while :; do n=$((n + 1)); dd if=/dev/zero of=/srv/fill$n bs=4k 2>/dev/null; done ) &\n\
+                head -c 500000000 /dev/zero; sleep 1000";
+    let records = [lab_host(&lab, 0), test("/a", fill)];
     let arguments = ["--work-dir", "/srv", "--infra-retries", "0", "--host-timeout", "3s"];
     let output = exec_in(&lab, &dir, &arguments, &records).run();
     output.code(3);

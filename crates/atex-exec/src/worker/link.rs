@@ -147,6 +147,9 @@ impl Worker {
         }
         self.serve = None;
         self.errand = None;
+        if let State::Running(run) = &mut self.state {
+            run.forget_what_is_left();
+        }
         let now = Instant::now();
         // It may have been so silent before we began to listen.
         let since = now.checked_sub(silent).unwrap_or(now);

@@ -3,7 +3,7 @@
 use atex_model::report::Cause;
 
 /// The agent's answer to `look`.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Sight {
     /// Where the run's directory is. None: it is not there.
     pub dir: Option<String>,
@@ -74,15 +74,15 @@ impl Sight {
         sight
     }
 
-    /// Whether the host is not up any more since then.
-    pub fn has_rebooted_since(&self, boot: &str) -> bool {
+    /// Whether the host has gone down since then.
+    pub fn is_other_boot(&self, boot: &str) -> bool {
         !self.boot.is_empty() && !boot.is_empty() && self.boot != boot
     }
 
     /// What follows for an attempt that was started under `boot`. `is_ours`: the test that is found is the one that
     /// it started; `announced`: it said that the host would go down.
     pub fn way(&self, is_ours: bool, boot: &str, announced: bool) -> Way {
-        match (self.has_rebooted_since(boot), self.state) {
+        match (self.is_other_boot(boot), self.state) {
             (true, _) if announced => Way::Restart,
             (true, _) => Way::Lost(Cause::Host, "rebooted unexpectedly"),
             (false, Seen::Running | Seen::Ended) if is_ours => Way::Follow,

@@ -90,6 +90,7 @@ struct Errand {
 enum Step {
     SetUp(Stage),
     Look,
+    Left,
     Sizes,
     Stop { by_force: bool },
     Bye,
@@ -262,6 +263,7 @@ impl Worker {
         match errand.what {
             Step::SetUp(stage) => self.stage_ended(stage, errand, end, context),
             Step::Look => self.seen(&errand.out, context),
+            Step::Left => self.sizes_of_what_is_left(&errand.out, context),
             Step::Sizes => self.sizes(&errand.out, context),
             Step::Stop { .. } => self.settle_if_complete(context),
             Step::Bye => self.close(context),
@@ -289,7 +291,7 @@ impl Worker {
             Step::SetUp(_) => self.host_fails(message, context),
             Step::Bye => self.close(context),
             // A connection on which nothing is answered is none.
-            Step::Look | Step::Sizes | Step::Stop { .. } => {
+            Step::Look | Step::Left | Step::Sizes | Step::Stop { .. } => {
                 self.drop_link(context.waits.host, message);
                 self.seek(context);
             }

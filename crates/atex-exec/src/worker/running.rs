@@ -75,6 +75,17 @@ pub(super) struct Running {
     told_to_close: bool,
     /// How often in a row it was followed without a byte coming.
     fruitless: u32,
+    /// The host has been down: what lies in the spools since before is read first.
+    left: Option<Left>,
+}
+
+/// What a host that has been down still has of what a test sent before.
+struct Left {
+    sight: Sight,
+    /// It went down before this life of the run, or as it began.
+    adopted: bool,
+    /// Up to where there is something to be read.
+    sizes: Option<(u64, u64)>,
 }
 
 /// How far we are in ending a test.
@@ -104,7 +115,12 @@ impl Running {
             owed_cut: false,
             told_to_close: false,
             fruitless: 0,
+            left: None,
         }
+    }
+
+    pub(super) fn forget_what_is_left(&mut self) {
+        self.left = None;
     }
 
     /// Whether the host may go down without that being a fault.
@@ -130,6 +146,13 @@ impl Ending {
     fn is_by_force(self) -> bool {
         matches!(self, Ending::Killing { .. })
     }
+}
+
+/// The sizes of both spools, as the agent says them: a line each.
+fn two_numbers(answer: &[u8]) -> Option<(u64, u64)> {
+    let text = String::from_utf8_lossy(answer);
+    let mut numbers = text.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok());
+    numbers.next().zip(numbers.next())
 }
 
 /// What tells an attempt from all others on a host. Its starts have words that tell them apart.
@@ -287,7 +310,8 @@ impl Worker {
         if !is_complete {
             let now = Instant::now();
             run.save_at.get_or_insert(now + SAVE_TIME);
-            if run.attempt.unsaved() >= SAVE_BYTES {
+            // Sooner where the host keeps less: it frees what is saved.
+            if run.attempt.unsaved() >= SAVE_BYTES.min(context.waits.spool_bytes / 4) {
                 self.save(context);
             }
         }
@@ -297,6 +321,7 @@ impl Worker {
             self.kill(context);
         }
         self.caught_up(context);
+        self.judge_when_all_is_read(context);
         self.settle_if_complete(context);
     }
 
@@ -348,8 +373,17 @@ impl Worker {
     fn follower_ended(&mut self, end: Result<Exit, ConnectError>, context: &Context) {
         match end {
             Err(error) => self.link_lost(&error, context),
-            Ok(_) if matches!(self.state, State::Running(_)) => self.look(context),
-            Ok(_) => {}
+            Ok(_) => match &mut self.state {
+                State::Running(run) if run.left.is_some() => {
+                    // More of it cannot be had.
+                    if let Some(left) = &mut run.left {
+                        left.sizes = Some((0, 0));
+                    }
+                    self.judge_when_all_is_read(context);
+                }
+                State::Running(_) => self.look(context),
+                _ => {}
+            },
         }
     }
 
@@ -380,10 +414,47 @@ impl Worker {
 
     /// `adopted`: what has become of the test since an earlier life of the run is seen for the first time.
     fn go_on(&mut self, sight: &Sight, adopted: bool, context: &Context) {
-        let is_local = self.is_local();
         let State::Running(run) = &mut self.state else { return };
         let is_ours =
             sight.id.as_deref() == Some(&id(&run.job)) && sight.word.as_deref() == Some(run.attempt.word());
+        if is_ours && sight.is_other_boot(run.attempt.boot().unwrap_or_default()) {
+            run.left = Some(Left { sight: sight.clone(), adopted, sizes: None });
+            return self.errand(Step::Left, &self.agent("sizes"), Stdin::empty(), context);
+        }
+        self.judge(sight, is_ours, adopted, context);
+    }
+
+    /// A host that has been down says how much of what was sent before it still has.
+    pub(super) fn sizes_of_what_is_left(&mut self, answer: &[u8], context: &Context) {
+        let State::Running(run) = &mut self.state else { return };
+        let Some(left) = &mut run.left else { return };
+        let sizes = two_numbers(answer).unwrap_or_default();
+        left.sizes = Some(sizes);
+        let (generation, at) = (left.sight.generation.unwrap_or_default(), run.attempt.positions());
+        if !run.attempt.has_read(sizes) {
+            let command = self.agent(&format!("attach {generation} {} {}", at.0, at.1));
+            self.open_serve(&command, "", generation, at, context);
+            if let Some(serve) = &mut self.serve {
+                serve.attached = true;
+            }
+        }
+        self.judge_when_all_is_read(context);
+    }
+
+    fn judge_when_all_is_read(&mut self, context: &Context) {
+        let State::Running(run) = &mut self.state else { return };
+        let Some(Left { sizes: Some(sizes), .. }) = run.left else { return };
+        if run.attempt.has_read(sizes)
+            && let Some(left) = run.left.take()
+        {
+            self.serve = None;
+            self.judge(&left.sight, true, left.adopted, context);
+        }
+    }
+
+    fn judge(&mut self, sight: &Sight, is_ours: bool, adopted: bool, context: &Context) {
+        let is_local = self.is_local();
+        let State::Running(run) = &mut self.state else { return };
         let boot = run.attempt.boot().unwrap_or_default();
         let way = sight.way(is_ours, boot, run.may_be_cut());
         log::debug!("{}: found {sight:?}: {way:?}", self.record.as_ref().map_or("", |record| &record.id));
@@ -393,7 +464,7 @@ impl Worker {
             Way::Restart => self.restart(sight, context),
             Way::Lost(cause, why) => {
                 // What ended us may have ended it with us.
-                let with_us = adopted && (is_local || !sight.has_rebooted_since(boot));
+                let with_us = adopted && (is_local || !sight.is_other_boot(boot));
                 let (cause, why) = if with_us { (Cause::Own, CUT_SHORT) } else { (cause, why) };
                 run.attempt.stop(cause, why.into());
                 self.settle(false, context);
@@ -583,7 +654,8 @@ impl Worker {
     pub(super) fn settle_if_complete(&mut self, context: &Context) {
         // An errand that is still under way would hit the next test.
         let State::Running(run) = &self.state else { return };
-        if !run.attempt.is_complete() || self.errand.is_some() || run.resting.is_some() {
+        if !run.attempt.is_complete() || self.errand.is_some() || run.resting.is_some() || run.left.is_some()
+        {
             return;
         }
         if run.attempt.disconnecting() && run.attempt.stopped.is_none() {
@@ -635,10 +707,8 @@ impl Worker {
 
     pub(super) fn sizes(&mut self, answer: &[u8], context: &Context) {
         let State::Running(run) = &mut self.state else { return };
-        let text = String::from_utf8_lossy(answer);
-        let mut numbers = text.lines().filter_map(|line| line.split_whitespace().next()?.parse().ok());
         if let Ending::Catching { sizes, .. } = &mut run.ending {
-            *sizes = numbers.next().zip(numbers.next());
+            *sizes = two_numbers(answer);
             if sizes.is_none() {
                 run.attempt.stop_at_limit();
                 return self.kill(context);
