@@ -261,7 +261,8 @@ fn nothing_is_left_in_the_run_directory_but_what_is_told_of() {
         .map(|e| e.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort_unstable();
-    assert_eq!(names, ["journal.jsonl", "results", "run.json", "tests.jsonl"]);
+    let all = ["announced", "hosts.jsonl", "journal.jsonl", "lock", "results", "run.json", "tests.jsonl"];
+    assert_eq!(names, all);
     use std::os::unix::fs::PermissionsExt;
     assert_eq!(dir.join("run").metadata().unwrap().permissions().mode() & 0o777, 0o700);
 }

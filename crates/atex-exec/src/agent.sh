@@ -43,8 +43,8 @@
 #   attach G C O            follows the spools of generation G from bytes C and O, in place of any other follower,
 #                           and takes orders but `run`
 #   look                    `dir=`, `boot=`, and of the last test `generation=`, `id=`, `word=`, `start=C O` (where its
-#                           bytes begin), `state=` running, ended, gone (its wrapper died before it) or none,
-#                           and `end=STATUS C O [WHY]`
+#                           bytes begin), `freed=C O`, `state=` running, ended, gone (its wrapper died before it) or
+#                           none, and `end=STATUS C O [WHY]`
 #   sizes                   sizes of the spools of the newest generation, control first, a line each
 #   stop SIGNAL             signals the test's process group; KILL: kills its session
 #   bye                     ends what runs here, and removes all
@@ -591,6 +591,7 @@ look)
         printf '%s\n' "id=$id"
         echo "word=$word"
         echo "start=$control $output"
+        read -r control output 2>/dev/null <"spool.$generation/freed" && echo "freed=$control $output"
         state=gone
         if [ "$ended" = "$word" ]; then
             state=ended

@@ -1,7 +1,12 @@
 //! Standard output: follows the journal by cursor and reads results from their files.
 //!
 //! It is a thread of its own, so that a reader that stalls costs disk space, never time of the run; and what
-//! is said here is in the run directory already.
+//! is said here is in the run directory already, to stay there when the power fails.
+//!
+//! For that results are written out (`durable`) and the journal is synchronized before what it holds is said, by groups: what comes while one group is
+//! written (and in the [`PAUSE`] after it) is the next group. So no test waits for the disk, a run of many
+//! small tests costs at most twenty synchronizations a second however many there are, and what happens after a
+//! quiet moment is said at once.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -9,7 +14,9 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
+use atex_cli::Failure;
 use atex_cli::output::{Output, OutputError};
 use atex_model::{
     Object, Time,
@@ -19,14 +26,61 @@ use atex_model::{
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use serde_json::Value;
 
-use crate::journal::{LIVE_RESULTS, LiveResults, PASSED_ON, PASSED_ON_START};
+use crate::cursor::Cursor;
+use crate::durable;
+use crate::journal::{LIVE_RESULTS, LiveResults, PASSED_ON, passed_on};
+use crate::run_dir::{RunDir, trouble};
+
+/// The least time between two groups: few enough of them that the file system, whose commits hold up others who
+/// make files, as tests' results are, is not busy with us; short enough for somebody at a terminal.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// So many times as long as a group took to be made safe is the least time to the next one, on slow disks.
+const REST: u32 = 4;
 
 /// What the thread is told.
 enum Word {
-    /// The journal is so long now.
-    Length(u64),
+    /// The journal is so long now, and the files of what was taken in are so together.
+    Grown { journal: u64, taken_in: u64 },
     /// This is the last line; then end.
     End(Box<End>),
+}
+
+/// Why nothing more is said.
+#[derive(Debug)]
+pub(crate) enum Unsaid {
+    /// Standard output cannot be written.
+    Output(OutputError),
+    /// What is to be said cannot be read, or not be kept for sure.
+    Storage(io::Error),
+}
+
+impl From<OutputError> for Unsaid {
+    fn from(error: OutputError) -> Unsaid {
+        Unsaid::Output(error)
+    }
+}
+
+impl Unsaid {
+    /// The same as a failure of the tool.
+    pub fn failure(&self, dir: &RunDir) -> Failure {
+        match self {
+            Unsaid::Output(error) => {
+                Failure::trouble(error).hint(format!("the results are in {}", dir.path.display()))
+            }
+            Unsaid::Storage(error) => trouble(&dir.journal(), error),
+        }
+    }
+}
+
+/// What is followed and read.
+pub(crate) struct Followed {
+    pub journal: File,
+    /// The files of what was taken in: safe before the journal that speaks of it is.
+    pub taken_in: Vec<File>,
+    /// The run directory.
+    pub dir: PathBuf,
+    pub cursor: Cursor,
 }
 
 /// The thread that writes to standard output.
@@ -37,26 +91,38 @@ pub(crate) struct Announcer {
 
 impl Announcer {
     /// Starts it. What goes wrong is sent to `failed`, once; after that nothing more is written.
-    pub fn start<W>(journal: &Path, dir: &Path, to: W, failed: Sender<OutputError>) -> io::Result<Announcer>
+    pub fn start<W>(followed: Followed, to: W, failed: Sender<Unsaid>) -> io::Result<Announcer>
     where
         W: Write + Send + 'static,
     {
-        let journal = File::open(journal)?;
-        let mut follower =
-            Follower { journal, dir: dir.to_owned(), cursor: 0, out: Output::new(to), told: HashMap::new() };
+        let safe = followed.cursor.safe();
+        let mut follower = Follower {
+            followed,
+            safe,
+            taken_in: 0,
+            due: Instant::now(),
+            out: Output::new(to),
+            told: HashMap::new(),
+        };
+        // Before files are changed again.
+        follower.remember()?;
         let (to, words) = unbounded();
         let thread = std::thread::Builder::new().name("stdout".into()).spawn(move || {
             if let Err(error) = follower.follow(&words) {
+                let storage = matches!(error, Unsaid::Storage(_));
                 let _ = failed.send(error);
-                // Words go on to arrive; nobody reads them, and nobody waits for that.
+                // Words go on to arrive; nobody waits for them to be read.
+                if storage {
+                    follower.say_end_only(&words);
+                }
             }
         })?;
         Ok(Announcer { to, thread })
     }
 
-    /// The journal has grown.
-    pub fn length(&self, length: u64) {
-        let _ = self.to.send(Word::Length(length));
+    /// The journal has grown, or the files of what was taken in, whose lengths together are the second number.
+    pub fn grown(&self, journal: u64, taken_in: u64) {
+        let _ = self.to.send(Word::Grown { journal, taken_in });
     }
 
     /// Says all that is left and the last line.
@@ -68,86 +134,202 @@ impl Announcer {
 }
 
 struct Follower<W: Write> {
-    journal: File,
-    dir: PathBuf,
-    cursor: u64,
+    followed: Followed,
+    /// How much of the journal is safe, with the results that it speaks of.
+    safe: u64,
+    /// How much of what was taken in is safe.
+    taken_in: u64,
+    /// When the next group may be said.
+    due: Instant,
     out: Output<W>,
-    /// How far results have been told of whose attempts go on, by directory: bytes, and how many.
-    told: HashMap<String, (u64, u64)>,
+    /// How far results have been told of whose attempts go on, by directory.
+    told: HashMap<String, Told>,
+}
+
+/// A number of results.
+#[derive(Debug, Clone, Copy, Default)]
+struct Told {
+    /// So long are their lines together.
+    bytes: u64,
+    n: u64,
+}
+
+impl Told {
+    fn add(&mut self, line: &str) {
+        self.bytes += line.len() as u64;
+        self.n += 1;
+    }
+}
+
+/// What is said at once.
+#[derive(Default)]
+struct Group {
+    journal: Option<u64>,
+    taken_in: u64,
+    end: Option<Box<End>>,
+}
+
+impl Group {
+    fn add(&mut self, word: Word) {
+        match word {
+            // Of several lengths the last one is enough.
+            Word::Grown { journal, taken_in } => {
+                (self.journal, self.taken_in) = (Some(journal), taken_in);
+            }
+            Word::End(end) => self.end = Some(end),
+        }
+    }
 }
 
 impl<W: Write> Follower<W> {
-    fn follow(&mut self, words: &Receiver<Word>) -> Result<(), OutputError> {
-        while let Ok(mut word) = words.recv() {
-            // Of several lengths the last one is enough.
-            while let Word::Length(length) = word {
-                match words.try_recv() {
-                    Ok(next) => {
-                        if matches!(next, Word::End(_)) {
-                            self.up_to(length)?;
-                        }
-                        word = next;
-                    }
-                    Err(_) => {
-                        self.up_to(length)?;
-                        break;
-                    }
-                }
+    fn follow(&mut self, words: &Receiver<Word>) -> Result<(), Unsaid> {
+        while let Ok(word) = words.recv() {
+            let mut group = Group::default();
+            group.add(word);
+            while group.end.is_none()
+                && let Ok(word) = words.recv_deadline(self.due)
+            {
+                group.add(word);
             }
-            if let Word::End(end) = word {
+            if let Some(journal) = group.journal {
+                self.say_group(journal, group.taken_in)?;
+            }
+            if let Some(end) = group.end {
                 self.out.record(&*end)?;
-                return self.out.flush();
+                return Ok(self.out.flush()?);
             }
-            self.out.flush()?;
         }
         Ok(())
     }
 
-    fn up_to(&mut self, length: u64) -> Result<(), OutputError> {
-        let part = Part {
-            file: self.journal.try_clone().map_err(OutputError::Failed)?,
-            at: self.cursor,
-            end: length,
-        };
-        let mut lines = BufReader::with_capacity(64 << 10, part);
+    /// Finds out how far an earlier life has told of attempts that go on.
+    fn remember(&mut self) -> io::Result<()> {
+        let mut lines = self.lines(0, self.followed.cursor.at())?;
         let mut line = String::new();
-        loop {
-            line.clear();
-            let read = lines.read_line(&mut line).map_err(OutputError::Failed)?;
-            if read == 0 {
-                self.cursor = length;
-                return Ok(());
+        while lines.read_line(&mut line)? > 0 {
+            match atex_model::kind(&line).as_deref() {
+                Ok(LIVE_RESULTS) => self.remember_live(&line)?,
+                Ok(TestEndTag::TEXT) if !self.told.is_empty() => {
+                    let end = atex_model::parse::<TestEnd>(&line).ok();
+                    if let Some(artifacts) = end.and_then(|end| end.artifacts) {
+                        self.told.remove(&artifacts);
+                    }
+                }
+                _ => {}
             }
-            self.say(line.trim_end_matches('\n'))?;
+            line.clear();
         }
+        Ok(())
+    }
+
+    fn remember_live(&mut self, line: &str) -> io::Result<()> {
+        let Ok(live) = atex_model::parse::<LiveResults>(line) else { return Ok(()) };
+        let artifacts = attempt_dir(&live.platform, &live.test, live.attempt);
+        let Ok(file) = File::open(self.followed.dir.join(&artifacts).join(RESULTS)) else { return Ok(()) };
+        let told = self.told.entry(artifacts).or_default();
+        let mut lines = BufReader::with_capacity(64 << 10, Part { file, at: told.bytes, end: live.length });
+        let mut line = String::new();
+        while lines.read_line(&mut line)? > 0 {
+            told.add(&line);
+            line.clear();
+        }
+        Ok(())
+    }
+
+    fn say_group(&mut self, journal: u64, taken_in: u64) -> Result<(), Unsaid> {
+        let begun = Instant::now();
+        self.make_safe(journal, taken_in).map_err(Unsaid::Storage)?;
+        let took = begun.elapsed();
+        self.up_to(journal)?;
+        self.out.flush()?;
+        if let Err(e) = self.followed.cursor.set(journal) {
+            log::debug!("announced: {e}; after a crash more is said again than need be");
+        }
+        self.due = Instant::now() + PAUSE.max(took * REST);
+        Ok(())
+    }
+
+    /// Results first, and what was taken in, then the journal that speaks of them.
+    fn make_safe(&mut self, journal: u64, taken_in: u64) -> io::Result<()> {
+        if taken_in > self.taken_in {
+            for file in &self.followed.taken_in {
+                file.sync_data()?;
+            }
+            self.taken_in = taken_in;
+        }
+        let mut lines = self.lines(self.safe, journal)?;
+        let mut line = String::new();
+        while lines.read_line(&mut line)? > 0 {
+            if atex_model::kind(&line).as_deref() == Ok(TestEndTag::TEXT)
+                && let Some(artifacts) =
+                    atex_model::parse::<TestEnd>(&line).ok().and_then(|end| end.artifacts)
+            {
+                durable::write_out(&self.followed.dir.join(artifacts))?;
+            }
+            line.clear();
+        }
+        self.followed.journal.sync_data()?;
+        self.safe = self.safe.max(journal);
+        Ok(())
+    }
+
+    fn lines(&self, at: u64, end: u64) -> io::Result<BufReader<Part>> {
+        let part = Part { file: self.followed.journal.try_clone()?, at, end };
+        Ok(BufReader::with_capacity(64 << 10, part))
+    }
+
+    /// Says how the run ended, and nothing else.
+    fn say_end_only(&mut self, words: &Receiver<Word>) {
+        let end = words.iter().find_map(|word| match word {
+            Word::End(end) => Some(end),
+            Word::Grown { .. } => None,
+        });
+        // If it cannot be said, there is nobody left to tell.
+        if let Some(end) = end {
+            let _ = self.out.record(&*end).and_then(|()| self.out.flush());
+        }
+    }
+
+    fn up_to(&mut self, length: u64) -> Result<(), Unsaid> {
+        let mut lines = self.lines(self.followed.cursor.at(), length).map_err(Unsaid::Storage)?;
+        let mut line = String::new();
+        while lines.read_line(&mut line).map_err(Unsaid::Storage)? > 0 {
+            self.say(line.trim_end_matches('\n'))?;
+            line.clear();
+        }
+        Ok(())
     }
 
     /// What a line of the journal means to readers of the stream.
-    fn say(&mut self, line: &str) -> Result<(), OutputError> {
+    fn say(&mut self, line: &str) -> Result<(), Unsaid> {
         match atex_model::kind(line).as_deref() {
-            Ok(PASSED_ON) => match line.strip_prefix(PASSED_ON_START) {
-                Some(rest) => self.out.line(rest.strip_suffix('}').unwrap_or(rest)),
-                None => Ok(()),
-            },
-            Ok(TestEndTag::TEXT) => self.test_end(line),
-            Ok(LIVE_RESULTS) => self.live_results(line),
-            Ok(word) if crate::journal::is_internal(word) => Ok(()),
-            _ => self.out.line(line),
+            Ok(PASSED_ON) => {
+                if let Some(line) = passed_on(line) {
+                    self.out.line(line)?;
+                }
+            }
+            Ok(TestEndTag::TEXT) => self.test_end(line)?,
+            Ok(LIVE_RESULTS) => self.live_results(line)?,
+            Ok(word) if crate::journal::is_internal(word) => {}
+            _ => self.out.line(line)?,
         }
+        Ok(())
     }
 
-    fn test_end(&mut self, line: &str) -> Result<(), OutputError> {
-        let Ok(mut end) = atex_model::parse::<TestEnd>(line) else { return self.out.line(line) };
+    fn test_end(&mut self, line: &str) -> Result<(), Unsaid> {
+        let Ok(mut end) = atex_model::parse::<TestEnd>(line) else {
+            return Ok(self.out.line(line)?);
+        };
         if let Some(artifacts) = &end.artifacts {
             self.told.remove(artifacts);
-            let path = self.dir.join(artifacts);
+            let path = self.followed.dir.join(artifacts);
             self.results(&end, &path)?;
             end.artifacts = Some(path.to_string_lossy().into_owned());
         }
-        self.out.record(&end)
+        Ok(self.out.record(&end)?)
     }
 
-    fn results(&mut self, end: &TestEnd, artifacts: &Path) -> Result<(), OutputError> {
+    fn results(&mut self, end: &TestEnd, artifacts: &Path) -> Result<(), Unsaid> {
         // An attempt that could not begin has none.
         let Ok(file) = File::open(artifacts.join(RESULTS)) else { return Ok(()) };
         let kind = if end.is_final { ResultKind::Result } else { ResultKind::OldResult };
@@ -160,14 +342,14 @@ impl<W: Write> Follower<W> {
             attempt: end.attempt,
             host: end.host.as_deref(),
         };
-        self.say_results(file, &of, 0).map(drop)
+        self.say_results(file, &of, &mut Told::default())
     }
 
-    fn live_results(&mut self, line: &str) -> Result<(), OutputError> {
+    fn live_results(&mut self, line: &str) -> Result<(), Unsaid> {
         let Ok(live) = atex_model::parse::<LiveResults>(line) else { return Ok(()) };
         let artifacts = attempt_dir(&live.platform, &live.test, live.attempt);
-        let Ok(file) = File::open(self.dir.join(&artifacts).join(RESULTS)) else { return Ok(()) };
-        let (at, n) = self.told.get(&artifacts).copied().unwrap_or_default();
+        let Ok(file) = File::open(self.followed.dir.join(&artifacts).join(RESULTS)) else { return Ok(()) };
+        let mut told = self.told.get(&artifacts).copied().unwrap_or_default();
         let of = Of {
             kind: ResultKind::LiveResult,
             time: live.time,
@@ -177,24 +359,24 @@ impl<W: Write> Follower<W> {
             attempt: live.attempt,
             host: Some(&live.host),
         };
-        let end = live.length.max(at);
-        let n = self.say_results(Part { file, at, end }, &of, n)?;
-        self.told.insert(artifacts, (end, n));
+        // An attempt that was taken up again may have fewer for a while, and less than it is said to have.
+        self.say_results(Part { file, at: told.bytes, end: live.length }, &of, &mut told)?;
+        self.told.insert(artifacts, told);
         Ok(())
     }
 
-    /// Says stored results, `n` of which have been said. Returns how many there are then.
-    fn say_results(&mut self, stored: impl Read, of: &Of<'_>, mut n: u64) -> Result<u64, OutputError> {
+    /// Says stored results that come behind those that were told of.
+    fn say_results(&mut self, stored: impl Read, of: &Of<'_>, told: &mut Told) -> Result<(), Unsaid> {
         let mut lines = BufReader::with_capacity(64 << 10, stored);
         let mut line = String::new();
-        while lines.read_line(&mut line).map_err(OutputError::Failed)? > 0 {
+        while lines.read_line(&mut line).map_err(Unsaid::Storage)? > 0 {
+            told.add(&line);
             if let Ok(stored) = serde_json::from_str(&line) {
-                n += 1;
-                self.out.record(&result(of, n, stored))?;
+                self.out.record(&result(of, told.n, stored))?;
             }
             line.clear();
         }
-        Ok(n)
+        Ok(())
     }
 }
 
@@ -249,7 +431,7 @@ struct Part {
 
 impl Read for Part {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.end - self.at).unwrap_or(usize::MAX).min(buffer.len());
+        let most = usize::try_from(self.end.saturating_sub(self.at)).unwrap_or(usize::MAX).min(buffer.len());
         let n = self.file.read_at(&mut buffer[..most], self.at)?;
         self.at += n as u64;
         Ok(n)

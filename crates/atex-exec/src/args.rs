@@ -2,7 +2,8 @@
 
 use std::path::PathBuf;
 
-use clap::Parser;
+use clap::parser::ValueSource;
+use clap::{ArgMatches, CommandFactory, Parser};
 
 /// Give each free host the next test and collect results
 #[derive(Debug, Clone, Parser)]
@@ -29,6 +30,19 @@ pub(crate) struct Args {
     /// It is made with mode 0700. One that holds a run already is refused.
     #[arg(long, value_name = "DIR")]
     pub run_dir: Option<PathBuf>,
+
+    /// Go on with the run in this directory, after a crash, a reboot, or a signal
+    ///
+    /// What is settled stays settled, tests that still run are attached again, and those that were cut short
+    /// run again. The run keeps the options that it was called with. If its input had not ended, it is
+    /// read again: records that are known are recognised. Hosts that had been handed on can be given again by
+    /// --hosts. The output goes on where it stopped.
+    #[arg(long, value_name = "DIR")]
+    pub resume: Option<PathBuf>,
+
+    /// With --resume, write the whole output again, from the first record on
+    #[arg(long, requires = "resume")]
+    pub from_start: bool,
 
     /// Make the run's directory on each host below DIR [default: /var, or /tmp if that cannot be written]
     ///
@@ -227,6 +241,20 @@ pub(crate) struct QuotaArgs {
     pub max_partial: String,
 }
 
+/// Options that have a meaning beside `--resume`: all others are the run's.
+const BESIDE_RESUME: [&str; 5] = ["resume", "from_start", "hosts", "verbose", "schema"];
+
+/// The options on the command line that cannot stand beside `--resume`, as they are typed.
+pub(crate) fn not_beside_resume(matches: &ArgMatches) -> Vec<String> {
+    let typed = |id: &str| matches.value_source(id) == Some(ValueSource::CommandLine);
+    let command = Args::command();
+    let options = command.get_arguments().filter(|arg| {
+        let id = arg.get_id().as_str();
+        matches.try_contains_id(id).is_ok() && typed(id) && !BESIDE_RESUME.contains(&id)
+    });
+    options.map(|arg| format!("--{}", arg.get_long().unwrap_or(arg.get_id().as_str()))).collect()
+}
+
 /// What to do with a second test of one identity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Duplicates {
@@ -254,3 +282,23 @@ Examples:
   atex-discover . | atex-exec --local 4 | atex-report
   atex-discover . --plan /plans/daily | atex-exec --hosts lab.jsonl | atex-report
   echo '{\"type\":\"test\",\"name\":\"/hi\",\"data\":{\"test\":\"echo hi\"}}' | atex-exec --local 1";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_keeps_its_options() {
+        for (words, refused) in [
+            (vec!["--resume", "d"], vec![]),
+            (vec!["--resume", "d", "-v", "--from-start", "--hosts", "h"], vec![]),
+            (vec!["--resume", "d", "--local", "1", "--run-dir", "e"], vec!["--local", "--run-dir"]),
+            (vec!["--resume", "d", "--grace", "30s"], vec!["--grace"]),
+        ] {
+            let words = ["atex-exec"].iter().chain(&words);
+            let matches = Args::command().try_get_matches_from(words).unwrap();
+            assert_eq!(not_beside_resume(&matches), refused);
+        }
+        assert!(Args::try_parse_from(["atex-exec", "--from-start"]).is_err());
+    }
+}

@@ -1,9 +1,10 @@
 //! What is known of the tests and hosts of a run by number: labels, set-ups, identities.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
-use atex_model::{Connect, Host, Test, Tree};
+use atex_model::{Connect, Host, Plan, Test, Tree};
 use atex_schedule::{HostKind, PlatformId, SetupId};
 use indexmap::IndexSet;
 use serde_json::Value;
@@ -68,8 +69,18 @@ impl Setups {
         (SetupId(u32::try_from(at).expect("there are no more set-ups than tests")), new)
     }
 
+    /// How many there are.
+    pub fn len(&self) -> u32 {
+        u32::try_from(self.all.len()).expect("they are numbered in 32 bits")
+    }
+
     pub fn tree(&self, setup: SetupId) -> Option<&Tree> {
         self.all.get_index(setup.0 as usize)?.0.as_ref()
+    }
+
+    /// The plan of a set-up.
+    pub fn plan(&self, setup: SetupId) -> Option<Plan> {
+        serde_json::from_str(&self.all.get_index(setup.0 as usize)?.1).ok()
     }
 
     /// A test of this set-up needs these packages.
@@ -89,7 +100,16 @@ impl Setups {
 
 /// The identities of tests. A hash of each is kept, not its name.
 #[derive(Debug, Default)]
-pub(crate) struct Identities(HashMap<[u8; 16], u32>);
+pub(crate) struct Identities(HashMap<[u8; 16], Seen>);
+
+/// What is remembered of an identity.
+#[derive(Debug, Clone, Copy)]
+struct Seen {
+    /// The last number that was given to a test of the same name.
+    number: u32,
+    /// It was taken in by an earlier life of the run, and has not come again in this one.
+    before: bool,
+}
 
 /// What a test's identity says of it.
 #[derive(Debug, PartialEq, Eq)]
@@ -97,44 +117,97 @@ pub(crate) enum Identity {
     New,
     /// There was one; it is to run under this name.
     Renamed(String),
+    /// It has come again, in the input of a run that is resumed.
+    Repeated,
     /// There was one.
     Known,
 }
 
 impl Identities {
     pub fn add(&mut self, test: &Test, duplicates: Duplicates) -> Identity {
-        if self.insert(test.platform.as_deref(), &test.name) {
-            return Identity::New;
-        }
-        if duplicates == Duplicates::Error {
-            return Identity::Known;
+        let platform = test.platform.as_deref();
+        match self.meet(platform, &test.name) {
+            Identity::Known if duplicates == Duplicates::Number => {}
+            other => return other,
         }
         loop {
-            let number = self.0.entry(hash(test.platform.as_deref(), &test.name)).or_insert(1);
-            *number += 1;
-            let name = format!("{} ({number})", test.name);
-            if self.insert(test.platform.as_deref(), &name) {
-                return Identity::Renamed(name);
+            let seen =
+                self.0.entry(identity(platform, &test.name)).or_insert(Seen { number: 1, before: false });
+            seen.number += 1;
+            let name = format!("{} ({})", test.name, seen.number);
+            match self.meet(platform, &name) {
+                Identity::New => return Identity::Renamed(name),
+                Identity::Known => {}
+                other => return other,
             }
         }
     }
 
-    /// Whether it was not there before.
-    fn insert(&mut self, platform: Option<&str>, name: &str) -> bool {
-        let mut is_new = false;
-        self.0.entry(hash(platform, name)).or_insert_with(|| {
-            is_new = true;
-            1
-        });
-        is_new
+    /// A test that an earlier life of the run has taken in.
+    pub fn add_before(&mut self, identity: [u8; 16]) {
+        self.0.insert(identity, Seen { number: 1, before: true });
+    }
+
+    fn meet(&mut self, platform: Option<&str>, name: &str) -> Identity {
+        match self.0.entry(identity(platform, name)) {
+            Entry::Vacant(entry) => {
+                entry.insert(Seen { number: 1, before: false });
+                Identity::New
+            }
+            Entry::Occupied(mut entry) if entry.get().before => {
+                entry.get_mut().before = false;
+                Identity::Repeated
+            }
+            Entry::Occupied(_) => Identity::Known,
+        }
     }
 }
 
-fn hash(platform: Option<&str>, name: &str) -> [u8; 16] {
-    let mut hasher = blake3::Hasher::new();
-    // The length keeps label and name apart. A test without a label is reported under the default one.
+/// Stands for a test's platform and name.
+pub(crate) fn identity(platform: Option<&str>, name: &str) -> [u8; 16] {
+    // A test without a label is reported under the default one.
     let platform = platform.unwrap_or(atex_model::DEFAULT_PLATFORM);
+    let mut hasher = blake3::Hasher::new();
+    // The length keeps label and name apart.
     hasher.update(&(platform.len() as u64).to_le_bytes()).update(platform.as_bytes()).update(name.as_bytes());
+    short(&hasher)
+}
+
+/// Lines of the input that were handed on, by hash, and how often.
+#[derive(Debug, Default)]
+pub(crate) struct KnownLines(HashMap<[u8; 16], u32>);
+
+impl KnownLines {
+    pub fn add(&mut self, line: &str) {
+        *self.0.entry(line_hash(line)).or_insert(0) += 1;
+    }
+
+    /// Whether the line is known, as often as it is.
+    pub fn take(&mut self, line: &str) -> bool {
+        // Most runs know none.
+        if self.0.is_empty() {
+            return false;
+        }
+        match self.0.entry(line_hash(line)) {
+            Entry::Vacant(_) => false,
+            Entry::Occupied(mut entry) => {
+                *entry.get_mut() -= 1;
+                if *entry.get() == 0 {
+                    entry.remove();
+                }
+                true
+            }
+        }
+    }
+}
+
+fn line_hash(line: &str) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(line.trim().as_bytes());
+    short(&hasher)
+}
+
+fn short(hasher: &blake3::Hasher) -> [u8; 16] {
     let mut short = [0; 16];
     short.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
     short
@@ -175,6 +248,34 @@ mod tests {
     }
 
     #[test]
+    fn what_an_earlier_life_took_in_is_recognised_once() {
+        let mut all = Identities::default();
+        for name in ["/a", "/a (2)", "/b"] {
+            all.add_before(identity(None, name));
+        }
+        for (name, is) in [
+            ("/a", Identity::Repeated),
+            ("/a", Identity::Repeated),
+            ("/a", Identity::Renamed("/a (3)".into())),
+            ("/b", Identity::Repeated),
+            ("/b", Identity::Renamed("/b (2)".into())),
+        ] {
+            assert_eq!(all.add(&test(None, name), Duplicates::Number), is, "{name}");
+        }
+        all.add_before(identity(None, "/c"));
+        assert_eq!(all.add(&test(None, "/c"), Duplicates::Error), Identity::Repeated);
+        assert_eq!(all.add(&test(None, "/c"), Duplicates::Error), Identity::Known);
+    }
+
+    #[test]
+    fn a_known_line_is_dropped_as_often_as_it_came() {
+        let mut lines = KnownLines::default();
+        lines.add("{}");
+        lines.add("{}");
+        assert_eq!(["{}", "{ }", "{} ", "{}"].map(|line| lines.take(line)), [true, false, true, false]);
+    }
+
+    #[test]
     fn equal_trees_and_plans_are_one_setup() {
         let mut setups = Setups::default();
         let mut with = test(None, "/a");
@@ -184,5 +285,8 @@ mod tests {
         assert_eq!(setups.id(&with), (SetupId(1), false));
         assert_eq!(setups.tree(SetupId(1)), with.tree.as_ref());
         assert_eq!(setups.tree(SetupId(0)), None);
+        with.plan = Some(Plan { name: Some("/p".into()), ..Plan::default() });
+        assert_eq!(setups.id(&with), (SetupId(2), true));
+        assert_eq!((setups.plan(SetupId(2)), setups.plan(SetupId(1))), (with.plan, None));
     }
 }

@@ -41,7 +41,21 @@ pub(crate) struct Config {
 }
 
 impl Config {
+    /// What the arguments mean for a new run.
     pub fn new(args: Args) -> Result<Config, Failure> {
+        let sources = sources(&args.hosts, true)?;
+        let env = CallerEnv::new(&args.env.env_file, &args.env.env)?;
+        Config::with_sources(args, sources, env)
+    }
+
+    /// What they mean for a run that was called with `called`, which set `env`, and is resumed with `args`.
+    /// Standard input is of interest unless the run's input has ended.
+    pub fn resumed(called: Args, env: CallerEnv, args: &Args, input_ended: bool) -> Result<Config, Failure> {
+        let sources = sources(&args.hosts, !input_ended)?;
+        Config::with_sources(called, sources, env)
+    }
+
+    fn with_sources(args: Args, sources: Vec<Lines>, env: CallerEnv) -> Result<Config, Failure> {
         let waits = Waits {
             host: duration("--host-timeout", &args.host_timeout)?,
             setup: duration("--setup-timeout", &args.setup_timeout)?,
@@ -55,11 +69,11 @@ impl Config {
         }
         Ok(Config {
             keep_host_on: keep_host_on(&args.keep_host_on)?,
-            sources: sources(&args.hosts)?,
+            sources,
             local: args.local,
             run_dir: args.run_dir,
             work_dir: args.work_dir,
-            env: CallerEnv::new(&args.env.env_file, &args.env.env)?,
+            env,
             infra_retries: args.infra_retries,
             waits,
             quotas: Quotas { live: args.live, ..quotas(&args.quotas)? },
@@ -70,11 +84,11 @@ impl Config {
     }
 }
 
-/// Standard input, unless somebody sits at it, and the files.
-pub(crate) fn sources(files: &[PathBuf]) -> Result<Vec<Lines>, Failure> {
+/// Standard input, if it is of interest and nobody sits at it, and the files.
+pub(crate) fn sources(files: &[PathBuf], with_stdin: bool) -> Result<Vec<Lines>, Failure> {
     let mut sources = Vec::new();
     let named = files.iter().any(|file| file == Path::new("-"));
-    if !named && !std::io::stdin().is_terminal() {
+    if with_stdin && !named && !std::io::stdin().is_terminal() {
         sources.push(Lines::stdin());
     }
     for file in files {

@@ -1,5 +1,6 @@
 //! Variables of the environment: what metadata may say of them, and what the caller of a run gives to every test.
 
+use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
@@ -8,6 +9,8 @@ use std::path::{Path, PathBuf};
 use atex_cli::{Failure, input::reason};
 use atex_model::Object;
 use serde_json::Value;
+
+use crate::run_dir::DAMAGED;
 
 /// What the caller sets for every test, from `--env-file` and `--env`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,6 +36,31 @@ impl CallerEnv {
         }
         for word in typed {
             env.add_typed(word).map_err(|problem| Failure::usage(format!("--env: {problem}")))?;
+        }
+        Ok(env)
+    }
+
+    /// What was set when the run was called so: what was typed, and the values that `file` keeps.
+    pub fn kept(file: &Path, typed: &[String]) -> Result<CallerEnv, Failure> {
+        let damaged =
+            |problem: String| Failure::usage(format!("{}: {problem}", file.display())).hint(DAMAGED);
+        let secrets: BTreeMap<String, String> = match std::fs::read(file) {
+            Ok(text) => serde_json::from_slice(&text).map_err(|e| damaged(e.to_string()))?,
+            // There was nothing to hide.
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => BTreeMap::new(),
+            Err(e) => return Err(damaged(reason(&e).to_string())),
+        };
+        let mut env = CallerEnv::default();
+        for (name, value) in &secrets {
+            env.add(name, value, true).map_err(damaged)?;
+        }
+        for word in typed {
+            match (word.split_once('='), secrets.get(word)) {
+                (Some((name, value)), _) => env.add(name, value, false),
+                (None, Some(value)) => env.add(word, value, true),
+                (None, None) => Err(format!("the value of {word} is missing")),
+            }
+            .map_err(damaged)?;
         }
         Ok(env)
     }
@@ -64,7 +92,14 @@ impl CallerEnv {
         }
         let mut text = serde_json::to_vec_pretty(&secrets).expect("text keys, text values");
         text.push(b'\n');
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?.write_all(&text)
+        // It may be left of a run that never began.
+        match std::fs::remove_file(file) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(file)?;
+        file.write_all(&text)?;
+        file.sync_all()
     }
 
     /// `NAME=VALUE` as a shell reads words: several on a line, values in quotes, comments.
@@ -250,5 +285,27 @@ mod tests {
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         let kept: Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
         assert_eq!(kept, json!({"TOKEN": "hunter 2"}));
+        env.save(&file).unwrap();
+    }
+
+    #[test]
+    fn a_run_that_goes_on_has_the_variables_that_it_had() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("env.json");
+        let mut env = CallerEnv::default();
+        env.add_file("TOKEN=hunter2 A=file B=file HOME=file").unwrap();
+        let typed = ["A=typed", "HOME", "C=1"].map(String::from);
+        for word in &typed {
+            env.add_typed(word).unwrap();
+        }
+        env.save(&file).unwrap();
+        let last = |env: &CallerEnv| env.variables().iter().cloned().collect::<BTreeMap<_, _>>();
+        let kept = CallerEnv::kept(&file, &typed).unwrap();
+        assert_eq!(last(&kept), last(&env));
+        assert_eq!(kept.shown(), env.shown());
+        std::fs::remove_file(&file).unwrap();
+        let missing = CallerEnv::kept(&file, &typed).unwrap_err().to_string();
+        assert!(missing.contains("/env.json: the value of HOME is missing"), "{missing}");
+        assert_eq!(CallerEnv::kept(&file, &typed[2..]).unwrap().variables(), [("C".into(), "1".into())]);
     }
 }

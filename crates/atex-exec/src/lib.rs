@@ -1,8 +1,9 @@
 //! atex-exec: gives each free host the next test and collects results.
 //!
 //! `dispatch` is the place to start: one thread and one loop that owns the state of a run, asks the scheduler
-//! (crate atex-schedule) and writes everything down (`journal`, `tests_file`) before it is visible anywhere.
-//! `prepare` is the subcommand that only sets hosts up. `intake` reads what comes in, `plan` and `needs` what plans and
+//! (crate atex-schedule) and writes everything down (`journal`, `tests_file`, `hosts_file`) before it is visible
+//! anywhere. `resume` goes on with a run of which nothing but that is left (`past`). `prepare` is the subcommand that
+//! only sets hosts up. `intake` reads what comes in, `plan` and `needs` what plans and
 //! tests want on a host, `packer` and `upload` make the files that go to hosts, `pool` and `worker`
 //! look after hosts (through crate atex-connect), `attempt` and `artifacts` turn what a test sends (through
 //! crate atex-control) into results and files (`output` keeps what it prints, `tap` reads it, `checkpoint` is what
@@ -12,6 +13,7 @@
 //!
 //! It does not know where tests and hosts come from, what a result means to anybody, or how a host is had.
 
+mod adoption;
 mod announce;
 mod args;
 mod artifacts;
@@ -19,18 +21,24 @@ mod attempt;
 mod catalog;
 mod checkpoint;
 mod config;
+mod cursor;
 mod dispatch;
+mod durable;
 mod environment;
 mod helpers;
+mod hosts_file;
 mod intake;
 mod journal;
+mod lines_file;
 mod live;
 mod needs;
 mod output;
 mod packer;
+mod past;
 mod plan;
 mod pool;
 mod prepare;
+mod resume;
 mod run_dir;
 mod script;
 mod setup_log;
@@ -73,6 +81,8 @@ pub fn main() -> Result<Exit, Failure> {
     if let Some(args::Command::Prepare(args)) = args.command {
         return prepare::run(args, signals);
     }
-    let config = config::Config::new(args)?;
-    dispatch::run(config, signals)
+    if let Some(dir) = args.resume.clone() {
+        return resume::run(&args, &dir, signals);
+    }
+    dispatch::run(config::Config::new(args)?, signals)
 }

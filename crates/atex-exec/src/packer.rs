@@ -17,6 +17,8 @@ pub(crate) type Packed = (SetupId, Result<Arc<Prepared>, String>);
 /// How far a set-up is.
 #[derive(Debug)]
 enum Stage {
+    /// Nobody has asked for it yet.
+    Known(Tree, Arc<Steps>),
     /// It is being made; these hosts wait for it (and whether they are to be cleaned first).
     Making(Vec<(HostId, bool)>),
     Ready(Arc<Prepared>),
@@ -68,6 +70,16 @@ impl Packer {
         Ok(())
     }
 
+    /// The same, but it is made only when a host needs it.
+    pub fn add_later(&mut self, tree: Option<&Tree>, steps: Steps) -> std::io::Result<()> {
+        let Some(tree) = tree else { return self.add(None, steps) };
+        if self.orders.is_none() {
+            self.orders = Some(self.start()?);
+        }
+        self.stages.push(Stage::Known(tree.clone(), Arc::new(steps)));
+        Ok(())
+    }
+
     fn start(&self) -> std::io::Result<Sender<(SetupId, Tree, Arc<Steps>)>> {
         let (orders, arriving) = unbounded::<(SetupId, Tree, Arc<Steps>)>();
         let (uploads, done) = (self.uploads.clone(), self.done.0.clone());
@@ -86,7 +98,16 @@ impl Packer {
 
     /// A host needs this set-up.
     pub fn ask(&mut self, setup: SetupId, host: HostId, clean: bool) -> Asked {
-        match &mut self.stages[setup.0 as usize] {
+        let stage = &mut self.stages[setup.0 as usize];
+        match stage {
+            Stage::Known(tree, steps) => {
+                if let Some(orders) = &self.orders {
+                    // The thread ends only when we do.
+                    let _ = orders.send((setup, tree.clone(), Arc::clone(steps)));
+                }
+                *stage = Stage::Making(vec![(host, clean)]);
+                Asked::Later
+            }
             Stage::Making(waiting) => {
                 waiting.push((host, clean));
                 Asked::Later
@@ -106,6 +127,11 @@ impl Packer {
             Stage::Making(waiting) => waiting,
             _ => Vec::new(),
         }
+    }
+
+    /// What is left of a set-up that cannot be made.
+    pub fn without_files(&self, id: SetupId) -> Arc<Prepared> {
+        prepared(id, None, Arc::default(), &self.shared)
     }
 
     /// Why a set-up cannot be made.

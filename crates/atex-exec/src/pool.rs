@@ -13,6 +13,7 @@ use atex_model::Host;
 use atex_schedule::{HostId, SetupId};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
+use crate::adoption::Adoption;
 use crate::attempt::{Done, Job, Quotas};
 use crate::environment::CallerEnv;
 use crate::live::Live;
@@ -24,9 +25,10 @@ use crate::worker::Worker;
 /// What a worker is to do.
 #[derive(Debug)]
 pub(crate) enum Order {
-    /// Connect to a host. Answered by [`News::Ready`] or [`News::Unreachable`]; if it is to be adopted with a
-    /// test that it ran before we were started, by [`News::Ended`]. `keep`: it stays prepared when it is left.
-    Join { record: Arc<Host>, dirs: Vec<String>, keep: bool, adopt: Option<Box<Adoption>> },
+    /// Connect to a host. Answered by [`News::Ready`] or [`News::Unreachable`]. `again`: an earlier life of the
+    /// run may have left something there. `keep`: it stays prepared when it is left. With `adopt`, what it was doing goes on: then the answer is
+    /// [`News::Ready`] once it has been found, and [`News::Ended`] in any case.
+    Join { record: Arc<Host>, dirs: Vec<String>, keep: bool, again: bool, adopt: Option<Box<Adoption>> },
     /// Give it what tests need. Answered by [`News::SetUp`].
     SetUp {
         setup: Arc<Prepared>,
@@ -44,13 +46,6 @@ pub(crate) enum Order {
     Leave,
     /// Undo what was prepared there at an earlier time, then as [`Order::Leave`].
     Undo,
-}
-
-/// An attempt that a host was making when an earlier process of this run ended.
-#[derive(Debug)]
-pub(crate) struct Adoption {
-    pub setup: Arc<Prepared>,
-    pub job: Box<Job>,
 }
 
 /// What tests need on their host, ready to be given.

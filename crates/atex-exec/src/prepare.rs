@@ -84,9 +84,9 @@ pub(crate) fn run(args: Prepare, signals: Receiver<Signal>) -> Result<Exit, Fail
     if args.work_dir.as_deref().is_some_and(|dir| !dir.starts_with('/')) {
         return Err(Failure::usage("--work-dir: expected an absolute path, as it is one on the hosts"));
     }
-    let sources = sources(&args.hosts)?;
+    let sources = sources(&args.hosts, true)?;
     let env = CallerEnv::new(&args.env.env_file, &args.env.env)?;
-    let dir = RunDir::create(args.run_dir.as_deref(), &env, now())?;
+    let (dir, ()) = RunDir::create(args.run_dir.as_deref(), &env, now(), |_| Ok(()))?;
     let own = |e: std::io::Error| Failure::trouble(format!("cannot start a thread: {}", reason(&e)));
     let (tell, news) = unbounded();
     let waits = Waits { host, setup, ..Waits::default() };
@@ -229,7 +229,7 @@ impl Preparer {
             };
             self.busy += 1;
             let record = Arc::clone(&entry.record);
-            self.pool.order(id_of(n), Order::Join { record, dirs, keep: true, adopt: None });
+            self.pool.order(id_of(n), Order::Join { record, dirs, keep: true, again: false, adopt: None });
         }
     }
 

@@ -7,12 +7,15 @@
 //! The scheduler knows numbers only: it has no clock, thread, file or network, and neither the names of
 //! tests nor the addresses of hosts. Whoever drives it translates. A decision costs O(c + log n) for n
 //! waiting tests of c classes (a class is what decides where a test can run).
+//!
+//! A scheduler can begin in the middle of a run: tests arrive with what has been tried already, and hosts are
+//! adopted with the tests that run on them.
 
 mod pool;
 mod queue;
 mod scheduler;
 
-pub use scheduler::{Action, Ended, Event, HostIs, Options, Release, Scheduler, SetupEnd, Unrunnable};
+pub use scheduler::{Action, Ended, Event, HostIs, Options, Release, Scheduler, SetupEnd, Tried, Unrunnable};
 
 /// A test, numbered in order of arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

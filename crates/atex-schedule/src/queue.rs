@@ -49,6 +49,11 @@ impl Queue {
         }
     }
 
+    /// Takes out a test, whatever its class.
+    pub fn take_one(&mut self, test: TestId) -> Option<Class> {
+        self.classes.iter_mut().find_map(|(class, tests)| tests.remove(&test).then_some(*class))
+    }
+
     /// Takes out all tests of the classes that `which` picks, in order of arrival.
     pub fn take(&mut self, which: impl Fn(Class) -> bool) -> Vec<TestId> {
         let picked = self.classes.iter_mut().filter(|(class, _)| which(**class));

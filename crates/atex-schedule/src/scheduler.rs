@@ -19,6 +19,8 @@ pub enum Event {
         setup: SetupId,
         /// Its host cannot be used after it.
         is_destructive: bool,
+        /// The attempts at it that were made before this scheduler began.
+        tried: Tried,
     },
     /// Neither tests nor hosts will come any more.
     InputEnded,
@@ -35,6 +37,16 @@ pub enum Event {
         host: HostId,
         /// What may run there.
         kind: HostKind,
+    },
+    /// A host runs, from before this scheduler began, a test that has arrived and waits: the attempt goes on.
+    /// Answers as if it had been started here, by [`Event::AttemptEnded`].
+    HostAdopted {
+        /// Which.
+        host: HostId,
+        /// What may run there.
+        kind: HostKind,
+        /// What runs there.
+        test: TestId,
     },
     /// A set-up ended.
     SetupEnded {
@@ -192,11 +204,36 @@ impl Default for Options {
 const OWN_RETRIES: u32 = 2;
 
 /// What is remembered of a test that has had an attempt which was not its last.
-#[derive(Debug, Clone, Copy, Default)]
-struct Tried {
-    attempts: u32,
-    by_host: u32,
-    by_us: u32,
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Tried {
+    /// How many have ended.
+    pub attempts: u32,
+    /// Of these, by the host's doing.
+    pub by_host: u32,
+    /// By our own doing.
+    pub by_us: u32,
+}
+
+impl Tried {
+    /// Takes note of the end of an attempt.
+    pub fn count(&mut self, end: Ended) {
+        self.attempts += 1;
+        match end {
+            Ended::ByHost => self.by_host += 1,
+            Ended::ByUs => self.by_us += 1,
+            Ended::ByTest | Ended::Unfit | Ended::Cancelled => {}
+        }
+    }
+
+    /// Whether there may be another attempt after one that ended so and has been counted.
+    pub fn again(self, end: Ended, options: Options) -> bool {
+        match end {
+            Ended::ByTest | Ended::Unfit => false,
+            Ended::ByHost => self.by_host <= options.infra_retries,
+            Ended::ByUs => self.by_us <= OWN_RETRIES,
+            Ended::Cancelled => true,
+        }
+    }
 }
 
 /// The state machine. See the crate's documentation.
@@ -227,8 +264,11 @@ impl Scheduler {
     pub fn apply(&mut self, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
         match event {
-            Event::TestArrived { test, platform, setup, is_destructive } => {
+            Event::TestArrived { test, platform, setup, is_destructive, tried } => {
                 self.queue.insert(Class { platform, setup, is_destructive }, test);
+                if tried != Tried::default() {
+                    self.tried.insert(test, tried);
+                }
             }
             Event::InputEnded => self.input_ended = true,
             Event::HostExpected { host, kind } => {
@@ -238,6 +278,7 @@ impl Scheduler {
                 self.expected.remove(&host);
                 self.pool.join(host, kind);
             }
+            Event::HostAdopted { host, kind, test } => self.adopt(host, kind, test),
             Event::SetupEnded { host, end } => self.setup_ended(host, end, &mut actions),
             Event::AttemptEnded { host, end, host_is } => {
                 self.attempt_ended(host, end, host_is, &mut actions)
@@ -252,6 +293,16 @@ impl Scheduler {
         }
         self.assign(&mut actions);
         actions
+    }
+
+    fn adopt(&mut self, id: HostId, kind: HostKind, test: TestId) {
+        self.expected.remove(&id);
+        self.pool.join(id, kind);
+        if let (Some(class), Some(host)) = (self.queue.take_one(test), self.pool.get(id)) {
+            // The test could not run without what it needs.
+            host.setups.insert(class.setup);
+            host.doing = Doing::Running(class, test);
+        }
     }
 
     fn setup_ended(&mut self, id: HostId, end: SetupEnd, actions: &mut Vec<Action>) {
@@ -295,19 +346,8 @@ impl Scheduler {
     /// Whether the attempt that just ended was the last one.
     fn judge(&mut self, class: Class, test: TestId, end: Ended) -> Action {
         let tried = self.tried.entry(test).or_default();
-        tried.attempts += 1;
-        let again = match end {
-            Ended::ByTest | Ended::Unfit => false,
-            Ended::ByHost => {
-                tried.by_host += 1;
-                tried.by_host <= self.options.infra_retries
-            }
-            Ended::ByUs => {
-                tried.by_us += 1;
-                tried.by_us <= OWN_RETRIES
-            }
-            Ended::Cancelled => true,
-        };
+        tried.count(end);
+        let again = tried.again(end, self.options);
         if again {
             self.queue.insert(class, test);
             Action::Retry { test }

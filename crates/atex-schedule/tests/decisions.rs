@@ -1,14 +1,21 @@
 //! What the scheduler decides, event by event.
 
 use atex_schedule::{
-    Action, Ended, Event, HostId, HostIs, HostKind, Options, PlatformId, Scheduler, SetupEnd, SetupId, TestId,
+    Action, Ended, Event, HostId, HostIs, HostKind, Options, PlatformId, Scheduler, SetupEnd, SetupId,
+    TestId, Tried,
 };
 
 const A: PlatformId = PlatformId(0);
 const B: PlatformId = PlatformId(1);
 
 fn test(n: u32) -> Event {
-    Event::TestArrived { test: TestId(n), platform: None, setup: SetupId(0), is_destructive: false }
+    Event::TestArrived {
+        test: TestId(n),
+        platform: None,
+        setup: SetupId(0),
+        is_destructive: false,
+        tried: Tried::default(),
+    }
 }
 
 fn test_for(n: u32, platform: PlatformId, setup: u32) -> Event {
@@ -17,6 +24,7 @@ fn test_for(n: u32, platform: PlatformId, setup: u32) -> Event {
         platform: Some(platform),
         setup: SetupId(setup),
         is_destructive: false,
+        tried: Tried::default(),
     }
 }
 
@@ -285,11 +293,81 @@ fn events_of_unknown_hosts_change_nothing() {
     ]);
 }
 
+/// A test that comes back with attempts that were made before.
+fn test_again(n: u32, attempts: u32, by_host: u32, by_us: u32) -> Event {
+    let tried = Tried { attempts, by_host, by_us };
+    Event::TestArrived { test: TestId(n), platform: Some(A), setup: SetupId(0), is_destructive: false, tried }
+}
+
+fn adopted(n: u32, test: u32) -> Event {
+    Event::HostAdopted {
+        host: HostId(n),
+        kind: HostKind { platform: A, is_spared: false },
+        test: TestId(test),
+    }
+}
+
+#[test]
+fn a_run_goes_on_in_the_middle() {
+    let scheduler = check(&[
+        (test_again(1, 0, 0, 0), ""),
+        (test_again(4, 1, 1, 0), ""),
+        (test_again(5, 2, 0, 2), ""),
+        (adopted(0, 4), ""),
+        (expected(1, A), ""),
+        (Event::InputEnded, ""),
+        (ready(1, A), "set up 0 on 1 clean"),
+        (passed(0), "settle 4, start 1.1 on 0"),
+        (set_up(1), "start 5.3 on 1"),
+        (passed(0), "settle 1"),
+        (ended(1, Ended::ByUs, HostIs::Spoilt), "settle 5, release 0 Done, release 1 Done"),
+    ]);
+    assert!(scheduler.is_done());
+}
+
+#[test]
+fn what_was_tried_before_counts() {
+    check(&[
+        (test_again(0, 2, 2, 0), ""),
+        (test_again(1, 3, 0, 0), ""),
+        (ready(0, A), "set up 0 on 0 clean"),
+        (set_up(0), "start 0.3 on 0"),
+        (ended(0, Ended::ByHost, HostIs::Spoilt), "settle 0, set up 0 on 0 clean"),
+        (set_up(0), "start 1.4 on 0"),
+    ]);
+}
+
+#[test]
+fn an_attempt_that_goes_on_can_end_in_any_way() {
+    check(&[
+        (test_again(0, 0, 0, 2), ""),
+        (test_again(1, 0, 0, 0), ""),
+        (test_again(2, 0, 0, 0), ""),
+        (adopted(0, 0), ""),
+        (adopted(1, 1), ""),
+        (adopted(2, 2), ""),
+        (ended(0, Ended::ByUs, HostIs::Spoilt), "settle 0"),
+        (ended(1, Ended::ByHost, HostIs::Lost), "retry 1, release 1 Lost, set up 0 on 0 clean"),
+        (Event::Stop, "cancel 0, cancel 2"),
+        (ended(2, Ended::Cancelled, HostIs::Spoilt), "retry 2, release 2 Cancelled"),
+    ]);
+}
+
+#[test]
+fn a_host_that_is_adopted_with_an_unknown_test_is_a_clean_one() {
+    check(&[(test(0), ""), (adopted(0, 7), "set up 0 on 0 clean")]);
+}
+
 #[test]
 fn destructive_tests_keep_away_from_hosts_that_are_to_be_spared() {
     let spared = HostKind { platform: A, is_spared: true };
-    let destructive =
-        Event::TestArrived { test: TestId(0), platform: None, setup: SetupId(0), is_destructive: true };
+    let destructive = Event::TestArrived {
+        test: TestId(0),
+        platform: None,
+        setup: SetupId(0),
+        is_destructive: true,
+        tried: Tried::default(),
+    };
     let mut scheduler = Scheduler::new(Options::default());
     assert_eq!(scheduler.apply(Event::HostReady { host: HostId(0), kind: spared }), []);
     assert_eq!(scheduler.apply(destructive), [], "it waits for another host");

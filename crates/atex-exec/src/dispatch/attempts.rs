@@ -40,6 +40,7 @@ impl Dispatcher {
         });
         self.entry(host).running = Some((id, attempt, test.clone()));
         let job = Box::new(Job { test, attempt, run, artifacts: self.dir.path.join(artifacts) });
+        self.remove_unknown(&job);
         let needs = self.setups.needs(setup);
         self.pool.order(host, Order::Start { setup, job, needs });
     }
@@ -71,20 +72,16 @@ impl Dispatcher {
     }
 
     pub(super) fn attempt_ended(&mut self, host: HostId, done: Done, lost: bool) {
-        let running = self.entry(host).running.as_ref();
-        let spoils = running.is_some_and(|(_, _, test)| is_destructive(test));
+        let entry = self.entry(host);
+        let running = entry.running.as_ref();
+        let spoils = entry.spoilt || running.is_some_and(|(_, _, test)| is_destructive(test));
         let keep = done.cause == Cause::Test && self.config.keep_host_on.has(done.exit) && !spoils;
         let host_is = match (lost, keep) {
             (true, _) => HostIs::Lost,
             (false, true) => HostIs::Fine,
             (false, false) => HostIs::Spoilt,
         };
-        let end = match done.cause {
-            Cause::Test | Cause::Skipped => Ended::ByTest,
-            Cause::Host => Ended::ByHost,
-            Cause::Own => Ended::ByUs,
-            Cause::Cancelled => Ended::Cancelled,
-        };
+        let end = ended_by(done.cause);
         if lost {
             self.host_trouble(host, done.note.clone().unwrap_or_default());
             self.entry(host).lost = true;
@@ -183,14 +180,28 @@ impl Dispatcher {
         );
         if end.is_final {
             self.counts[end.outcome as usize] += 1;
-            let exit = match end.outcome {
-                Outcome::Infra => Exit::Trouble,
-                Outcome::Error | Outcome::Fail => Exit::Failed,
-                _ => Exit::Done,
-            };
-            self.exit = self.exit.max(exit);
+            self.exit = self.exit.max(exit_of(end.outcome));
         }
         self.record(&end);
+    }
+}
+
+/// What the cause of an attempt's end is to the scheduler.
+pub(crate) fn ended_by(cause: Cause) -> Ended {
+    match cause {
+        Cause::Test | Cause::Skipped => Ended::ByTest,
+        Cause::Host => Ended::ByHost,
+        Cause::Own => Ended::ByUs,
+        Cause::Cancelled => Ended::Cancelled,
+    }
+}
+
+/// What the outcome of a test means for the exit status.
+pub(crate) fn exit_of(outcome: Outcome) -> Exit {
+    match outcome {
+        Outcome::Infra => Exit::Trouble,
+        Outcome::Error | Outcome::Fail => Exit::Failed,
+        _ => Exit::Done,
     }
 }
 

@@ -9,6 +9,7 @@ use atex_model::{Host, Test};
 use atex_schedule::{Event, HostId, Release, SetupEnd, SetupId, TestId};
 
 use super::Dispatcher;
+use crate::attempt::Job;
 use crate::packer::{Asked, Packed};
 use crate::pool::{News, Order};
 
@@ -25,12 +26,38 @@ pub(super) struct HostEntry {
     pub trouble: Option<String>,
     /// It can no longer be reached.
     pub lost: bool,
+    /// It was taken in by an earlier life of the run.
+    pub again: bool,
+    /// It has left the pool.
+    pub gone: bool,
+    /// What it was given for that test cannot be given again.
+    pub spoilt: bool,
+    /// The attempt that ran there at the end of the last life, until its host is joined.
+    pub adopting: Option<Box<Job>>,
+}
+
+impl HostEntry {
+    pub fn new(record: Host, line: Option<String>) -> HostEntry {
+        HostEntry {
+            record: Arc::new(record),
+            line,
+            running: None,
+            joined: None,
+            busy: 0.0,
+            trouble: None,
+            lost: false,
+            again: false,
+            gone: false,
+            spoilt: false,
+            adopting: None,
+        }
+    }
 }
 
 impl HostEntry {
     /// Whether there is somebody who can be given orders for it.
     pub fn is_there(&self) -> bool {
-        self.joined.is_some() && !self.lost
+        (self.joined.is_some() || self.running.is_some()) && !self.lost
     }
 }
 
@@ -54,7 +81,10 @@ impl Dispatcher {
                     platform: record.label().into(),
                     facts: record.facts.clone(),
                 });
-                self.apply(Event::HostReady { host, kind });
+                // One that runs something of an earlier life is in the pool already.
+                if self.entry(host).running.is_none() {
+                    self.apply(Event::HostReady { host, kind });
+                }
             }
             News::Unreachable(problem) => {
                 self.host_trouble(host, problem);
@@ -89,6 +119,9 @@ impl Dispatcher {
     }
 
     pub(super) fn set_up(&mut self, host: HostId, setup: SetupId, clean: bool) {
+        if self.entry(host).adopting.is_some() {
+            return self.adopt(host, setup);
+        }
         if self.stopping {
             return self.apply(Event::SetupEnded { host, end: SetupEnd::Cancelled });
         }
@@ -119,6 +152,7 @@ impl Dispatcher {
     pub(super) fn host_ended(&mut self, host: HostId) {
         let stopping = self.stopping;
         let entry = self.entry(host);
+        entry.gone = true;
         let reason = match (&entry.trouble, entry.joined) {
             (None, _) if stopping => HostEndReason::Cancelled,
             (None, _) => HostEndReason::Done,

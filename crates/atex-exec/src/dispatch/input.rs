@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use atex_cli::{Exit, Failure, input::reason, now};
 use atex_model::{Connect, Host, Test};
-use atex_schedule::{Event, HostId, SetupId};
+use atex_schedule::{Event, HostId, SetupId, Tried};
 use serde_json::Value;
 
-use super::{Dispatcher, hosts::HostEntry};
+use super::{Dispatcher, hosts::HostEntry, resume::KnownHost};
+use crate::adoption::Adoption;
 use crate::catalog::{Identity, is_destructive};
+use crate::hosts_file::From;
 use crate::intake::Item;
 use crate::journal::{INPUT_ENDED, InputEnded};
 use crate::needs::Needs;
@@ -23,21 +25,24 @@ impl Dispatcher {
         match item {
             _ if self.stopping => {}
             Item::Test { test, line, place } => self.test(*test, line, &place),
-            Item::Host { host, line, place } => {
-                if self.hosts.contains_key(&host.id) {
+            Item::Host { host, line, place } => match self.known(&host.id) {
+                KnownHost::No => self.host(*host, From::Input, line),
+                KnownHost::Before => self.before.repeated += 1,
+                KnownHost::Twice => {
                     let message =
                         format!("{place}: host {}: there is one of this id already", host.id.escape_debug());
                     self.refuse(&Failure::usage(message));
-                } else {
-                    self.host(*host, Some(line));
                 }
-            }
+            },
             Item::Other { line, incomplete } => {
                 if let Some(tool) = incomplete {
                     log::warn!("{tool} says that its output is incomplete");
                     self.exit = self.exit.max(Exit::Trouble);
                 }
-                self.pass_on(&line);
+                self.before.input_heard = true;
+                if !self.before.lines.take(&line) {
+                    self.pass_on(&line);
+                }
             }
             Item::Failed(failure) => self.refuse(&failure),
             Item::Ended => {
@@ -50,8 +55,13 @@ impl Dispatcher {
     }
 
     pub(super) fn test(&mut self, mut test: Test, mut line: String, place: &str) {
+        self.before.input_heard = true;
         match self.identities.add(&test, self.config.duplicates) {
             Identity::New => {}
+            Identity::Repeated => {
+                self.before.repeated += 1;
+                return;
+            }
             Identity::Renamed(name) => {
                 test.name = name;
                 line = serde_json::to_string(&test).expect("a record has only text keys");
@@ -75,7 +85,8 @@ impl Dispatcher {
         };
         let platform = test.platform.as_deref().map(|label| self.platforms.id(label));
         let is_destructive = is_destructive(&test);
-        self.apply(Event::TestArrived { test: id, platform, setup, is_destructive });
+        let tried = Tried::default();
+        self.apply(Event::TestArrived { test: id, platform, setup, is_destructive, tried });
     }
 
     /// Takes in the tree and the plan that a test is the first to have.
@@ -113,25 +124,33 @@ impl Dispatcher {
         }
     }
 
-    pub(super) fn host(&mut self, host: Host, line: Option<String>) {
-        let kind = self.platforms.kind(&host);
-        let id = HostId(u32::try_from(self.hosts.len()).expect("each host takes a record, and memory"));
-        let kept = line.as_deref().and_then(kept_in);
+    pub(super) fn host(&mut self, host: Host, from: From, line: String) {
+        if let Err(e) = self.hosts_file.push(from, self.before.lives + 1, &line) {
+            return self.cannot_store(&trouble(&self.dir.hosts_file(), &e));
+        }
+        let id = self.enter(HostEntry::new(host, (from == From::Input).then_some(line)));
+        self.join(id, None);
+    }
+
+    /// Enters a host under a number. One that was handed on and has come again keeps the number that it had.
+    pub(super) fn enter(&mut self, entry: HostEntry) -> HostId {
+        let (at, _) = self.hosts.insert_full(entry.record.id.clone(), entry);
+        HostId(u32::try_from(at).expect("each host takes a record, and memory"))
+    }
+
+    /// Has a host connected to. It is expected from now on, unless it runs something already.
+    pub(super) fn join(&mut self, id: HostId, adopt: Option<Box<Adoption>>) {
+        self.used_hosts += 1;
+        let entry = self.entry(id);
+        let (record, again, expected) = (Arc::clone(&entry.record), entry.again, entry.running.is_none());
+        let kept = entry.line.as_deref().and_then(kept_in);
         let keep = kept.is_some();
-        let dirs = kept.map_or_else(|| self.work_dirs(id, &host.connect), |dir| vec![dir]);
-        let record = Arc::new(host);
-        let entry = HostEntry {
-            record: Arc::clone(&record),
-            line,
-            running: None,
-            joined: None,
-            busy: 0.0,
-            trouble: None,
-            lost: false,
-        };
-        self.hosts.insert(record.id.clone(), entry);
-        self.pool.order(id, Order::Join { record, dirs, keep, adopt: None });
-        self.apply(Event::HostExpected { host: id, kind });
+        let kind = self.platforms.kind(&record);
+        let dirs = kept.map_or_else(|| self.work_dirs(id, &record.connect), |dir| vec![dir]);
+        self.pool.order(id, Order::Join { record, dirs, keep, again, adopt });
+        if expected {
+            self.apply(Event::HostExpected { host: id, kind });
+        }
     }
 
     /// Where the run's directory on the host may be made, best first.
@@ -148,10 +167,20 @@ impl Dispatcher {
     }
 
     pub(super) fn input_ended(&mut self) {
-        if let Err(e) = self.tests.finish() {
-            self.cannot_store(&trouble(&self.dir.tests(), &e));
+        self.say_repeated();
+        if self.is_input_cut() {
+            self.say_input_cut();
+        } else if !self.tests.has_ended() {
+            if let Err(e) = self.tests.finish() {
+                self.cannot_store(&trouble(&self.dir.tests(), &e));
+            }
+            self.record(&InputEnded { kind: INPUT_ENDED, time: now() });
         }
-        self.record(&InputEnded { kind: INPUT_ENDED, time: now() });
+        if self.lacks_hosts() {
+            // Tests are not settled for that: the hosts can still be given.
+            self.say_lacks_hosts();
+            return self.stop();
+        }
         if self.hosts.is_empty() && self.tests.len() > 0 {
             let hint = "add --local N, --hosts FILE, or host records to the input";
             self.complain(&Failure::usage("there is no host to run tests on").hint(hint));

@@ -4,13 +4,15 @@
 mod attempts;
 mod hosts;
 mod input;
+mod resume;
 
 use std::collections::BTreeSet;
+use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atex_cli::output::OutputError;
 use atex_cli::{Exit, Failure, input::reason, now};
 use atex_connect::Connector;
 use atex_model::report::{Counts, End, EndTag, JobEnd, JobEndTag, JobStart, JobStartTag, Outcome};
@@ -23,14 +25,19 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use self::attempts::round;
+pub(crate) use self::attempts::{ended_by, exit_of};
 use self::hosts::HostEntry;
-use crate::announce::Announcer;
+use self::resume::Before;
+use crate::announce::{Announcer, Followed, Unsaid};
 use crate::attempt::Done;
 use crate::catalog::{Identities, Platforms, Setups};
 use crate::config::Config;
+use crate::cursor::Cursor;
+use crate::hosts_file::{From, HostsFile};
 use crate::intake::{self, Item};
-use crate::journal::{Journal, PASSED_ON, PassedOn};
+use crate::journal::{EXIT, JobExit, Journal, PASSED_ON, PassedOn};
 use crate::packer::{Packed, Packer};
+use crate::past::Past;
 use crate::pool::{News, Order, Pool, Shared};
 use crate::run_dir::{RunDir, trouble};
 use crate::tests_file::TestsFile;
@@ -44,6 +51,7 @@ pub(crate) struct Dispatcher {
     dir: RunDir,
     journal: Journal,
     tests: TestsFile,
+    hosts_file: HostsFile,
     announcer: Announcer,
     scheduler: Scheduler,
     pool: Pool,
@@ -52,6 +60,8 @@ pub(crate) struct Dispatcher {
     setups: Setups,
     identities: Identities,
     hosts: IndexMap<String, HostEntry>,
+    /// How many hosts this life of the run has used.
+    used_hosts: usize,
     /// Sources of input that have not ended.
     open_sources: usize,
     /// Hosts that are being cleaned.
@@ -70,6 +80,8 @@ pub(crate) struct Dispatcher {
     said: BTreeSet<&'static str>,
     /// The attempt that the scheduler is about to judge.
     just_ended: Option<(HostId, Done)>,
+    /// What earlier lives of the run have left.
+    before: Before,
 }
 
 /// What the dispatcher listens to.
@@ -78,7 +90,7 @@ struct Ears {
     news: Receiver<(HostId, News)>,
     packed: Receiver<Packed>,
     signals: Receiver<Signal>,
-    output: Receiver<OutputError>,
+    output: Receiver<Unsaid>,
 }
 
 /// What has happened.
@@ -87,7 +99,7 @@ enum Heard {
     News(HostId, News),
     Packed(Packed),
     Signal(Signal),
-    OutputFailed(OutputError),
+    Unsaid(Unsaid),
 }
 
 impl Ears {
@@ -98,23 +110,74 @@ impl Ears {
             recv(self.news) -> news => { let (host, news) = news.expect(gone); Heard::News(host, news) }
             recv(self.packed) -> packed => Heard::Packed(packed.expect(gone)),
             recv(self.signals) -> signal => Heard::Signal(signal.expect(gone)),
-            recv(self.output) -> error => Heard::OutputFailed(error.expect(gone)),
+            recv(self.output) -> error => Heard::Unsaid(error.expect(gone)),
         }
     }
 }
 
+/// The files of a run, open.
+pub(crate) struct Files {
+    pub journal: Journal,
+    pub tests: TestsFile,
+    pub hosts: HostsFile,
+    pub cursor: Cursor,
+}
+
+impl Files {
+    fn create(dir: &RunDir) -> Result<Files, Failure> {
+        Ok(Files {
+            journal: Journal::create(&dir.journal()).map_err(|e| trouble(&dir.journal(), &e))?,
+            tests: TestsFile::create(&dir.tests()).map_err(|e| trouble(&dir.tests(), &e))?,
+            hosts: HostsFile::create(&dir.hosts_file()).map_err(|e| trouble(&dir.hosts_file(), &e))?,
+            cursor: Cursor::open(&dir.announced(), 0).map_err(|e| trouble(&dir.announced(), &e))?,
+        })
+    }
+
+    /// What the announcer needs of them.
+    pub fn followed(dir: &RunDir, cursor: Cursor) -> Result<Followed, Failure> {
+        let open = |path: PathBuf| File::open(&path).map_err(|e| trouble(&path, &e));
+        Ok(Followed {
+            journal: open(dir.journal())?,
+            taken_in: vec![open(dir.tests())?, open(dir.hosts_file())?],
+            dir: dir.path.clone(),
+            cursor,
+        })
+    }
+}
+
 /// Runs what was asked for and says how it ended.
-pub(crate) fn run(mut config: Config, signals: Receiver<Signal>) -> Result<Exit, Failure> {
+pub(crate) fn run(config: Config, signals: Receiver<Signal>) -> Result<Exit, Failure> {
+    let (dir, files) = RunDir::create(config.run_dir.as_deref(), &config.env, now(), Files::create)?;
+    live(config, dir, files, None, signals)
+}
+
+/// Goes on with a run, and says how it ended.
+pub(crate) fn resume(
+    config: Config,
+    dir: RunDir,
+    files: Files,
+    past: Past,
+    signals: Receiver<Signal>,
+) -> Result<Exit, Failure> {
+    live(config, dir, files, Some(past), signals)
+}
+
+/// One life of a run.
+fn live(
+    mut config: Config,
+    dir: RunDir,
+    files: Files,
+    past: Option<Past>,
+    signals: Receiver<Signal>,
+) -> Result<Exit, Failure> {
     let started = (now(), Instant::now());
-    let dir = RunDir::create(config.run_dir.as_deref(), &config.env, started.0)?;
-    let journal = Journal::create(&dir.journal()).map_err(|e| trouble(&dir.journal(), &e))?;
-    let tests = TestsFile::create(&dir.tests()).map_err(|e| trouble(&dir.tests(), &e))?;
+    let Files { journal, tests, hosts, cursor } = files;
     let (say_failed, output) = unbounded();
-    let announcer = Announcer::start(&dir.journal(), &dir.path, io::stdout(), say_failed.clone())
-        .map_err(|e| trouble(&dir.journal(), &e))?;
+    let own = |e: io::Error| Failure::trouble(format!("cannot start a thread: {}", reason(&e)));
+    let announcer =
+        Announcer::start(Files::followed(&dir, cursor)?, io::stdout(), say_failed.clone()).map_err(own)?;
     let (tell, news) = unbounded();
     let connector = connector(config.waits.host)?;
-    let own = |e: io::Error| Failure::trouble(format!("cannot start a thread: {}", reason(&e)));
     let pool = Pool::start(connector, &tell, config.waits, config.quotas, &config.env).map_err(own)?;
     let shared = Shared {
         run: dir.id.clone(),
@@ -125,6 +188,7 @@ pub(crate) fn run(mut config: Config, signals: Receiver<Signal>) -> Result<Exit,
     let packer = Packer::new(dir.uploads(), Arc::new(shared));
     let sources = std::mem::take(&mut config.sources);
     let open_sources = sources.len();
+    let before = Before::new(past.is_some(), &sources);
     let (to, items) = crossbeam_channel::bounded(READ_AHEAD);
     for lines in sources {
         let to = to.clone();
@@ -139,6 +203,7 @@ pub(crate) fn run(mut config: Config, signals: Receiver<Signal>) -> Result<Exit,
         dir,
         journal,
         tests,
+        hosts_file: hosts,
         announcer,
         pool,
         packer,
@@ -146,6 +211,7 @@ pub(crate) fn run(mut config: Config, signals: Receiver<Signal>) -> Result<Exit,
         setups: Setups::default(),
         identities: Identities::default(),
         hosts: IndexMap::new(),
+        used_hosts: 0,
         open_sources,
         leaving: 0,
         started,
@@ -157,8 +223,12 @@ pub(crate) fn run(mut config: Config, signals: Receiver<Signal>) -> Result<Exit,
         host_seconds: (0.0, 0.0),
         said: BTreeSet::new(),
         just_ended: None,
+        before,
     };
-    dispatcher.begin();
+    match past {
+        None => dispatcher.begin(),
+        Some(past) => dispatcher.come_back(past),
+    }
     dispatcher.serve(ears);
     // Kept until here, so that the channels are never without a sender.
     drop((tell, say_failed, to));
@@ -184,6 +254,16 @@ pub(crate) fn connector(host_timeout: Duration) -> Result<Connector, Failure> {
 impl Dispatcher {
     /// Says that the run has begun and brings in the local hosts.
     fn begin(&mut self) {
+        self.say_begun();
+        for n in 1..=self.config.local {
+            self.local_host(n);
+        }
+        if self.open_sources == 0 {
+            self.input_ended();
+        }
+    }
+
+    fn say_begun(&mut self) {
         self.record(&JobStart {
             kind: JobStartTag,
             time: self.started.0,
@@ -191,12 +271,13 @@ impl Dispatcher {
             dir: self.dir.path.to_string_lossy().into_owned(),
             version: env!("CARGO_PKG_VERSION").into(),
         });
-        for n in 1..=self.config.local {
-            self.host(Host::new(format!("local/{n}"), Connect::Local), None);
-        }
-        if self.open_sources == 0 {
-            self.input_ended();
-        }
+    }
+
+    /// Brings in a host on this machine.
+    fn local_host(&mut self, n: u32) {
+        let host = Host::new(format!("local/{n}"), Connect::Local);
+        let line = serde_json::to_string(&host).expect("a record has only text keys");
+        self.host(host, From::Local, line);
     }
 
     fn serve(&mut self, ears: Ears) {
@@ -206,14 +287,19 @@ impl Dispatcher {
                 Heard::News(host, news) => self.news(host, news),
                 Heard::Packed(packed) => self.packed(packed),
                 Heard::Signal(signal) => self.signal(signal),
-                Heard::OutputFailed(error) => {
-                    self.complain(
-                        &Failure::trouble(error)
-                            .hint(format!("the results are in {}", self.dir.path.display())),
-                    );
-                    self.stop();
-                }
+                Heard::Unsaid(unsaid) => self.unsaid(unsaid),
             }
+        }
+    }
+
+    fn unsaid(&mut self, unsaid: Unsaid) {
+        let failure = unsaid.failure(&self.dir);
+        match unsaid {
+            Unsaid::Output(_) => {
+                self.complain(&failure);
+                self.stop();
+            }
+            Unsaid::Storage(_) => self.cannot_store(&failure),
         }
     }
 
@@ -281,7 +367,10 @@ impl Dispatcher {
 
     fn record<T: Serialize>(&mut self, record: &T) {
         match self.journal.append(record) {
-            Ok(()) => self.announcer.length(self.journal.length()),
+            Ok(()) => {
+                let taken_in = self.tests.lines().length() + self.hosts_file.lines().length();
+                self.announcer.grown(self.journal.length(), taken_in);
+            }
             Err(e) => self.cannot_store(&trouble(&self.dir.journal(), &e)),
         }
     }
@@ -315,23 +404,28 @@ impl Dispatcher {
             run: self.dir.id.clone(),
             dir: self.dir.path.to_string_lossy().into_owned(),
             outcome: counts.keys().next().cloned(),
-            counts: counts.clone(),
+            counts,
             unsettled,
-            seconds: round(self.started.1.elapsed().as_secs_f64()),
+            seconds: round(self.before.seconds + self.started.1.elapsed().as_secs_f64()),
             busy: (all > 0.0).then(|| round(busy / all)),
         };
+        self.record(&JobExit { kind: EXIT.into(), code: self.exit.code() });
         self.record(&job_end);
-        self.dir.tidy();
-        let mut all = Counts::new();
-        all.insert("tests".into(), total);
-        all.extend(counts);
-        self.announcer.finish(End {
-            kind: EndTag,
-            tool: crate::TOOL.name.into(),
-            complete: self.exit.is_complete(),
-            exit: self.exit.code(),
-            counts: all,
-        });
+        if unsettled == 0 && self.tests.has_ended() {
+            self.dir.tidy();
+        } else {
+            log::warn!("not all was run: --resume {} goes on", self.dir.path.display());
+        }
+        self.announcer.finish(last_line(&job_end, self.exit.code()));
         self.exit
     }
+}
+
+/// The record that closes the output.
+pub(crate) fn last_line(job_end: &JobEnd, code: u8) -> End {
+    let settled: u64 = job_end.counts.values().sum();
+    let mut counts = Counts::from_iter([("tests".to_owned(), settled + job_end.unsettled)]);
+    counts.extend(job_end.counts.clone());
+    let complete = code <= Exit::Failed.code();
+    End { kind: EndTag, tool: crate::TOOL.name.into(), complete, exit: code, counts }
 }

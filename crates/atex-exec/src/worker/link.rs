@@ -163,7 +163,8 @@ impl Worker {
         match &self.state {
             // A host that reboots takes its time; the test's own limit is the limit.
             State::Running(run) if run.may_be_cut() => None,
-            State::Running(_) | State::Adopting(_) | State::SettingUp(_) | State::Leaving => until,
+            State::Adopting(adoption) => until.into_iter().chain(adoption.end_by).min(),
+            State::Running(_) | State::SettingUp(_) | State::Leaving => until,
             _ => None,
         }
     }

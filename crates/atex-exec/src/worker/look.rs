@@ -17,6 +17,8 @@ pub(super) struct Sight {
     pub word: Option<String>,
     /// How long the spools were when it started.
     pub start: Option<(u64, u64)>,
+    /// What lies below in the spools is not there any more.
+    pub freed: (u64, u64),
     pub state: Seen,
 }
 
@@ -49,16 +51,15 @@ impl Sight {
         let mut sight = Sight::default();
         for (key, value) in answer.lines().filter_map(|line| line.split_once('=')) {
             let text = || Some(value.to_owned()).filter(|value| !value.is_empty());
+            let pair = || value.split_once(' ').and_then(|(c, o)| c.parse().ok().zip(o.trim().parse().ok()));
             match key {
                 "dir" => sight.dir = text(),
                 "boot" => value.clone_into(&mut sight.boot),
                 "generation" => sight.generation = value.parse().ok(),
                 "id" => sight.id = text(),
                 "word" => sight.word = text(),
-                "start" => {
-                    sight.start =
-                        value.split_once(' ').and_then(|(c, o)| c.parse().ok().zip(o.trim().parse().ok()));
-                }
+                "start" => sight.start = pair(),
+                "freed" => sight.freed = pair().unwrap_or_default(),
                 "state" => {
                     sight.state = match value {
                         "running" => Seen::Running,
@@ -99,7 +100,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_read() {
-        let answer = "dir=/var/a=b\nboot=x/7\ngeneration=3\nid=r.h.1.0\nword=W\nstart=10 20\nstate=ended\nend=0 1 2\nnew=1\n";
+        let answer = "dir=/var/a=b\nboot=x/7\ngeneration=3\nid=r.h.1.0\nword=W\nstart=10 20\nfreed=5 20\nstate=ended\nend=0 1 2\nnew=1\n";
         let expected = Sight {
             dir: Some("/var/a=b".into()),
             boot: "x/7".into(),
@@ -107,6 +108,7 @@ mod tests {
             id: Some("r.h.1.0".into()),
             word: Some("W".into()),
             start: Some((10, 20)),
+            freed: (5, 20),
             state: Seen::Ended,
         };
         assert_eq!(Sight::parse(answer), expected);

@@ -19,8 +19,9 @@ use atex_schedule::HostId;
 use self::link::Away;
 use self::running::{Running, Serve};
 use self::setup::{Given, SettingUp, Stage};
+use crate::adoption::Adoption;
 use crate::needs::Needs;
-use crate::pool::{Adoption, Context, Input, News, Order, Prepared};
+use crate::pool::{Context, Input, News, Order, Prepared};
 
 /// How much of a small command's output is kept, for its answer or its error.
 const ANSWER_BYTES: usize = 64 << 10;
@@ -36,6 +37,8 @@ pub(crate) struct Worker {
     away: Option<Away>,
     /// Where the run's directory on the host may be made, best first.
     dirs: Vec<String>,
+    /// An earlier life of the run may have left something there.
+    again: bool,
     /// Where it was made.
     work_dir: Option<String>,
     /// Which start of the host this is, as it says itself.
@@ -102,6 +105,7 @@ impl Worker {
             opening: false,
             away: None,
             dirs: Vec::new(),
+            again: false,
             work_dir: None,
             boot: String::new(),
             prepared: None,
@@ -164,9 +168,10 @@ impl Worker {
 
     fn obey(&mut self, order: Order, context: &Context) {
         match order {
-            Order::Join { record, dirs, keep, adopt } => {
+            Order::Join { record, dirs, keep, again, adopt } => {
                 self.record = Some(record);
                 self.dirs = dirs;
+                self.again = again;
                 self.given.keep = keep;
                 self.state = adopt.map_or(State::Opening, State::Adopting);
                 self.need_link(context);
@@ -186,6 +191,9 @@ impl Worker {
                 if matches!(self.state, State::SettingUp(_)) && self.waiting.is_none() =>
             {
                 self.cancel_set_up(context);
+            }
+            Order::Cancel | Order::Kill if matches!(self.state, State::Adopting(_)) => {
+                self.end_adoption(matches!(order, Order::Kill), context);
             }
             Order::Cancel => {
                 self.stop(Cause::Cancelled, "cancelled".into());
@@ -301,6 +309,16 @@ impl Worker {
         self.state = State::Leaving;
         self.serve = None;
         match (&self.work_dir, &self.connection) {
+            // It has not been set up in this life of the run, but may have been in an earlier one.
+            (None, Some(_)) if self.again => {
+                let dirs: Vec<String> = self.dirs.iter().map(|dir| quote(dir)).collect();
+                let dirs = dirs.join(" ");
+                let end = if self.given.keep { "hello" } else { "bye; rm -rf \"$d\"" };
+                let command = format!(
+                    "for d in {dirs}; do if [ -O \"$d/agent\" ]; then sh \"$d/agent\" {end}; fi; done; true"
+                );
+                self.errand(Step::Bye, &command, Stdin::empty(), context);
+            }
             (None, _) => self.close(context),
             (Some(_), Some(_)) => {
                 // What a greeting does is what is left to do on a host that stays as it is.

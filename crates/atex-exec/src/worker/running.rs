@@ -7,13 +7,14 @@ use atex_connect::{Chunk, ConnectError, Event, Exit, Session, Stdin};
 use atex_model::{Connect, report::Cause};
 use atex_schedule::SetupId;
 
-use super::look::{Sight, Way};
+use super::look::{Seen, Sight, Way};
 use super::setup::Given;
 use super::{State, Step, Worker};
+use crate::adoption::Adoption;
 use crate::artifacts::Artifacts;
 use crate::attempt::{Attempt, Done, Job, SpoolStart};
 use crate::needs::Needs;
-use crate::pool::{Adoption, Context, News};
+use crate::pool::{Context, News};
 use crate::script::{Surroundings, needs_terminal, script};
 use crate::trailer::Scanner;
 use crate::unfit;
@@ -35,6 +36,9 @@ const FREE_BYTES: u64 = 1 << 20;
 
 /// A test that cannot be followed although it runs is given up after so many tries that brought nothing.
 const FRUITLESS: u32 = 5;
+
+/// What is said of a test that did not outlive us.
+const CUT_SHORT: &str = "cut short when atex-exec ended";
 
 /// Further away than any run lasts.
 const FAR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -78,6 +82,8 @@ pub(super) struct Running {
 /// What a host that has been down still has of what a test sent before.
 struct Left {
     sight: Sight,
+    /// It went down before this life of the run, or as it began.
+    adopted: bool,
     /// Up to where there is something to be read.
     sizes: Option<(u64, u64)>,
 }
@@ -206,7 +212,7 @@ impl Worker {
             attempt: job.attempt,
             host: self.name(),
             restarts: reboots,
-            is_local: matches!(self.record.as_ref().map(|host| &host.connect), Some(Connect::Local)),
+            is_local: self.is_local(),
             env: context.env.variables(),
         };
         let script = script(&job.test, &at)?;
@@ -217,8 +223,16 @@ impl Worker {
         Ok(order)
     }
 
+    fn is_local(&self) -> bool {
+        matches!(self.record.as_ref().map(|host| &host.connect), Some(Connect::Local))
+    }
+
     /// Gives an order to the agent's session, or to a new one. Returns where the test's spools begin.
     fn send_order(&mut self, order: Vec<u8>, context: &Context) -> SpoolStart {
+        // By now it is on record how the test before has ended.
+        if let Some(next) = self.serve.as_ref().filter(|serve| !serve.attached).map(|serve| serve.next) {
+            self.free(next, FREE_BYTES);
+        }
         let order = match &self.serve {
             Some(serve) if !serve.attached => match serve.running.write(order.clone()) {
                 Ok(()) => {
@@ -393,19 +407,21 @@ impl Worker {
         let sight = Sight::parse(&String::from_utf8_lossy(answer));
         if matches!(self.state, State::Adopting(_)) {
             self.adopt(&sight, context);
+        } else {
+            self.go_on(&sight, false, context);
         }
-        self.go_on(&sight, context);
     }
 
-    fn go_on(&mut self, sight: &Sight, context: &Context) {
+    /// `adopted`: what has become of the test since an earlier life of the run is seen for the first time.
+    fn go_on(&mut self, sight: &Sight, adopted: bool, context: &Context) {
         let State::Running(run) = &mut self.state else { return };
         let is_ours =
             sight.id.as_deref() == Some(&id(&run.job)) && sight.word.as_deref() == Some(run.attempt.word());
         if is_ours && sight.is_other_boot(run.attempt.boot().unwrap_or_default()) {
-            run.left = Some(Left { sight: sight.clone(), sizes: None });
+            run.left = Some(Left { sight: sight.clone(), adopted, sizes: None });
             return self.errand(Step::Left, &self.agent("sizes"), Stdin::empty(), context);
         }
-        self.judge(sight, is_ours, context);
+        self.judge(sight, is_ours, adopted, context);
     }
 
     /// A host that has been down says how much of what was sent before it still has.
@@ -432,19 +448,24 @@ impl Worker {
             && let Some(left) = run.left.take()
         {
             self.serve = None;
-            self.judge(&left.sight, true, context);
+            self.judge(&left.sight, true, left.adopted, context);
         }
     }
 
-    fn judge(&mut self, sight: &Sight, is_ours: bool, context: &Context) {
+    fn judge(&mut self, sight: &Sight, is_ours: bool, adopted: bool, context: &Context) {
+        let is_local = self.is_local();
         let State::Running(run) = &mut self.state else { return };
-        let way = sight.way(is_ours, run.attempt.boot().unwrap_or_default(), run.may_be_cut());
+        let boot = run.attempt.boot().unwrap_or_default();
+        let way = sight.way(is_ours, boot, run.may_be_cut());
         log::debug!("{}: found {sight:?}: {way:?}", self.record.as_ref().map_or("", |record| &record.id));
         match way {
             Way::Follow if run.attempt.is_complete() => self.rest_or_restart(sight, context),
             Way::Follow => self.follow(sight, context),
             Way::Restart => self.restart(sight, context),
             Way::Lost(cause, why) => {
+                // What ended us may have ended it with us.
+                let with_us = adopted && (is_local || !sight.is_other_boot(boot));
+                let (cause, why) = if with_us { (Cause::Own, CUT_SHORT) } else { (cause, why) };
                 run.attempt.stop(cause, why.into());
                 self.settle(false, context);
             }
@@ -575,34 +596,51 @@ impl Worker {
     /// Takes up an attempt that was made before we were started.
     fn adopt(&mut self, sight: &Sight, context: &Context) {
         let State::Adopting(adoption) = std::mem::replace(&mut self.state, State::Idle) else { return };
-        let Adoption { setup, job } = *adoption;
+        let Adoption { setup, is_whole, job, end_by } = *adoption;
+        context.tell(self.id, News::Ready);
         self.work_dir.clone_from(&sight.dir);
         self.boot.clone_from(&sight.boot);
         self.generation = sight.generation.unwrap_or(0);
         self.given = Given::of_adopted(&setup, self.given.keep);
         self.has_terminals = true;
         let setup_id = setup.id;
-        self.prepared = Some((setup, Arc::new(Needs::of(&job.test))));
-        match restored(&job, sight, context) {
-            Ok((attempt, elapsed)) => {
-                let now = Instant::now();
-                let started = now.checked_sub(elapsed).unwrap_or(now);
-                self.state = State::Running(Box::new(Running::new(attempt, job, setup_id, started)));
-            }
-            Err(done) => context.tell(self.id, News::Ended { done, lost: false }),
+        self.prepared = is_whole.then(|| (setup, Arc::new(Needs::of(&job.test))));
+        let (attempt, elapsed) = match restored(&job, sight, context) {
+            Ok(restored) => restored,
+            Err(done) => return context.tell(self.id, News::Ended { done, lost: false }),
+        };
+        let now = Instant::now();
+        let started = now.checked_sub(elapsed).unwrap_or(now);
+        self.state = State::Running(Box::new(Running::new(attempt, job, setup_id, started)));
+        self.go_on(sight, true, context);
+        if let Some(end_by) = end_by {
+            self.stop(Cause::Cancelled, "cancelled".into());
+            if end_by <= now { self.kill(context) } else { self.ask_to_end(context) }
         }
+    }
+
+    /// The attempt is to end before it has been found.
+    pub(super) fn end_adoption(&mut self, by_force: bool, context: &Context) {
+        let State::Adopting(adoption) = &mut self.state else { return };
+        let now = Instant::now();
+        let end_by = if by_force { Some(now) } else { now.checked_add(context.waits.grace) };
+        adoption.end_by = adoption.end_by.into_iter().chain(end_by).min();
     }
 
     /// The host has not been found in time.
     pub(super) fn host_lost(&mut self, why: String, context: &Context) {
         if let State::Adopting(adoption) = &self.state {
+            let (cause, why) = match adoption.end_by {
+                Some(_) => (Cause::Cancelled, "cancelled".into()),
+                None => (Cause::Host, why),
+            };
             let done = match Attempt::restore(&adoption.job, context.quotas) {
                 Ok(Some((mut attempt, elapsed))) => {
-                    attempt.stop(Cause::Host, why);
+                    attempt.stop(cause, why);
                     attempt.finish(elapsed)
                 }
-                Ok(None) => Done::cut(Cause::Host, why),
-                Err(trouble) => Done::impossible(trouble.to_string()),
+                Ok(None) => Done::cut(cause, why),
+                Err(trouble) => Done::cut(Cause::Own, trouble.to_string()),
             };
             self.stay_away();
             return context.tell(self.id, News::Ended { done: Box::new(done), lost: true });
@@ -635,7 +673,6 @@ impl Worker {
         match (&mut self.serve, next) {
             (Some(serve), Some(next)) if !serve.attached => {
                 serve.next = next;
-                self.free(next, FREE_BYTES);
             }
             // What else it would bring belongs to no test any more.
             _ => self.serve = None,
@@ -780,18 +817,20 @@ impl Worker {
     }
 }
 
-/// The attempt as its checkpoint has it; without one, from its beginning, if it is the one that the host runs.
+/// The attempt as its checkpoint has it; without one, from its beginning, if the host still has all that it sent.
 fn restored(job: &Job, sight: &Sight, context: &Context) -> Result<(Attempt, Duration), Box<Done>> {
     match Attempt::restore(job, context.quotas) {
-        Err(trouble) => return Err(Box::new(Done::impossible(trouble.to_string()))),
+        Err(trouble) => return Err(Box::new(Done::cut(Cause::Own, trouble.to_string()))),
         Ok(Some(restored)) => return Ok(restored),
         Ok(None) => {}
     }
-    let is_ours = sight.id.as_deref() == Some(&id(job));
+    let is_there = sight.id.as_deref() == Some(&id(job))
+        && matches!(sight.state, Seen::Running | Seen::Ended)
+        && sight.start.is_some_and(|start| sight.freed.0 <= start.0 && sight.freed.1 <= start.1);
     let (Some(word), Some((control, output)), Some(generation), true) =
-        (&sight.word, sight.start, sight.generation, is_ours)
+        (&sight.word, sight.start, sight.generation, is_there)
     else {
-        return Err(Box::new(Done::cut(Cause::Own, "cut short when atex-exec ended".into())));
+        return Err(Box::new(Done::cut(Cause::Own, CUT_SHORT.into())));
     };
     let artifacts =
         Artifacts::create_afresh(&job.artifacts).map_err(|e| Box::new(Done::impossible(e.to_string())))?;

@@ -158,13 +158,16 @@ impl Given {
     }
 
     /// What is known of a host that was found to run a test of this set-up.
-    pub fn of_adopted(setup: &Prepared, keep: bool) -> Given {
+    pub fn of_adopted(setup: &Arc<Prepared>, keep: bool) -> Given {
         let shared = Some(Arc::clone(&setup.shared));
+        // A host that stays prepared has no plan that was begun.
+        let is_begun = !keep && !setup.steps.finish.is_empty();
         Given {
             shared,
             files: BTreeSet::from([setup.id]),
             keep,
             keys: BTreeMap::from([(setup.id, setup.key.clone())]),
+            plans: Vec::from_iter(is_begun.then(|| Arc::clone(setup))),
             ..Given::default()
         }
     }

@@ -1,0 +1,258 @@
+//! Going on with a run of which nothing but its directory is left.
+//!
+//! Tests that are settled stay so. Hosts that were in use are connected to again under the numbers that they had,
+//! and so find their directories; what a host was doing goes on, or is ended and tried again.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use atex_cli::{Exit, Failure, input::Lines, input::reason};
+use atex_model::artifacts::attempt_dir;
+use atex_model::report::{JobResume, JobResumeTag};
+use atex_schedule::{Event, HostId, SetupId, TestId};
+
+use super::{Dispatcher, hosts::HostEntry};
+use crate::adoption::Adoption;
+use crate::attempt::Job;
+use crate::catalog::KnownLines;
+use crate::hosts_file::{From, TakenIn};
+use crate::packer::Asked;
+use crate::past::{Past, PastHost, PastTest, Progress};
+use crate::plan::Steps;
+use crate::pool::Order;
+use crate::run_dir::{DAMAGED, trouble};
+
+/// What earlier lives of the run have left. Nothing, if there were none.
+#[derive(Default)]
+pub(super) struct Before {
+    resumed: bool,
+    /// How many there were.
+    pub lives: u32,
+    /// Standard input is read.
+    stdin: bool,
+    /// A line has come that is no host's.
+    pub input_heard: bool,
+    /// How many records have come again.
+    pub repeated: u64,
+    /// Lines that were handed on.
+    pub lines: KnownLines,
+    /// How long the run was at work.
+    pub seconds: f64,
+}
+
+impl Before {
+    pub fn new(resumed: bool, sources: &[Lines]) -> Before {
+        let stdin = sources.iter().any(|source| source.name() == Lines::stdin().name());
+        Before { resumed, stdin, ..Before::default() }
+    }
+}
+
+/// What is known of a host's id.
+pub(super) enum KnownHost {
+    /// It is a new one, or one of an earlier life that was handed on and is given again.
+    No,
+    /// It is in use since an earlier life.
+    Before,
+    /// It has come in this life.
+    Twice,
+}
+
+/// What runs on a host: the test and which attempt at it.
+type Running = BTreeMap<u32, (TestId, u32)>;
+
+impl Dispatcher {
+    /// Puts the run into the state in which it was.
+    pub(super) fn come_back(&mut self, past: Past) {
+        let Past { tests, hosts, to_hand_on, input_ended, incomplete, exit, .. } = past;
+        (self.identities, self.setups, self.platforms) = (past.identities, past.setups, past.platforms);
+        (self.counts, self.host_seconds) = (past.counts, past.host_seconds);
+        (self.before.lines, self.before.seconds, self.before.lives) = (past.lines, past.seconds, past.lives);
+        self.exit = if input_ended && incomplete { exit.max(Exit::Trouble) } else { exit };
+        if self.before.lives == 0 {
+            // It was killed before it could say that it had begun.
+            self.say_begun();
+        } else {
+            self.record(&JobResume {
+                kind: JobResumeTag,
+                time: self.started.0,
+                run: self.dir.id.clone(),
+                dir: self.dir.path.to_string_lossy().into_owned(),
+                version: env!("CARGO_PKG_VERSION").into(),
+            });
+        }
+        self.setups_again();
+        let running = self.tests_again(&tests);
+        self.hosts_again(hosts, to_hand_on);
+        self.attempts_again(&tests, running);
+        self.local_hosts_again();
+        if self.open_sources == 0 {
+            self.input_ended();
+        }
+    }
+
+    /// What no test needs any more is not made again.
+    fn setups_again(&mut self) {
+        for n in 0..self.setups.len() {
+            let setup = SetupId(n);
+            let steps = match Steps::read(self.setups.plan(setup).as_ref()) {
+                Ok(steps) => steps,
+                Err(problem) => return self.refuse(&Failure::usage(problem).hint(DAMAGED)),
+            };
+            if let Err(e) = self.packer.add_later(self.setups.tree(setup), steps) {
+                return self.refuse(&Failure::trouble(format!("cannot start a thread: {}", reason(&e))));
+            }
+        }
+    }
+
+    fn tests_again(&mut self, tests: &[PastTest]) -> Running {
+        let mut running = Running::new();
+        for (n, past) in (0..).zip(tests) {
+            let PastTest { platform, setup, is_destructive, mut tried, now } = *past;
+            match now {
+                Progress::Settled => continue,
+                Progress::Waiting => {}
+                Progress::Running { host, attempt } => {
+                    tried.attempts = attempt.saturating_sub(1);
+                    running.insert(host, (TestId(n), attempt));
+                }
+            }
+            self.apply(Event::TestArrived { test: TestId(n), platform, setup, is_destructive, tried });
+        }
+        running
+    }
+
+    fn hosts_again(&mut self, hosts: Vec<PastHost>, to_hand_on: Option<u32>) {
+        for (n, past) in (0..).zip(hosts) {
+            let PastHost { taken: TakenIn { from, line, host, .. }, gone, .. } = past;
+            let mut line = Some(line).filter(|_| from == From::Input);
+            if gone {
+                // It left the pool, and we died before it was handed on.
+                if let Some(line) = line.take().filter(|_| to_hand_on == Some(n)) {
+                    self.pass_on(&line);
+                }
+            }
+            let entry = HostEntry { again: true, gone, ..HostEntry::new(host, line) };
+            self.enter(entry);
+        }
+    }
+
+    /// Connects to the hosts that are in use still, those first that were running something.
+    fn attempts_again(&mut self, tests: &[PastTest], running: Running) {
+        for (host, (id, attempt)) in running {
+            let host = HostId(host);
+            if self.entry(host).gone {
+                continue;
+            }
+            match self.tests.get(id) {
+                Ok(test) => {
+                    let artifacts = self.dir.path.join(attempt_dir(test.label(), &test.name, attempt));
+                    let job = Job { test: test.clone(), attempt, run: self.dir.id.clone(), artifacts };
+                    let entry = self.entry(host);
+                    entry.running = Some((id, attempt, test));
+                    entry.adopting = Some(Box::new(job));
+                }
+                Err(e) => return self.cannot_store(&trouble(&self.dir.tests(), &e)),
+            }
+            let record = Arc::clone(&self.entry(host).record);
+            let kind = self.platforms.kind(&record);
+            self.apply(Event::HostAdopted { host, kind, test: id });
+            // It may be joined only after the input has ended.
+            self.used_hosts += 1;
+            self.adopt(host, tests[id.0 as usize].setup);
+        }
+        for n in 0..self.hosts.len() {
+            let host = HostId(u32::try_from(n).expect("they were numbered in 32 bits"));
+            let entry = self.entry(host);
+            if !entry.gone && entry.running.is_none() {
+                self.join(host, None);
+            }
+        }
+    }
+
+    /// Those of `--local` are nobody's but ours: they can always be used again.
+    fn local_hosts_again(&mut self) {
+        for n in 1..=self.config.local {
+            match self.hosts.get_full_mut(&format!("local/{n}")) {
+                Some((at, _, entry)) if entry.gone => {
+                    entry.gone = false;
+                    self.join(HostId(u32::try_from(at).expect("they were numbered in 32 bits")), None);
+                }
+                Some(_) => {}
+                None => self.local_host(n),
+            }
+        }
+    }
+
+    /// Joins a host that was running something, once what it has been given for that is known.
+    pub(super) fn adopt(&mut self, host: HostId, setup: SetupId) {
+        let (setup, is_whole) = match self.packer.ask(setup, host, false) {
+            Asked::Ready(setup) => (setup, true),
+            Asked::Later => return,
+            // What runs has it all the same.
+            Asked::Impossible => (self.packer.without_files(setup), false),
+        };
+        let entry = self.entry(host);
+        entry.spoilt = !is_whole;
+        if let Some(job) = entry.adopting.take() {
+            self.join(host, Some(Box::new(Adoption { setup, is_whole, job, end_by: None })));
+            if self.stopping {
+                self.pool.order(host, Order::Cancel);
+            }
+        }
+    }
+
+    /// Removes an attempt's directory of which the journal does not know: the power failed before its start
+    /// was on disk, and so nobody has heard of it.
+    pub(super) fn remove_unknown(&self, job: &Job) {
+        if self.before.resumed && job.artifacts.exists() {
+            log::warn!("{}: made again", job.artifacts.display());
+            if let Err(e) = std::fs::remove_dir_all(&job.artifacts) {
+                // The attempt will say why it cannot be made.
+                log::warn!("{}: {}", job.artifacts.display(), reason(&e));
+            }
+        }
+    }
+
+    // ---- Input ----
+
+    pub(super) fn known(&self, host: &str) -> KnownHost {
+        match self.hosts.get(host) {
+            None => KnownHost::No,
+            Some(entry) if entry.again && entry.gone => KnownHost::No,
+            Some(entry) if entry.again => KnownHost::Before,
+            Some(_) => KnownHost::Twice,
+        }
+    }
+
+    /// Whether the input, which has ended now, was cut off before: its rest was not given again.
+    pub(super) fn is_input_cut(&self) -> bool {
+        let Before { resumed, stdin, input_heard, .. } = self.before;
+        resumed && !self.tests.has_ended() && !(stdin && input_heard)
+    }
+
+    pub(super) fn say_input_cut(&mut self) {
+        let message =
+            format!("the input was cut: of its tests, {} are known, and no others are run", self.tests.len());
+        Failure::trouble(message).hint("give --resume the same input again").report(crate::TOOL);
+        self.exit = self.exit.max(Exit::Stopped);
+    }
+
+    /// Whether the run is without any host for what is left to do.
+    pub(super) fn lacks_hosts(&self) -> bool {
+        let settled: u64 = self.counts.iter().sum();
+        let left = self.tests.len() as u64 > settled;
+        left && self.before.resumed && self.used_hosts == 0
+    }
+
+    pub(super) fn say_lacks_hosts(&mut self) {
+        let hint = "its hosts were handed on when it was stopped: give them again by --hosts FILE";
+        self.complain(&Failure::usage("there is no host to go on with").hint(hint));
+    }
+
+    /// For those who wonder why their input changes nothing.
+    pub(super) fn say_repeated(&self) {
+        if self.before.repeated > 0 {
+            log::info!("{} records of the input were known", self.before.repeated);
+        }
+    }
+}
