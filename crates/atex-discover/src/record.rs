@@ -65,17 +65,22 @@ impl Common {
         data: impl FnOnce(&mut Vec<u8>),
     ) {
         to.extend_from_slice(br#"{"type":"test","name":"#);
-        append(to, name);
+        append_text(to, name);
         to.extend_from_slice(&self.platform_and_tree);
         if let Some(dir) = dir {
             to.extend_from_slice(b",\"dir\":");
-            append(to, dir);
+            append_text(to, dir);
         }
         to.extend_from_slice(b",\"data\":");
         data(to);
         to.extend_from_slice(&self.plan);
         to.extend_from_slice(b"}\n");
     }
+}
+
+/// Appends text as JSON: what [`append`] gives, sooner.
+fn append_text(to: &mut Vec<u8>, text: &str) {
+    json::write_text(to, text).expect("a Vec takes every byte");
 }
 
 /// Appends a value as JSON.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::ahead::{Ahead, Parsed};
 use crate::error::{Error, ErrorClass, Fault, Pos};
 use crate::mapping::{Key, Mapping};
-use crate::merge::Merger;
+use crate::merge::{Merger, Sums};
 use crate::pyre::Patterns;
 use crate::pytext;
 use crate::share::Copier;
@@ -421,7 +421,8 @@ fn merged(
     if *shares {
         Copier::default().mapping(&mut data);
     }
-    Merger { node: &node.name, patterns, shares }.merge(&mut data, own)?;
+    // No two nodes add one and the same list here, so that no sums are kept.
+    Merger { node: &node.name, patterns, shares, sums: &mut Sums::default() }.merge(&mut data, own)?;
     if !is_leaf {
         data.flatten_values();
     }

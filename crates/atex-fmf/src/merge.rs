@@ -1,5 +1,6 @@
 //! Merging own data into inherited data: keys with suffixes extend, reduce or edit what is there.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use crate::error::{ErrorClass, Fault, Pos};
@@ -48,6 +49,28 @@ pub struct Merger<'m> {
     pub patterns: &'m mut Patterns,
     /// Set when a mapping has been given an identity.
     pub shares: &'m mut bool,
+    pub sums: &'m mut Sums,
+}
+
+/// The last sums of two lists. A rule that many nodes inherit adds the same list to the same list in each of them; the
+/// sum is then one list, too, instead of a copy for each node.
+#[derive(Default)]
+pub struct Sums(VecDeque<[Arc<[Value]>; 3]>);
+
+impl Sums {
+    /// As many as a node has rules that add something.
+    const KEPT: usize = 8;
+
+    fn of(&mut self, left: &Arc<[Value]>, right: &Arc<[Value]>) -> Arc<[Value]> {
+        let mut known = self.0.iter();
+        if let Some([.., sum]) = known.find(|[l, r, _]| Arc::ptr_eq(l, left) && Arc::ptr_eq(r, right)) {
+            return sum.clone();
+        }
+        let sum: Arc<[Value]> = left.iter().chain(right.iter()).cloned().collect();
+        self.0.truncate(Self::KEPT - 1);
+        self.0.push_front([left.clone(), right.clone(), sum.clone()]);
+        sum
+    }
 }
 
 /// A key being merged: without its suffix, and where it was written.
@@ -113,7 +136,11 @@ impl Merger<'_> {
             (current, None, Value::List(items)) if current.is_map() => self.copies(current, items)?,
             (current, _, _) => {
                 let (left, right) = if prepend { (given, &*current) } else { (&*current, given) };
-                add(left, right).ok_or_else(|| self.error(target, &cannot_add(left, right)))?
+                let sum = match (left, right) {
+                    (Value::List(left), Value::List(right)) => Some(Value::List(self.sums.of(left, right))),
+                    _ => add(left, right),
+                };
+                sum.ok_or_else(|| self.error(target, &cannot_add(left, right)))?
             }
         };
         target.store(data, sum);
@@ -307,9 +334,6 @@ fn listed(given: &Value) -> Option<Vec<Value>> {
 fn add(left: &Value, right: &Value) -> Option<Value> {
     match (left, right) {
         (Value::Text(left), Value::Text(right)) => Some(Value::from(format!("{left}{right}"))),
-        (Value::List(left), Value::List(right)) => {
-            Some(Value::List(left.iter().chain(right.iter()).cloned().collect()))
-        }
         _ => left.plus(right),
     }
 }
