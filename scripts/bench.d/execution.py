@@ -142,11 +142,20 @@ def take_turns(bench, sides, count, rounds):
 
 
 def figures(found, counts):
-    one, ours, theirs = (found.get(key, {}).get("test_ms") for key in (
-        ("atex-exec", 1), ("atex-exec", 20), ("Python ATEX", 20)))
-    ratio = theirs / ours if ours and theirs else None
+    def cost(side, count):
+        return found.get((side, count), {}).get("test_ms")
+
+    def times_faster(count):
+        ours, theirs = cost("atex-exec", count), cost("Python ATEX", count)
+        return theirs / ours if ours and theirs else 0
+
+    one, mux = cost("atex-exec", 1), cost("native mux", 1)
+    above = one - mux if one and mux else None
     yield f"at most 25 ms a test on one ssh host: {one or 0:.1f}", one and one <= 25
-    yield f"20 hosts at least 4 times faster than the Python ATEX: {ratio or 0:.1f}", ratio and ratio >= 4
+    yield f"at most 12 ms a test above a bare mux command on one host: {above or 0:.1f}", above is not None and above <= 12
+    yield f"one host at least 8 times faster than the Python ATEX: {times_faster(1):.1f}", times_faster(1) >= 8
+    yield f"20 hosts at least 4 times faster than the Python ATEX: {times_faster(20):.1f}", times_faster(20) >= 4
+    yield f"20 hosts at least 5 times faster than the Python ATEX: {times_faster(20):.1f}", times_faster(20) >= 5
     for count in counts:
         row = found.get(("atex-exec", count))
         own, ssh = (row["own_pss_mb"], row["ssh_pss_mb"]) if row else (0, 0)
