@@ -217,7 +217,7 @@ fn tests_that_are_known_and_such_as_come_later() {
     dir.write("all", lines(&input));
     // Its input is open still when it is killed, after two of three tests.
     let script = format!(
-        "{{ head -n 4 all; sleep 1000; }} | {} --run-dir run --duplicates number",
+        "mkfifo in && exec 3<>in && head -n 4 all >&3 && exec {} --run-dir run --duplicates number <in",
         env!("CARGO_BIN_EXE_atex-exec")
     );
     let life = dir.command("bash").args(["-c", &script]).start();
