@@ -14,7 +14,7 @@ use atex_schedule::SetupId;
 use super::jobs::JobSoFar;
 use super::{Errand, State, Step, Worker, quote, shown};
 use crate::attempt::Job;
-use crate::helpers::AGENT;
+use crate::kit::{ALWAYS, kit};
 use crate::needs::Needs;
 use crate::plan::{self, Applies, What};
 use crate::pool::{Context, News, Prepared, Shared};
@@ -428,17 +428,28 @@ impl Worker {
 
     /// Brings the agent, which ends what still runs there and says what the host has.
     fn hello(&mut self, bare: Option<SetupId>, context: &Context) -> bool {
-        let bare = bare.map(|setup| self.dir_of(setup)).unwrap_or_default();
+        let bare = bare.map(|setup| self.dir_of(setup));
+        let kit = match kit(bare.as_deref()) {
+            Ok(kit) => kit,
+            Err(error) => {
+                self.set_up_fails(format!("{}: the agent: {error}", self.name()), context);
+                return false;
+            }
+        };
         let dirs: Vec<String> = self.dirs.iter().map(|dir| quote(dir)).collect();
-        let dirs = dirs.join(" ");
-        // A directory of this name that is somebody else's is not used.
+        let (dirs, bare) = (dirs.join(" "), bare.unwrap_or_default());
+        // A directory of this name that is somebody else's is not used, nor one where a spool has no room. What a
+        // test may have put into one of our own is not unpacked over.
         let command = format!(
             "umask 022; exec 3>&2; for d in {dirs}; do \
-             if {{ mkdir \"$d\" || [ -O \"$d\" ]; }} && : >\"$d/agent\"; then \
-             exec 2>&3 3>&-; cat >\"$d/agent\" && exec sh \"$d/agent\" hello {bare}; exit 125; fi; done 2>/dev/null; \
+             if mkdir \"$d\"; then how=new; set --; \
+             elif [ -O \"$d\" ]; then how=hello; set -- {ALWAYS}; rm -f \"$d/agent\"; else continue; fi; \
+             if printf %131072s >\"$d/agent\"; then \
+             exec 2>&3 3>&-; tar -xpf - -C \"$d\" \"$@\" && exec sh \"$d/agent\" $how {bare}; exit 125; fi; \
+             [ $how = hello ] || rm -rf \"$d\"; done 2>/dev/null; \
              echo \"cannot make a directory for the run, tried:\" {dirs} >&2; exit 125"
         );
-        self.errand(Step::SetUp(Stage::Hello), &command, Stdin::bytes(AGENT), context);
+        self.errand(Step::SetUp(Stage::Hello), &command, Stdin::bytes(kit), context);
         true
     }
 

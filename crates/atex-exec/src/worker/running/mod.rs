@@ -55,6 +55,14 @@ pub(super) struct Serve {
     freed: (u64, u64),
 }
 
+impl Serve {
+    /// Has it clean up and end. None: another session has to.
+    pub(super) fn farewell(self) -> Option<(u64, Session)> {
+        let is_told = !self.attached && self.running.write("bye\n").is_ok();
+        is_told.then_some((self.session, self.running))
+    }
+}
+
 /// A test that runs.
 pub(super) struct Running {
     attempt: Attempt,
