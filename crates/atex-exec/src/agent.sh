@@ -429,7 +429,10 @@ follow() {
             ;;
         close) close_control ;;
         bye)
-            kill_test
+            set --
+            is_ours "$W/test/session" && set -- "$pid"
+            is_ours helpers && set -- "$@" "$pid"
+            kill_sessions "$@"
             cd / && rm -rf "$W"
             return
             ;;
@@ -605,7 +608,6 @@ follow)
     exec >/dev/null 2>&1
     follow
     # With this the orders end.
-    exec 9>&-
     kill -s KILL 0
     ;;
 attach)

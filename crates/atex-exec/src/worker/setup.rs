@@ -441,13 +441,14 @@ impl Worker {
         // A directory of this name that is somebody else's is not used, nor one where a spool has no room. What a
         // test may have put into one of our own is not unpacked over.
         let command = format!(
-            "umask 022; exec 3>&2; for d in {dirs}; do \
-             if mkdir \"$d\"; then how=new; set --; \
-             elif [ -O \"$d\" ]; then how=hello; set -- {ALWAYS}; rm -f \"$d/agent\"; else continue; fi; \
-             if printf %131072s >\"$d/agent\"; then \
-             exec 2>&3 3>&-; tar -xpf - -C \"$d\" \"$@\" && exec sh \"$d/agent\" $how {bare}; exit 125; fi; \
-             [ $how = hello ] || rm -rf \"$d\"; done 2>/dev/null; \
-             echo \"cannot make a directory for the run, tried:\" {dirs} >&2; exit 125"
+            "umask 022; w=; for d in {dirs}; do \
+             if e=$(mkdir \"$d\" 2>&1); then how=new; set --; \
+             elif [ -O \"$d\" ]; then how=hello; set -- {ALWAYS}; rm -f \"$d/agent\"; else w=\"$w; $e\"; continue; fi; \
+             if printf %131072s 2>/dev/null >\"$d/agent\"; then \
+             tar -xpf - -C \"$d\" \"$@\" && exec sh \"$d/agent\" $how {bare}; exit 125; fi; \
+             e=$(dd if=/dev/zero of=\"$d/agent\" bs=131072 count=1 2>&1 | head -n 1); \
+             w=\"$w; $e\"; [ $how = hello ] || rm -rf \"$d\"; done; \
+             echo \"cannot make a directory for the run, tried:\" {dirs}\"$w\" >&2; exit 125"
         );
         self.errand(Step::SetUp(Stage::Hello), &command, Stdin::bytes(kit), context);
         true
