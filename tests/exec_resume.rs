@@ -563,7 +563,9 @@ fn hosts_of_their_own_are_found_again_and_left_clean() {
     // Large enough that it is killed while files are sent, too.
     dir.write("tree/large", vec![b'x'; 8 << 20]);
     let mut input: Vec<Value> = (0..3).map(|n| lab_host(&lab, n)).collect();
-    input.extend(tests(&dir, 9, "wc -c <large; sleep 0.1"));
+    input.extend(tests(&dir, 8, "wc -c <large; sleep 0.1"));
+    // However late we are to see what happens, the run is not over.
+    input.extend(tests(&dir, 9, "wc -c <large; until [ -e /go ]; do sleep 0.05; done").pop());
     let mut run = Run::new(&dir, lab.prefix(), &input);
     let mut life = run.begin(&[]);
     for moment in ["host-start", "test-start", "test-end"] {
@@ -572,6 +574,7 @@ fn hosts_of_their_own_are_found_again_and_left_clean() {
         life = run.resume();
         life.wait_for_stdout("job-resume");
     }
+    (0..3).for_each(|n| drop(lab.run(n, "touch /go")));
     let output = life.finish();
     output.success();
     run.hear(&output);

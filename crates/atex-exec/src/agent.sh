@@ -32,10 +32,10 @@
 #
 # Commands:
 #
-#   hello [SETUP]           ends what runs here, removes its traces, says `dir=`, `boot=` (boot_id/start time of pid 1),
-#                           `tty=` (yes: tests can have a terminal) and `missing=`; SETUP: a set-up without files,
-#                           which is made at once
-#   new [SETUP]             the same in a directory that has just been made, where the set-up came with the agent
+#   hello [SETUP|- [SERVE]...]   ends what runs here, removes its traces, says `dir=`, `boot=` (boot_id/start time of pid
+#                           1), `tty=` (yes: tests can have a terminal) and `missing=`; SETUP: a set-up without files,
+#                           which is made at once; SERVE: if nothing is missing, goes on as `serve` with these
+#   new [SETUP|- [SERVE]...]   the same in a directory that has just been made, where the set-up came with the agent
 #   has SETUP               unpacks SETUP.tar afresh if it is here, else 1
 #   take SETUP SIZE         the same with a SETUP.tar that comes over stdin
 #   bare SETUP              makes a set-up without files
@@ -44,6 +44,8 @@
 #                           0 over all tests. A relay stops reading while more than MAX bytes of its spool have
 #                           not been freed. ORPHAN: seconds without a sign of life after which a test is killed;
 #                           0: never. FULL: seconds after which it is killed if the disk is full (120).
+#                           What follows the line `atex: ready` in stdout and in stderr is theirs: what comes before it
+#                           may be from the user's own start-up files.
 #   attach G C O            follows the spools of generation G from bytes C and O, in place of any other follower,
 #                           and takes orders but `run`
 #   look                    `dir=`, `boot=`, and of the last test `generation=`, `id=`, `word=`, `start=C O` (where its
@@ -481,6 +483,59 @@ close_control() {
     done
 }
 
+# ---- The session that runs tests ----
+
+# What comes from here on is what tests send.
+say_ready() {
+    echo 'atex: ready'
+    echo 'atex: ready' >&2
+}
+
+serve() { # G MAX ORPHAN [FULL]
+    fence || exit 125
+    ! newest || rm -rf spool.*
+    this_boot
+    echo "$boot" >boot
+    generation=$1
+    full=${4:-120}
+    spool=$W/spool.$1
+    mkdir -p test "$spool" && cd "$spool" || exit 125
+    mkfifo control.pipe output.pipe orders done guard control.go output.go || exit 125
+    # A line in each, so that it has its place on the disk.
+    printf %65536s >ballast || exit 125
+    echo 0 >beat && echo 0 0 >freed || exit 125
+    for file in closed over why ../test/start ../test/session ../test/end; do
+        [ -s "$file" ] || echo - >"$file" || exit 125
+    done
+    sign wrapper || exit 125
+    # Opened once and by all, so that /proc/self/fdinfo tells everyone how much has been written.
+    exec 4>>control 5>>output 6<>done 7<>guard 8<>orders
+    # Here the input ends with the follower, and the guard's with us.
+    exec 3<orders 9>orders
+    exec 8<&0
+    say_ready
+    setsid sh "$W/agent" help "$1" "$2" "$3" "$full" </dev/null >/dev/null 2>&1 3<&- 7>&- 8<&- 9>&- &
+    setsid sh "$W/agent" follow "$1" 0 0 <&8 3<&- 4>&- 5>&- 6>&- 7>&- 8<&- &
+    # What is said here from now on is nothing that a test has printed.
+    exec </dev/null >/dev/null 2>&1 8<&- 9>&-
+    # A lost connection is no reason to end.
+    trap : HUP INT TERM
+    read -r _ <&6
+    read -r relays <relays
+    cd "$W/test" || exit 125
+    read -r _ _ _ _ last <start
+    # Looked up once, and not once a test.
+    setsid=$(command -v setsid)
+    bash=$(command -v bash)
+    control=0 output=0 cut='' asked='' broken=''
+    while read -r word why id <&3; do
+        why=${why#-}
+        run_test || break
+    done
+    echo end >&7
+    [ ! -e "$W" ]
+}
+
 case $1 in
 hello | new)
     if [ "$1" = hello ]; then
@@ -511,7 +566,11 @@ hello | new)
     if [ ! -x /bin/bash ] && bash=$(command -v bash); then
         printf '#!%s\n. "${0%%/*}/../commands"\n' "$bash" >bin/.submit-data || exit 125
     fi
-    [ $# -lt 2 ] || [ "$1" = new ] || unpack "$2"
+    [ "$1" = new ] || [ "${2:--}" = - ] || unpack "$2"
+    if [ $# -gt 2 ] && [ -z "$missing" ]; then
+        shift 2
+        serve "$@"
+    fi
     ;;
 has)
     [ -e "$2.tar" ] || exit 1
@@ -533,47 +592,8 @@ bare)
     unpack "$2"
     ;;
 serve)
-    fence || exit 125
-    ! newest || rm -rf spool.*
-    this_boot
-    echo "$boot" >boot
-    generation=$2
-    full=${5:-120}
-    spool=$W/spool.$2
-    mkdir -p test "$spool" && cd "$spool" || exit 125
-    mkfifo control.pipe output.pipe orders done guard control.go output.go || exit 125
-    # A line in each, so that it has its place on the disk.
-    printf %65536s >ballast || exit 125
-    echo 0 >beat && echo 0 0 >freed || exit 125
-    for file in closed over why ../test/start ../test/session ../test/end; do
-        [ -s "$file" ] || echo - >"$file" || exit 125
-    done
-    sign wrapper || exit 125
-    # Opened once and by all, so that /proc/self/fdinfo tells everyone how much has been written.
-    exec 4>>control 5>>output 6<>done 7<>guard 8<>orders
-    # Here the input ends with the follower, and the guard's with us.
-    exec 3<orders 9>orders
-    exec 8<&0
-    setsid sh "$W/agent" help "$2" "$3" "$4" "$full" </dev/null >/dev/null 2>&1 3<&- 7>&- 8<&- 9>&- &
-    setsid sh "$W/agent" follow "$2" 0 0 <&8 3<&- 4>&- 5>&- 6>&- 7>&- 8<&- &
-    # What is said here from now on is nothing that a test has printed.
-    exec </dev/null >/dev/null 2>&1 8<&- 9>&-
-    # A lost connection is no reason to end.
-    trap : HUP INT TERM
-    read -r _ <&6
-    read -r relays <relays
-    cd "$W/test" || exit 125
-    read -r _ _ _ _ last <start
-    # Looked up once, and not once a test.
-    setsid=$(command -v setsid)
-    bash=$(command -v bash)
-    control=0 output=0 cut='' asked='' broken=''
-    while read -r word why id <&3; do
-        why=${why#-}
-        run_test || break
-    done
-    echo end >&7
-    [ ! -e "$W" ]
+    shift
+    serve "$@"
     ;;
 help)
     # The helpers of `serve`.
@@ -617,6 +637,7 @@ attach)
     }
     ! is_ours "spool.$2/follower" || kill_sessions "$pid" || exit 125
     exec 8<&0
+    say_ready
     setsid sh "$W/agent" follow "$2" "$3" "$4" <&8 8<&- 9>/dev/null &
     exec </dev/null >/dev/null 2>&1 8<&-
     wait "$!"

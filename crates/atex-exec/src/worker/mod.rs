@@ -26,6 +26,9 @@ use crate::pool::{Context, Input, News, Order, Prepared};
 /// How much of a small command's output is kept, for its answer or its error.
 const ANSWER_BYTES: usize = 64 << 10;
 
+/// With this line on both of its streams begins what the agent's session for tests brings.
+const READY: &[u8] = b"atex: ready\n";
+
 /// See the module's documentation.
 pub(crate) struct Worker {
     id: HostId,
@@ -83,7 +86,15 @@ struct Errand {
     err: Vec<u8>,
     until: Option<Instant>,
     /// A session that is dropped has its input closed.
-    running: Session,
+    running: Option<Session>,
+}
+
+impl Errand {
+    /// Whether the agent has said all that it says by itself.
+    fn is_ready(&self) -> bool {
+        self.what == Step::SetUp(Stage::Hello)
+            && [&self.out, &self.err].into_iter().all(|said| said.ends_with(READY))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -230,6 +241,7 @@ impl Worker {
         let limited = !matches!(what, Step::SetUp(stage) if stage.takes_its_time());
         let until = limited.then(|| Instant::now() + context.waits.host);
         let Some((session, running)) = self.run(command, stdin, context) else { return };
+        let running = Some(running);
         self.errand = Some(Errand { session, what, out: Vec::new(), err: Vec::new(), until, running });
     }
 
@@ -255,7 +267,11 @@ impl Worker {
                 if let Some(errand) = self.errand.take() {
                     self.errand_ended(&errand, end, context);
                 }
+                return;
             }
+        }
+        if let Some(errand) = self.errand.take_if(|errand| errand.is_ready()) {
+            self.greeted_by_serve(errand, context);
         }
     }
 
@@ -318,7 +334,7 @@ impl Worker {
             (_, Some(_)) => match serve.and_then(Serve::farewell) {
                 Some((session, running)) => {
                     let until = Some(Instant::now() + context.waits.host);
-                    let (out, err) = (Vec::new(), Vec::new());
+                    let (out, err, running) = (Vec::new(), Vec::new(), Some(running));
                     self.errand = Some(Errand { session, what: Step::Farewell, out, err, until, running });
                 }
                 None => self.say_bye(context),
