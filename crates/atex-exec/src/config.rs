@@ -11,6 +11,8 @@ use atex_control::{DurationForm, Limits, parse_duration};
 use crate::args::{Args, Duplicates, QuotaArgs};
 use crate::attempt::Quotas;
 use crate::environment::CallerEnv;
+use crate::history::History;
+use crate::hooks::Hooks;
 use crate::pool::Waits;
 
 /// A spool that holds less than a relay copies at once would stop it in the middle.
@@ -38,6 +40,8 @@ pub(crate) struct Config {
     pub duplicates: Duplicates,
     pub allow_empty: bool,
     pub allow_install: bool,
+    pub hooks: Hooks,
+    pub history: History,
 }
 
 impl Config {
@@ -80,6 +84,8 @@ impl Config {
             duplicates: args.duplicates,
             allow_empty: args.allow_empty,
             allow_install: args.allow_install,
+            hooks: args.shape.hooks.hooks()?,
+            history: args.shape.history(),
         })
     }
 }

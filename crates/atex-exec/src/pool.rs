@@ -38,6 +38,8 @@ pub(crate) enum Order {
     },
     /// Make an attempt at a test. Answered by [`News::Ended`] or [`News::Unfit`].
     Start { setup: SetupId, job: Box<Job>, needs: Arc<Needs> },
+    /// More is known of it than when it was joined.
+    Describe(Arc<Host>),
     /// End the attempt or the set-up that runs, the attempt with grace.
     Cancel,
     /// End it at once.
@@ -78,6 +80,8 @@ pub(crate) struct Shared {
 pub(crate) enum News {
     /// It can be used, for the first time or again after it was lost.
     Ready,
+    /// More is known of it than its record says. Comes before [`News::Ready`].
+    Described(Box<Host>),
     Unreachable(String),
     SetUp(Result<(), String>),
     SetUpCancelled,

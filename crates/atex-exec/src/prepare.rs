@@ -268,7 +268,7 @@ impl Preparer {
             }
             News::Left => return self.left(host),
             // No test is run here.
-            News::Note(_) | News::Results(_) | News::Ended { .. } | News::Unfit(_) => {}
+            News::Described(_) | News::Note(_) | News::Results(_) | News::Ended { .. } | News::Unfit(_) => {}
         }
         Ok(())
     }

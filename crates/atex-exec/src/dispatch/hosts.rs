@@ -86,6 +86,7 @@ impl Dispatcher {
                     self.apply(Event::HostReady { host, kind });
                 }
             }
+            News::Described(record) => self.entry(host).record = Arc::new(*record),
             News::Unreachable(problem) => {
                 self.host_trouble(host, problem);
                 self.apply(Event::HostGone { host });

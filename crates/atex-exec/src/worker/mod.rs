@@ -186,6 +186,7 @@ impl Worker {
                 self.begin_set_up(setup, needs, clean, context);
                 self.need_link(context);
             }
+            Order::Describe(record) => self.record = Some(record),
             Order::Start { setup, job, needs } => self.make_ready(setup, job, needs, context),
             Order::Cancel | Order::Kill
                 if matches!(self.state, State::SettingUp(_)) && self.waiting.is_none() =>
