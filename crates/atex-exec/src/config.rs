@@ -14,6 +14,7 @@ use crate::environment::CallerEnv;
 use crate::history::History;
 use crate::hooks::Hooks;
 use crate::pool::Waits;
+use crate::progress::Shown;
 
 /// A spool that holds less than a relay copies at once would stop it in the middle.
 const LEAST_SPOOL: u64 = 1 << 20;
@@ -42,6 +43,8 @@ pub(crate) struct Config {
     pub allow_install: bool,
     pub hooks: Hooks,
     pub history: History,
+    /// Where it is shown how far the run is.
+    pub progress: Shown,
 }
 
 impl Config {
@@ -56,7 +59,9 @@ impl Config {
     /// Standard input is of interest unless the run's input has ended.
     pub fn resumed(called: Args, env: CallerEnv, args: &Args, input_ended: bool) -> Result<Config, Failure> {
         let sources = sources(&args.hosts, !input_ended)?;
-        Config::with_sources(called, sources, env)
+        let config = Config::with_sources(called, sources, env)?;
+        // Who looks at it may be another one.
+        Ok(Config { progress: Shown::here(args.shape.quiet), ..config })
     }
 
     fn with_sources(args: Args, sources: Vec<Lines>, env: CallerEnv) -> Result<Config, Failure> {
@@ -86,6 +91,7 @@ impl Config {
             allow_install: args.allow_install,
             hooks: args.shape.hooks.hooks()?,
             history: args.shape.history(),
+            progress: Shown::here(args.shape.quiet),
         })
     }
 }

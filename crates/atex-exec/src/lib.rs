@@ -41,6 +41,7 @@ mod plan;
 mod pool;
 mod prepare;
 mod program;
+mod progress;
 mod resume;
 mod run_dir;
 mod script;

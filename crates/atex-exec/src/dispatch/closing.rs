@@ -27,6 +27,7 @@ impl Dispatcher {
             self.exit = self.exit.max(Exit::Stopped);
         }
         self.post_tests(signals);
+        self.progress.finish();
         let job_end = self.job_end();
         self.record(&JobExit { kind: EXIT.into(), code: self.exit.code() });
         self.record(&job_end);

@@ -83,6 +83,7 @@ impl Dispatcher {
             Ok(id) => id,
             Err(e) => return self.cannot_store(&trouble(&self.dir.tests(), &e)),
         };
+        self.progress.taken_in(&test);
         let platform = test.platform.as_deref().map(|label| self.platforms.id(label));
         let is_destructive = is_destructive(&test);
         let tried = Tried::default();
@@ -185,6 +186,7 @@ impl Dispatcher {
             let hint = "add --local N, --hosts FILE, or host records to the input";
             self.complain(&Failure::usage("there is no host to run tests on").hint(hint));
         }
+        self.progress.input_ended();
         self.apply(Event::InputEnded);
     }
 

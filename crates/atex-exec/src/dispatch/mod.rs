@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atex_cli::{Exit, Failure, input::reason, now};
+use atex_cli::{Exit, Failure, input::reason, now, status};
 use atex_connect::Connector;
 use atex_model::report::{JobStart, JobStartTag, Outcome};
 use atex_model::{Connect, Host, Time};
@@ -43,6 +43,7 @@ use crate::packer::{Packed, Packer};
 use crate::past::Past;
 use crate::pool::{News, Order, Pool, Shared};
 use crate::program::remember_open_files;
+use crate::progress::Progress;
 use crate::run_dir::{RunDir, trouble};
 use crate::tests_file::TestsFile;
 
@@ -57,6 +58,7 @@ pub(crate) struct Dispatcher {
     tests: TestsFile,
     hosts_file: HostsFile,
     announcer: Announcer,
+    progress: Progress,
     scheduler: Scheduler,
     pool: Workers,
     /// Closed when the run is being stopped, so that no hook holds it up.
@@ -181,8 +183,14 @@ fn live(
     let Files { journal, tests, hosts, cursor } = files;
     let (say_failed, output) = unbounded();
     let own = |e: io::Error| Failure::trouble(format!("cannot start a thread: {}", reason(&e)));
-    let announcer =
-        Announcer::start(Files::followed(&dir, cursor)?, io::stdout(), say_failed.clone()).map_err(own)?;
+    // At a terminal, records must not get in among the lines that say how far it is.
+    let announcer = Announcer::start(
+        Files::followed(&dir, cursor)?,
+        status::Above::new(io::stdout()),
+        say_failed.clone(),
+    )
+    .map_err(own)?;
+    let progress = Progress::start(config.progress, config.history.clone()).map_err(own)?;
     let (tell, news) = unbounded();
     let connector = connector(config.waits.host)?;
     let surroundings = Surroundings { run: dir.id.clone(), dir: dir.path.clone() };
@@ -219,6 +227,7 @@ fn live(
         tests,
         hosts_file: hosts,
         announcer,
+        progress,
         pool,
         stop_hooks: Some(stop_hooks),
         packer,
@@ -355,6 +364,7 @@ impl Dispatcher {
             }
             _ => {
                 log::warn!("{signal}: leaving at once; tests may go on running on their hosts");
+                status::clear();
                 std::process::exit(i32::from(exit.code()));
             }
         }
