@@ -1,6 +1,7 @@
 //! What the arguments mean. Whatever can be wrong with them is found here, before a line is read.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -28,6 +29,8 @@ pub(crate) enum KeepHostOn {
 
 /// A run as it was asked for.
 pub(crate) struct Config {
+    /// How it was called, for whoever resumes it.
+    pub argv: Vec<OsString>,
     /// Where tests and hosts come from.
     pub sources: Vec<Lines>,
     pub local: u32,
@@ -55,6 +58,14 @@ impl Config {
         Config::with_sources(args, sources, env)
     }
 
+    /// What they mean for a run whose tests and hosts come from this process, called as if so.
+    pub fn of_job(args: Args, argv: Vec<OsString>) -> Result<Config, Failure> {
+        let sources = sources(&args.hosts, false)?;
+        let env = CallerEnv::new(&args.env.env_file, &args.env.env)?;
+        let config = Config::with_sources(args, sources, env)?;
+        Ok(Config { argv, progress: Shown::Nowhere, ..config })
+    }
+
     /// What they mean for a run that was called with `called`, which set `env`, and is resumed with `args`.
     /// Standard input is of interest unless the run's input has ended.
     pub fn resumed(called: Args, env: CallerEnv, args: &Args, input_ended: bool) -> Result<Config, Failure> {
@@ -77,6 +88,7 @@ impl Config {
             return Err(Failure::usage("--work-dir: expected an absolute path, as it is one on the hosts"));
         }
         Ok(Config {
+            argv: std::env::args_os().collect(),
             keep_host_on: keep_host_on(&args.keep_host_on)?,
             sources,
             local: args.local,

@@ -24,6 +24,8 @@ pub(crate) enum Item {
     Failed(Failure),
     /// One source has ended.
     Ended,
+    /// The run is to be stopped.
+    Stop,
 }
 
 /// Reads a source to its end, or until nobody listens.

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use atex_cli::output::{Output, OutputError};
-use atex_cli::{Exit, Failure, input::reason, now};
+use atex_cli::{Exit, Failure, input::reason};
 use atex_model::report::{Counts, End, EndTag};
 use atex_model::{Connect, Host, Test};
 use atex_schedule::{HostId, SetupId};
@@ -86,7 +86,7 @@ pub(crate) fn run(args: Prepare, signals: Receiver<Signal>) -> Result<Exit, Fail
     }
     let sources = sources(&args.hosts, true)?;
     let env = CallerEnv::new(&args.env.env_file, &args.env.env)?;
-    let (dir, ()) = RunDir::create(args.run_dir.as_deref(), &env, now(), |_| Ok(()))?;
+    let (dir, ()) = RunDir::create(args.run_dir.as_deref(), &env, std::env::args_os(), |_| Ok(()))?;
     let own = |e: std::io::Error| Failure::trouble(format!("cannot start a thread: {}", reason(&e)));
     let (tell, news) = unbounded();
     let waits = Waits { host, setup, ..Waits::default() };
@@ -179,7 +179,7 @@ impl Preparer {
                 self.refuse(&failure);
                 Ok(())
             }
-            Item::Ended => Ok(()),
+            Item::Ended | Item::Stop => Ok(()),
         }
     }
 

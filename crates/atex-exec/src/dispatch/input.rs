@@ -45,6 +45,7 @@ impl Dispatcher {
                 }
             }
             Item::Failed(failure) => self.refuse(&failure),
+            Item::Stop => self.stop(),
             Item::Ended => {
                 self.open_sources -= 1;
                 if self.open_sources == 0 {

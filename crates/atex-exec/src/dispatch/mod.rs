@@ -9,8 +9,8 @@ mod resume;
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -153,43 +153,65 @@ impl Files {
     }
 }
 
-/// Runs what was asked for and says how it ended.
-pub(crate) fn run(config: Config, signals: Receiver<Signal>) -> Result<Exit, Failure> {
-    let (dir, files) = RunDir::create(config.run_dir.as_deref(), &config.env, now(), Files::create)?;
-    live(config, dir, files, None, signals)
+/// What a run is connected to.
+pub(crate) struct Ends {
+    pub signals: Receiver<Signal>,
+    /// Where records are written.
+    pub output: Box<dyn Write + Send>,
+    /// The channel of tests and hosts, if somebody of this process sends some.
+    pub items: Option<(Sender<Item>, Receiver<Item>)>,
 }
 
-/// Goes on with a run, and says how it ended.
-pub(crate) fn resume(
+impl Ends {
+    /// Those of a program.
+    pub fn of_program(signals: Receiver<Signal>) -> Ends {
+        // At a terminal, records must not get in among the lines that say how far it is.
+        Ends { signals, output: Box::new(status::Above::new(io::stdout())), items: None }
+    }
+}
+
+/// A run whose directory is there.
+pub(crate) struct Begun {
     config: Config,
     dir: RunDir,
     files: Files,
-    past: Past,
-    signals: Receiver<Signal>,
-) -> Result<Exit, Failure> {
-    live(config, dir, files, Some(past), signals)
+    past: Option<Past>,
+}
+
+/// Makes the directory of a new run.
+pub(crate) fn begin(config: Config) -> Result<Begun, Failure> {
+    let argv = config.argv.clone();
+    let (dir, files) = RunDir::create(config.run_dir.as_deref(), &config.env, argv, Files::create)?;
+    Ok(Begun { config, dir, files, past: None })
+}
+
+/// Comes back to a run.
+pub(crate) fn come_back(config: Config, dir: RunDir, files: Files, past: Past) -> Begun {
+    Begun { config, dir, files, past: Some(past) }
+}
+
+impl Begun {
+    /// The run directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir.path
+    }
+
+    /// Runs what was asked for and says how it ended.
+    pub fn live(self, ends: Ends) -> Result<Exit, Failure> {
+        live(self, ends)
+    }
 }
 
 /// One life of a run.
-fn live(
-    mut config: Config,
-    dir: RunDir,
-    files: Files,
-    past: Option<Past>,
-    signals: Receiver<Signal>,
-) -> Result<Exit, Failure> {
+fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
     remember_open_files();
+    let Begun { mut config, dir, files, past } = begun;
     let started = (now(), Instant::now());
     let Files { journal, tests, hosts, cursor } = files;
     let (say_failed, output) = unbounded();
     let own = |e: io::Error| Failure::trouble(format!("cannot start a thread: {}", reason(&e)));
-    // At a terminal, records must not get in among the lines that say how far it is.
-    let announcer = Announcer::start(
-        Files::followed(&dir, cursor)?,
-        status::Above::new(io::stdout()),
-        say_failed.clone(),
-    )
-    .map_err(own)?;
+    let announcer = Announcer::start(Files::followed(&dir, cursor)?, ends.output, say_failed.clone());
+    let announcer = announcer.map_err(own)?;
     let progress = Progress::start(config.progress, config.history.clone()).map_err(own)?;
     let (tell, news) = unbounded();
     let connector = connector(config.waits.host)?;
@@ -206,9 +228,9 @@ fn live(
     };
     let packer = Packer::new(dir.uploads(), Arc::new(shared));
     let sources = std::mem::take(&mut config.sources);
-    let open_sources = sources.len();
+    let open_sources = sources.len() + usize::from(ends.items.is_some());
     let before = Before::new(past.is_some(), &sources);
-    let (to, items) = bounded(READ_AHEAD);
+    let (to, items) = ends.items.unwrap_or_else(|| bounded(READ_AHEAD));
     for lines in sources {
         let to = to.clone();
         let thread = std::thread::Builder::new().name("input".into());
@@ -217,7 +239,7 @@ fn live(
     let (stop_hooks, stopped) = bounded(0);
     let (items, passed) =
         sieve::put_in(&config.hooks, &surroundings, items, open_sources, &stopped).map_err(own)?;
-    let ears = Ears { items, news, packed: packer.done().clone(), signals, output };
+    let ears = Ears { items, news, packed: packer.done().clone(), signals: ends.signals, output };
     let options = Options { infra_retries: config.infra_retries };
     let mut dispatcher = Dispatcher {
         scheduler: Scheduler::new(options),

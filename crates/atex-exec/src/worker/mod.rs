@@ -141,6 +141,7 @@ impl Worker {
             Input::Order(_, order) => self.obey(order, context),
             Input::Opened(_, opened) => self.opened(opened, context),
             Input::Session(_, session, event) => self.heard(session, event, context),
+            Input::Quit => {}
             Input::Closed(_) => {
                 self.state = State::Gone;
                 context.tell(self.id, News::Left);
