@@ -2,11 +2,13 @@
 
 mod discover;
 mod exec_attach;
+mod exec_hooks;
 mod exec_hostile;
 mod exec_input;
 mod exec_lab;
 mod exec_limits;
 mod exec_local;
+mod exec_progress;
 mod exec_resume;
 mod exec_ssh;
 mod helpers;

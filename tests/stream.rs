@@ -118,3 +118,30 @@ pub fn report(json: &str, files: &[(&str, &str)]) -> String {
     let data: String = files.iter().map(|(_, text)| *text).collect();
     format!("printf '%s' 'result {}\n{json}{data}' >&$ATEX_TEST_CONTROL\n", json.len())
 }
+
+/// A fifo by which a program under test says that it has come so far.
+pub struct Word(std::fs::File);
+
+impl Word {
+    /// Makes it.
+    #[track_caller]
+    pub fn new(path: &std::path::Path) -> Word {
+        nix::unistd::mkfifo(path, nix::sys::stat::Mode::S_IRWXU).expect("a fifo can be made");
+        // Open for both, so that neither end waits for the other.
+        let file = std::fs::File::options().read(true).write(true).open(path);
+        Word(file.expect("the fifo is ours"))
+    }
+
+    /// Waits for a word and returns it.
+    #[track_caller]
+    pub fn wait(&mut self) -> String {
+        use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+        use std::io::Read as _;
+        use std::os::fd::AsFd as _;
+        let mut fds = [PollFd::new(self.0.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut fds, PollTimeout::from(60_000_u16)), Ok(1), "no word has come");
+        let mut buffer = [0; 4096];
+        let count = self.0.read(&mut buffer).expect("something is there");
+        String::from_utf8_lossy(&buffer[..count]).trim().to_owned()
+    }
+}

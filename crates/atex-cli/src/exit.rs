@@ -101,11 +101,10 @@ impl Failure {
 
     /// Says it on stderr.
     pub fn report(&self, tool: Tool) {
-        // One write for all of it, so that tools of one pipeline do not mix within a message. A closed
-        // stderr leaves nobody to tell.
+        // All of it at once, so that tools of one pipeline do not mix within a message.
         let hint = self.hint.iter().map(|hint| format!("{}: hint: {hint}\n", tool.name)).collect::<String>();
         let text = format!("{}: {}\n{hint}", tool.name, self.message);
-        let _ = std::io::Write::write_all(&mut std::io::stderr(), text.as_bytes());
+        crate::status::say(&text);
     }
 }
 

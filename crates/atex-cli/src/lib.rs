@@ -2,7 +2,8 @@
 //! and messages on stderr.
 //!
 //! [`main`] is the entry of every binary; [`Exit`] is the one table of exit statuses; [`Failure`] is how a
-//! tool says that it cannot go on. [`input`] and [`output`] read and write streams of records.
+//! tool says that it cannot go on. [`input`] and [`output`] read and write streams of records; [`status`] is what
+//! stands at the bottom of a terminal meanwhile, [`text`] how things are put to people.
 //!
 //! This crate knows no tests, hosts or results: what a record means is the tools' business.
 
@@ -13,6 +14,9 @@ pub mod input;
 mod log;
 pub mod output;
 pub mod signals;
+pub mod status;
+pub mod terminal;
+pub mod text;
 
 use std::process::ExitCode;
 

@@ -4,7 +4,7 @@ use std::io::Write as _;
 
 use ::log::LevelFilter;
 
-use crate::Tool;
+use crate::{Tool, status::Messages};
 
 /// Sends log messages to stderr as `tool: message`. The level comes from `-v` or from `ATEX_LOG`.
 pub(crate) fn set_up(tool: Tool, verbose: u8) {
@@ -23,6 +23,7 @@ pub(crate) fn set_up(tool: Tool, verbose: u8) {
     builder.format(move |out, record| {
         writeln!(out, "{}: {}{}", tool.name, prefix(record.level()), record.args())
     });
+    builder.target(env_logger::Target::Pipe(Box::new(Messages)));
     // A second call, as in tests that run several tools in one process, changes nothing.
     let _ = builder.try_init();
 }

@@ -83,6 +83,31 @@ pub(crate) struct Followed {
     pub cursor: Cursor,
 }
 
+/// All that a run has said, to be told to others than the reader of standard output, in the same words.
+#[derive(Debug)]
+pub(crate) struct Tale {
+    /// The run directory.
+    pub dir: PathBuf,
+    /// How much of the journal there is.
+    pub journal: File,
+    pub length: u64,
+    /// Lines that are not in the journal yet, and come last.
+    pub last: Vec<u8>,
+}
+
+impl Tale {
+    /// Tells it from the beginning to the end.
+    pub fn tell<W: Write>(&self, to: W) -> Result<(), Unsaid> {
+        let journal = self.journal.try_clone().map_err(Unsaid::Storage)?;
+        let (dir, cursor) = (self.dir.clone(), Cursor::beginning());
+        let followed = Followed { journal, taken_in: Vec::new(), dir, cursor };
+        let mut follower = Follower::new(followed, to);
+        follower.up_to(self.length)?;
+        follower.out.append(|buffer| buffer.extend_from_slice(&self.last))?;
+        Ok(follower.out.flush()?)
+    }
+}
+
 /// The thread that writes to standard output.
 pub(crate) struct Announcer {
     to: Sender<Word>,
@@ -95,15 +120,7 @@ impl Announcer {
     where
         W: Write + Send + 'static,
     {
-        let safe = followed.cursor.safe();
-        let mut follower = Follower {
-            followed,
-            safe,
-            taken_in: 0,
-            due: Instant::now(),
-            out: Output::new(to),
-            told: HashMap::new(),
-        };
+        let mut follower = Follower::new(followed, to);
         // Before files are changed again.
         follower.remember()?;
         let (to, words) = unbounded();
@@ -182,6 +199,12 @@ impl Group {
 }
 
 impl<W: Write> Follower<W> {
+    fn new(followed: Followed, to: W) -> Follower<W> {
+        let safe = followed.cursor.safe();
+        let (out, told) = (Output::new(to), HashMap::new());
+        Follower { followed, safe, taken_in: 0, due: Instant::now(), out, told }
+    }
+
     fn follow(&mut self, words: &Receiver<Word>) -> Result<(), Unsaid> {
         while let Ok(word) = words.recv() {
             let mut group = Group::default();

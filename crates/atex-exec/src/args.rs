@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, Parser};
 
+use crate::shape_args::ShapeArgs;
+
 /// Give each free host the next test and collect results
 #[derive(Debug, Clone, Parser)]
 #[command(
@@ -115,6 +117,9 @@ pub(crate) struct Args {
     /// They come again as `result` when their attempt has ended and is not tried again.
     #[arg(long)]
     pub live: bool,
+
+    #[command(flatten)]
+    pub shape: ShapeArgs,
 
     #[command(flatten)]
     pub quotas: QuotaArgs,
@@ -242,7 +247,7 @@ pub(crate) struct QuotaArgs {
 }
 
 /// Options that have a meaning beside `--resume`: all others are the run's.
-const BESIDE_RESUME: [&str; 5] = ["resume", "from_start", "hosts", "verbose", "schema"];
+const BESIDE_RESUME: [&str; 6] = ["resume", "from_start", "hosts", "verbose", "quiet", "schema"];
 
 /// The options on the command line that cannot stand beside `--resume`, as they are typed.
 pub(crate) fn not_beside_resume(matches: &ArgMatches) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! What the arguments mean. Whatever can be wrong with them is found here, before a line is read.
 
 use std::collections::BTreeSet;
+use std::ffi::OsString;
 use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -11,7 +12,10 @@ use atex_control::{DurationForm, Limits, parse_duration};
 use crate::args::{Args, Duplicates, QuotaArgs};
 use crate::attempt::Quotas;
 use crate::environment::CallerEnv;
+use crate::history::History;
+use crate::hooks::Hooks;
 use crate::pool::Waits;
+use crate::progress::Shown;
 
 /// A spool that holds less than a relay copies at once would stop it in the middle.
 const LEAST_SPOOL: u64 = 1 << 20;
@@ -25,6 +29,8 @@ pub(crate) enum KeepHostOn {
 
 /// A run as it was asked for.
 pub(crate) struct Config {
+    /// How it was called, for whoever resumes it.
+    pub argv: Vec<OsString>,
     /// Where tests and hosts come from.
     pub sources: Vec<Lines>,
     pub local: u32,
@@ -38,6 +44,10 @@ pub(crate) struct Config {
     pub duplicates: Duplicates,
     pub allow_empty: bool,
     pub allow_install: bool,
+    pub hooks: Hooks,
+    pub history: History,
+    /// Where it is shown how far the run is.
+    pub progress: Shown,
 }
 
 impl Config {
@@ -48,11 +58,21 @@ impl Config {
         Config::with_sources(args, sources, env)
     }
 
+    /// What they mean for a run whose tests and hosts come from this process, called as if so.
+    pub fn of_job(args: Args, argv: Vec<OsString>) -> Result<Config, Failure> {
+        let sources = sources(&args.hosts, false)?;
+        let env = CallerEnv::new(&args.env.env_file, &args.env.env)?;
+        let config = Config::with_sources(args, sources, env)?;
+        Ok(Config { argv, progress: Shown::Nowhere, ..config })
+    }
+
     /// What they mean for a run that was called with `called`, which set `env`, and is resumed with `args`.
     /// Standard input is of interest unless the run's input has ended.
     pub fn resumed(called: Args, env: CallerEnv, args: &Args, input_ended: bool) -> Result<Config, Failure> {
         let sources = sources(&args.hosts, !input_ended)?;
-        Config::with_sources(called, sources, env)
+        let config = Config::with_sources(called, sources, env)?;
+        // Who looks at it may be another one.
+        Ok(Config { progress: Shown::here(args.shape.quiet), ..config })
     }
 
     fn with_sources(args: Args, sources: Vec<Lines>, env: CallerEnv) -> Result<Config, Failure> {
@@ -68,6 +88,7 @@ impl Config {
             return Err(Failure::usage("--work-dir: expected an absolute path, as it is one on the hosts"));
         }
         Ok(Config {
+            argv: std::env::args_os().collect(),
             keep_host_on: keep_host_on(&args.keep_host_on)?,
             sources,
             local: args.local,
@@ -80,6 +101,9 @@ impl Config {
             duplicates: args.duplicates,
             allow_empty: args.allow_empty,
             allow_install: args.allow_install,
+            hooks: args.shape.hooks.hooks()?,
+            history: args.shape.history(),
+            progress: Shown::here(args.shape.quiet),
         })
     }
 }

@@ -11,7 +11,8 @@ use std::path::Path;
 /// The file, and what it says.
 #[derive(Debug)]
 pub(crate) struct Cursor {
-    file: File,
+    /// Without one nobody remembers how far it came.
+    file: Option<File>,
     at: u64,
     safe: u64,
 }
@@ -26,7 +27,12 @@ impl Cursor {
         file.read_to_end(&mut text)?;
         let said = std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse().ok());
         let at = said.filter(|at| *at <= journal).unwrap_or(0);
-        Ok(Cursor { file, at, safe: at })
+        Ok(Cursor { file: Some(file), at, safe: at })
+    }
+
+    /// The beginning, for whoever tells everything once.
+    pub fn beginning() -> Cursor {
+        Cursor { file: None, at: 0, safe: 0 }
     }
 
     /// The offset of the next record to be said.
@@ -48,7 +54,10 @@ impl Cursor {
     pub fn set(&mut self, at: u64) -> io::Result<()> {
         self.at = at;
         // Always as long, so that one write replaces all of it.
-        self.file.write_all_at(format!("{at:020}\n").as_bytes(), 0)
+        match &self.file {
+            Some(file) => file.write_all_at(format!("{at:020}\n").as_bytes(), 0),
+            None => Ok(()),
+        }
     }
 }
 

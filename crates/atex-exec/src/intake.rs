@@ -24,6 +24,8 @@ pub(crate) enum Item {
     Failed(Failure),
     /// One source has ended.
     Ended,
+    /// The run is to be stopped.
+    Stop,
 }
 
 /// Reads a source to its end, or until nobody listens.
@@ -41,7 +43,7 @@ pub(crate) fn read(mut lines: Lines, to: &Sender<Item>) {
     }
 }
 
-fn sort(line: Line<'_>) -> Result<Item, Failure> {
+pub(crate) fn sort(line: Line<'_>) -> Result<Item, Failure> {
     let kind = atex_model::kind(line.text).map_err(|e| line.fault(&e))?;
     let text = || line.text.to_owned();
     let place = || format!("{}:{}", line.source, line.number);
@@ -66,7 +68,7 @@ fn sort(line: Line<'_>) -> Result<Item, Failure> {
 }
 
 /// Finds what is wrong with a test before any host is troubled with it.
-fn check(test: &Test) -> Result<(), String> {
+pub(crate) fn check(test: &Test) -> Result<(), String> {
     let of = |message: String| format!("test {}: {message}", test.name.escape_debug());
     if test.name.is_empty() || test.name.contains('\0') {
         return Err(of("expected a name that is neither empty nor holds a NUL character".into()));

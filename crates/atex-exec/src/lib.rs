@@ -1,5 +1,7 @@
 //! atex-exec: gives each free host the next test and collects results.
 //!
+//! [`Job`] is the way in for programs; its documentation is a page of examples.
+//!
 //! `dispatch` is the place to start: one thread and one loop that owns the state of a run, asks the scheduler
 //! (crate atex-schedule) and writes everything down (`journal`, `tests_file`, `hosts_file`) before it is visible
 //! anywhere. `resume` goes on with a run of which nothing but that is left (`past`). `prepare` is the subcommand that
@@ -25,8 +27,11 @@ mod cursor;
 mod dispatch;
 mod durable;
 mod environment;
+mod history;
+mod hooks;
 mod hosts_file;
 mod intake;
+mod job;
 mod journal;
 mod kit;
 mod lines_file;
@@ -38,10 +43,13 @@ mod past;
 mod plan;
 mod pool;
 mod prepare;
+mod program;
+mod progress;
 mod resume;
 mod run_dir;
 mod script;
 mod setup_log;
+mod shape_args;
 mod tap;
 mod tests_file;
 #[cfg(test)]
@@ -51,9 +59,14 @@ mod unfit;
 mod upload;
 mod worker;
 
-use atex_cli::{Exit, Failure, Tool, signals};
+use atex_cli::{Tool, signals};
 use atex_model::Schema;
 use clap::CommandFactory;
+
+pub use atex_cli::{Exit, Failure};
+pub use atex_model::report::{Cause, Outcome};
+pub use atex_model::{Connect, Host, Test};
+pub use job::{Builder, Finished, Job, Record, Settled, tell};
 
 /// The tool as its users know it.
 pub const TOOL: Tool = Tool { name: "atex-exec" };
@@ -84,5 +97,5 @@ pub fn main() -> Result<Exit, Failure> {
     if let Some(dir) = args.resume.clone() {
         return resume::run(&args, &dir, signals);
     }
-    dispatch::run(config::Config::new(args)?, signals)
+    dispatch::begin(config::Config::new(args)?)?.live(dispatch::Ends::of_program(signals))
 }

@@ -334,8 +334,7 @@ mod tests {
                 .unwrap();
             Ok(())
         };
-        let (dir, ()) =
-            RunDir::create(Some(&parent.path().join("run")), &CallerEnv::default(), Time(0), fill)?;
+        let (dir, ()) = RunDir::create(Some(&parent.path().join("run")), &CallerEnv::default(), [], fill)?;
         Past::read(&dir).map(|(past, _)| past)
     }
 

@@ -38,6 +38,8 @@ pub(crate) enum Order {
     },
     /// Make an attempt at a test. Answered by [`News::Ended`] or [`News::Unfit`].
     Start { setup: SetupId, job: Box<Job>, needs: Arc<Needs> },
+    /// More is known of it than when it was joined.
+    Describe(Arc<Host>),
     /// End the attempt or the set-up that runs, the attempt with grace.
     Cancel,
     /// End it at once.
@@ -78,6 +80,8 @@ pub(crate) struct Shared {
 pub(crate) enum News {
     /// It can be used, for the first time or again after it was lost.
     Ready,
+    /// More is known of it than its record says. Comes before [`News::Ready`].
+    Described(Box<Host>),
     Unreachable(String),
     SetUp(Result<(), String>),
     SetUpCancelled,
@@ -142,6 +146,8 @@ pub(crate) enum Input {
     /// An event of a session, which the worker knows by its number.
     Session(HostId, u64, Event),
     Closed(HostId),
+    /// Nobody gives orders any more.
+    Quit,
 }
 
 /// What a worker needs to act.
@@ -200,8 +206,17 @@ impl Pool {
     /// Gives an order to the worker of a host.
     pub fn order(&self, host: HostId, order: Order) {
         let (inbox, _) = &self.threads[host.0 as usize % self.threads.len()];
-        // A thread of the pool ends only with the process.
+        // A thread of the pool ends only with the pool.
         let _ = inbox.send(Input::Order(host, order));
+    }
+}
+
+impl Drop for Pool {
+    /// Has the threads end. They are not waited for: a connection that hangs would hold up whoever is done with it.
+    fn drop(&mut self) {
+        for (inbox, _) in &self.threads {
+            let _ = inbox.send(Input::Quit);
+        }
     }
 }
 
@@ -219,7 +234,7 @@ fn serve(context: &Context, inputs: &Receiver<Input>) {
         };
         match input {
             Ok(input) => {
-                let host = input.host();
+                let Some(host) = input.host() else { return };
                 let worker = workers.entry(host).or_insert_with(|| Worker::new(host));
                 worker.handle(input, context);
                 deadlines.set(host, worker.deadline(context));
@@ -282,12 +297,13 @@ impl Deadlines {
 }
 
 impl Input {
-    fn host(&self) -> HostId {
+    fn host(&self) -> Option<HostId> {
         match self {
             Input::Order(host, _)
             | Input::Opened(host, _)
             | Input::Session(host, ..)
-            | Input::Closed(host) => *host,
+            | Input::Closed(host) => Some(*host),
+            Input::Quit => None,
         }
     }
 }

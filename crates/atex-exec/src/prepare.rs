@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use atex_cli::output::{Output, OutputError};
-use atex_cli::{Exit, Failure, input::reason, now};
+use atex_cli::{Exit, Failure, input::reason};
 use atex_model::report::{Counts, End, EndTag};
 use atex_model::{Connect, Host, Test};
 use atex_schedule::{HostId, SetupId};
@@ -86,7 +86,7 @@ pub(crate) fn run(args: Prepare, signals: Receiver<Signal>) -> Result<Exit, Fail
     }
     let sources = sources(&args.hosts, true)?;
     let env = CallerEnv::new(&args.env.env_file, &args.env.env)?;
-    let (dir, ()) = RunDir::create(args.run_dir.as_deref(), &env, now(), |_| Ok(()))?;
+    let (dir, ()) = RunDir::create(args.run_dir.as_deref(), &env, std::env::args_os(), |_| Ok(()))?;
     let own = |e: std::io::Error| Failure::trouble(format!("cannot start a thread: {}", reason(&e)));
     let (tell, news) = unbounded();
     let waits = Waits { host, setup, ..Waits::default() };
@@ -179,7 +179,7 @@ impl Preparer {
                 self.refuse(&failure);
                 Ok(())
             }
-            Item::Ended => Ok(()),
+            Item::Ended | Item::Stop => Ok(()),
         }
     }
 
@@ -268,7 +268,7 @@ impl Preparer {
             }
             News::Left => return self.left(host),
             // No test is run here.
-            News::Note(_) | News::Results(_) | News::Ended { .. } | News::Unfit(_) => {}
+            News::Described(_) | News::Note(_) | News::Results(_) | News::Ended { .. } | News::Unfit(_) => {}
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use crate::announce::Announcer;
 use crate::args::{Args, not_beside_resume};
 use crate::config::Config;
 use crate::cursor::Cursor;
-use crate::dispatch::{self, Files, last_line};
+use crate::dispatch::{self, Ends, Files, last_line};
 use crate::environment::CallerEnv;
 use crate::hosts_file::HostsFile;
 use crate::journal::Journal;
@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args, dir: &Path, signals: Receiver<Signal>) -> Result<
     }
     let env = CallerEnv::kept(&dir.env(), &called.env.env)?;
     let config = Config::resumed(called, env, args, past.input_ended)?;
-    dispatch::resume(config, dir, files, past, signals)
+    dispatch::come_back(config, dir, files, past).live(Ends::of_program(signals))
 }
 
 /// The arguments that the run was called with.

@@ -1,11 +1,12 @@
 //! The directory of a run: where everything about it is kept, plain enough for ls, cat and jq.
 
+use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use atex_cli::{Failure, input::reason};
+use atex_cli::{Failure, input::reason, now};
 use atex_model::{Object, Time};
 use serde::{Deserialize, Serialize};
 
@@ -47,15 +48,16 @@ pub(crate) struct Called {
 }
 
 impl RunDir {
-    /// Makes the directory for a new run: `path`, or one of its own below `atex-runs`. `fill` makes what else
-    /// belongs into it.
+    /// Makes the directory for a new run that was called so: `path`, or one of its own below `atex-runs`. `fill` makes
+    /// what else belongs into it.
     pub fn create<T>(
         path: Option<&Path>,
         env: &CallerEnv,
-        now: Time,
+        argv: impl IntoIterator<Item = OsString>,
         fill: impl FnOnce(&RunDir) -> Result<T, Failure>,
     ) -> Result<(RunDir, T), Failure> {
         let id = random_hex(4).map_err(|e| Failure::trouble(format!("/dev/urandom: {}", reason(&e))))?;
+        let now = now();
         let stamp = now.to_string().replace([':', '-'], "");
         let default = Path::new(DEFAULT_PARENT).join(format!("{}-{id}", &stamp[..15]));
         let path = absolute(path.unwrap_or(&default))?;
@@ -73,7 +75,7 @@ impl RunDir {
         dir.make_parts()?;
         let filled = fill(&dir)?;
         env.save(&dir.env()).map_err(|e| trouble(&dir.env(), &e))?;
-        dir.write_called(env, now).map_err(|e| trouble(&dir.called(), &e))?;
+        dir.write_called(env, argv, now).map_err(|e| trouble(&dir.called(), &e))?;
         Ok((dir, filled))
     }
 
@@ -99,13 +101,18 @@ impl RunDir {
         Ok(())
     }
 
-    fn write_called(&self, env: &CallerEnv, now: Time) -> io::Result<()> {
+    fn write_called(
+        &self,
+        env: &CallerEnv,
+        argv: impl IntoIterator<Item = OsString>,
+        now: Time,
+    ) -> io::Result<()> {
         let called = Called {
             run: self.id.clone(),
             time: now,
             version: env!("CARGO_PKG_VERSION").into(),
             cwd: std::env::current_dir().unwrap_or_default().display().to_string(),
-            argv: std::env::args_os().map(|arg| arg.to_string_lossy().into_owned()).collect(),
+            argv: argv.into_iter().map(|arg| arg.to_string_lossy().into_owned()).collect(),
             env: env.shown(),
         };
         let mut text = serde_json::to_vec_pretty(&called).expect("a record has only text keys");
@@ -235,7 +242,7 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let path = parent.path().join("run");
         let env = CallerEnv::default();
-        let create = || RunDir::create(Some(&path), &env, Time(0), |_| Ok(())).map(|(dir, ())| dir);
+        let create = || RunDir::create(Some(&path), &env, [], |_| Ok(())).map(|(dir, ())| dir);
         let open = || RunDir::open(&path).map(|(dir, _)| dir);
         let missing = open().unwrap_err();
         assert!(missing.message.ends_with("/run/run.json: No such file or directory"), "{missing}");
@@ -256,9 +263,8 @@ mod tests {
     fn a_directory_whose_run_never_began_can_be_used() {
         let parent = tempfile::tempdir().unwrap();
         let env = CallerEnv::default();
-        let fail =
-            RunDir::create(Some(parent.path()), &env, Time(0), |_| Err::<(), _>(Failure::trouble("no")));
+        let fail = RunDir::create(Some(parent.path()), &env, [], |_| Err::<(), _>(Failure::trouble("no")));
         assert!(fail.is_err());
-        RunDir::create(Some(parent.path()), &env, Time(0), |_| Ok(())).unwrap();
+        RunDir::create(Some(parent.path()), &env, [], |_| Ok(())).unwrap();
     }
 }

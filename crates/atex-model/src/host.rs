@@ -49,6 +49,13 @@ impl Host {
         }
     }
 
+    /// The same host for tests of this label.
+    #[must_use]
+    pub fn of(mut self, platform: impl Into<String>) -> Host {
+        self.platform = Some(platform.into());
+        self
+    }
+
     /// The label of the tests that it is for.
     pub fn label(&self) -> &str {
         self.platform.as_deref().unwrap_or(DEFAULT_PLATFORM)

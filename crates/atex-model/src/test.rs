@@ -78,6 +78,33 @@ impl Test {
         Test { kind: TestTag, name: name.into(), platform: None, tree: None, dir: None, data, plan: None }
     }
 
+    /// A test that runs a command line of the shell.
+    pub fn shell(name: impl Into<String>, command: impl Into<String>) -> Test {
+        Test::new(name, Object::new()).with("test", command.into())
+    }
+
+    /// The same test with a key of its metadata set.
+    #[must_use]
+    pub fn with(mut self, key: impl Into<String>, value: impl Into<Value>) -> Test {
+        self.data.insert(key.into(), value.into());
+        self
+    }
+
+    /// The same test for hosts of this label.
+    #[must_use]
+    pub fn on(mut self, platform: impl Into<String>) -> Test {
+        self.platform = Some(platform.into());
+        self
+    }
+
+    /// The same test in a directory of files that it needs; `dir` is relative to `tree`, an absolute path.
+    #[must_use]
+    pub fn of_tree(mut self, tree: impl AsRef<std::path::Path>, dir: impl Into<String>) -> Test {
+        let tree = tree.as_ref().to_string_lossy().into_owned();
+        (self.tree, self.dir) = (Some(Tree::Directory(tree)), Some(dir.into()));
+        self
+    }
+
     /// The label under which results of this test are reported.
     pub fn label(&self) -> &str {
         self.platform.as_deref().unwrap_or(DEFAULT_PLATFORM)

@@ -29,7 +29,7 @@ impl Dispatcher {
         let artifacts = attempt_dir(test.label(), &test.name, attempt);
         let run = self.dir.id.clone();
         let name = self.entry(host).record.id.clone();
-        self.record(&TestStart {
+        let start = TestStart {
             kind: TestStartTag,
             time: now(),
             run: run.clone(),
@@ -37,7 +37,9 @@ impl Dispatcher {
             test: test.name.clone(),
             attempt,
             host: name,
-        });
+        };
+        self.record(&start);
+        self.progress.started(host, &start);
         self.entry(host).running = Some((id, attempt, test.clone()));
         let job = Box::new(Job { test, attempt, run, artifacts: self.dir.path.join(artifacts) });
         self.remove_unknown(&job);
@@ -109,23 +111,26 @@ impl Dispatcher {
         let entry = self.entry(host);
         let name = entry.record.id.clone();
         let Some((_, attempt, test)) = entry.running.take() else { return };
-        self.test_end(TestEnd {
-            kind: TestEndTag,
-            time: now(),
-            run: self.dir.id.clone(),
-            platform: test.label().into(),
-            attempt,
-            host: Some(name),
-            outcome: done.outcome,
-            cause: done.cause,
-            exit: done.exit,
-            note: done.note,
-            seconds: round(done.seconds),
-            counts: done.counts,
-            is_final,
-            artifacts: Some(attempt_dir(test.label(), &test.name, attempt)),
-            test: test.name,
-        });
+        self.test_end(
+            Some(host),
+            TestEnd {
+                kind: TestEndTag,
+                time: now(),
+                run: self.dir.id.clone(),
+                platform: test.label().into(),
+                attempt,
+                host: Some(name),
+                outcome: done.outcome,
+                cause: done.cause,
+                exit: done.exit,
+                note: done.note,
+                seconds: round(done.seconds),
+                counts: done.counts,
+                is_final,
+                artifacts: Some(attempt_dir(test.label(), &test.name, attempt)),
+                test: test.name,
+            },
+        );
     }
 
     /// A test ends without an attempt.
@@ -139,23 +144,26 @@ impl Dispatcher {
             }
             Unrunnable::NoHost => (Cause::Host, self.why_no_host(&test)),
         };
-        self.test_end(TestEnd {
-            kind: TestEndTag,
-            time: now(),
-            run: self.dir.id.clone(),
-            platform: test.label().into(),
-            test: test.name,
-            attempt: 0,
-            host: None,
-            outcome: Outcome::Infra,
-            cause,
-            exit: None,
-            note: Some(note),
-            seconds: 0.0,
-            counts: Counts::new(),
-            is_final: true,
-            artifacts: None,
-        });
+        self.test_end(
+            None,
+            TestEnd {
+                kind: TestEndTag,
+                time: now(),
+                run: self.dir.id.clone(),
+                platform: test.label().into(),
+                test: test.name,
+                attempt: 0,
+                host: None,
+                outcome: Outcome::Infra,
+                cause,
+                exit: None,
+                note: Some(note),
+                seconds: 0.0,
+                counts: Counts::new(),
+                is_final: true,
+                artifacts: None,
+            },
+        );
     }
 
     pub(super) fn why_no_host(&self, test: &Test) -> String {
@@ -171,7 +179,7 @@ impl Dispatcher {
         }
     }
 
-    pub(super) fn test_end(&mut self, end: TestEnd) {
+    pub(super) fn test_end(&mut self, host: Option<HostId>, end: TestEnd) {
         log::info!(
             "{}: {}{}",
             end.test.escape_debug(),
@@ -183,6 +191,7 @@ impl Dispatcher {
             self.exit = self.exit.max(exit_of(end.outcome));
         }
         self.record(&end);
+        self.progress.ended(host, &end);
     }
 }
 

@@ -81,11 +81,13 @@ impl Dispatcher {
                     platform: record.label().into(),
                     facts: record.facts.clone(),
                 });
+                self.progress.host_joined();
                 // One that runs something of an earlier life is in the pool already.
                 if self.entry(host).running.is_none() {
                     self.apply(Event::HostReady { host, kind });
                 }
             }
+            News::Described(record) => self.entry(host).record = Arc::new(*record),
             News::Unreachable(problem) => {
                 self.host_trouble(host, problem);
                 self.apply(Event::HostGone { host });
@@ -164,8 +166,11 @@ impl Dispatcher {
         let line = if entry.lost { None } else { entry.line.take() };
         let (record, note) = (Arc::clone(&entry.record), entry.trouble.clone());
         let time = entry.joined.map_or(0.0, |joined| joined.elapsed().as_secs_f64());
-        let busy = entry.busy;
+        let (busy, joined) = (entry.busy, entry.joined.is_some());
         self.host_seconds = (self.host_seconds.0 + busy, self.host_seconds.1 + time);
+        if joined {
+            self.progress.host_left();
+        }
         self.record(&HostEnd {
             kind: HostEndTag,
             time: now(),

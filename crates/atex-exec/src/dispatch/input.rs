@@ -45,6 +45,7 @@ impl Dispatcher {
                 }
             }
             Item::Failed(failure) => self.refuse(&failure),
+            Item::Stop => self.stop(),
             Item::Ended => {
                 self.open_sources -= 1;
                 if self.open_sources == 0 {
@@ -83,6 +84,7 @@ impl Dispatcher {
             Ok(id) => id,
             Err(e) => return self.cannot_store(&trouble(&self.dir.tests(), &e)),
         };
+        self.progress.taken_in(&test);
         let platform = test.platform.as_deref().map(|label| self.platforms.id(label));
         let is_destructive = is_destructive(&test);
         let tried = Tried::default();
@@ -185,6 +187,7 @@ impl Dispatcher {
             let hint = "add --local N, --hosts FILE, or host records to the input";
             self.complain(&Failure::usage("there is no host to run tests on").hint(hint));
         }
+        self.progress.input_ended();
         self.apply(Event::InputEnded);
     }
 

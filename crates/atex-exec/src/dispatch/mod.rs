@@ -2,30 +2,31 @@
 //! carried out. It owns the state of the run; nobody else decides anything.
 
 mod attempts;
+mod closing;
 mod hosts;
 mod input;
 mod resume;
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io;
-use std::path::PathBuf;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atex_cli::{Exit, Failure, input::reason, now};
+use atex_cli::{Exit, Failure, input::reason, now, status};
 use atex_connect::Connector;
-use atex_model::report::{Counts, End, EndTag, JobEnd, JobEndTag, JobStart, JobStartTag, Outcome};
+use atex_model::report::{JobStart, JobStartTag, Outcome};
 use atex_model::{Connect, Host, Time};
 use atex_schedule::{Action, Event, HostId, Options, Scheduler};
-use crossbeam_channel::{Receiver, select, unbounded};
+use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
 use indexmap::IndexMap;
 use nix::sys::signal::Signal;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use self::attempts::round;
 pub(crate) use self::attempts::{ended_by, exit_of};
+pub(crate) use self::closing::last_line;
 use self::hosts::HostEntry;
 use self::resume::Before;
 use crate::announce::{Announcer, Followed, Unsaid};
@@ -33,12 +34,16 @@ use crate::attempt::Done;
 use crate::catalog::{Identities, Platforms, Setups};
 use crate::config::Config;
 use crate::cursor::Cursor;
+use crate::hooks::gate::Workers;
+use crate::hooks::{Surroundings, sieve};
 use crate::hosts_file::{From, HostsFile};
 use crate::intake::{self, Item};
-use crate::journal::{EXIT, JobExit, Journal, PASSED_ON, PassedOn};
+use crate::journal::{Journal, PASSED_ON, PassedOn};
 use crate::packer::{Packed, Packer};
 use crate::past::Past;
 use crate::pool::{News, Order, Pool, Shared};
+use crate::program::remember_open_files;
+use crate::progress::Progress;
 use crate::run_dir::{RunDir, trouble};
 use crate::tests_file::TestsFile;
 
@@ -53,8 +58,11 @@ pub(crate) struct Dispatcher {
     tests: TestsFile,
     hosts_file: HostsFile,
     announcer: Announcer,
+    progress: Progress,
     scheduler: Scheduler,
-    pool: Pool,
+    pool: Workers,
+    /// Closed when the run is being stopped, so that no hook holds it up.
+    stop_hooks: Option<Sender<()>>,
     packer: Packer,
     platforms: Platforms,
     setups: Setups,
@@ -145,40 +153,73 @@ impl Files {
     }
 }
 
-/// Runs what was asked for and says how it ended.
-pub(crate) fn run(config: Config, signals: Receiver<Signal>) -> Result<Exit, Failure> {
-    let (dir, files) = RunDir::create(config.run_dir.as_deref(), &config.env, now(), Files::create)?;
-    live(config, dir, files, None, signals)
+/// What a run is connected to.
+pub(crate) struct Ends {
+    pub signals: Receiver<Signal>,
+    /// Where records are written.
+    pub output: Box<dyn Write + Send>,
+    /// The channel of tests and hosts, if somebody of this process sends some.
+    pub items: Option<(Sender<Item>, Receiver<Item>)>,
 }
 
-/// Goes on with a run, and says how it ended.
-pub(crate) fn resume(
+impl Ends {
+    /// Those of a program.
+    pub fn of_program(signals: Receiver<Signal>) -> Ends {
+        // At a terminal, records must not get in among the lines that say how far it is.
+        Ends { signals, output: Box::new(status::Above::new(io::stdout())), items: None }
+    }
+}
+
+/// A run whose directory is there.
+pub(crate) struct Begun {
     config: Config,
     dir: RunDir,
     files: Files,
-    past: Past,
-    signals: Receiver<Signal>,
-) -> Result<Exit, Failure> {
-    live(config, dir, files, Some(past), signals)
+    past: Option<Past>,
+}
+
+/// Makes the directory of a new run.
+pub(crate) fn begin(config: Config) -> Result<Begun, Failure> {
+    let argv = config.argv.clone();
+    let (dir, files) = RunDir::create(config.run_dir.as_deref(), &config.env, argv, Files::create)?;
+    Ok(Begun { config, dir, files, past: None })
+}
+
+/// Comes back to a run.
+pub(crate) fn come_back(config: Config, dir: RunDir, files: Files, past: Past) -> Begun {
+    Begun { config, dir, files, past: Some(past) }
+}
+
+impl Begun {
+    /// The run directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir.path
+    }
+
+    /// Runs what was asked for and says how it ended.
+    pub fn live(self, ends: Ends) -> Result<Exit, Failure> {
+        live(self, ends)
+    }
 }
 
 /// One life of a run.
-fn live(
-    mut config: Config,
-    dir: RunDir,
-    files: Files,
-    past: Option<Past>,
-    signals: Receiver<Signal>,
-) -> Result<Exit, Failure> {
+fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
+    remember_open_files();
+    let Begun { mut config, dir, files, past } = begun;
     let started = (now(), Instant::now());
     let Files { journal, tests, hosts, cursor } = files;
     let (say_failed, output) = unbounded();
     let own = |e: io::Error| Failure::trouble(format!("cannot start a thread: {}", reason(&e)));
-    let announcer =
-        Announcer::start(Files::followed(&dir, cursor)?, io::stdout(), say_failed.clone()).map_err(own)?;
+    let announcer = Announcer::start(Files::followed(&dir, cursor)?, ends.output, say_failed.clone());
+    let announcer = announcer.map_err(own)?;
+    let progress = Progress::start(config.progress, config.history.clone()).map_err(own)?;
     let (tell, news) = unbounded();
     let connector = connector(config.waits.host)?;
-    let pool = Pool::start(connector, &tell, config.waits, config.quotas, &config.env).map_err(own)?;
+    let surroundings = Surroundings { run: dir.id.clone(), dir: dir.path.clone() };
+    let pool = Workers::start(&config.hooks, surroundings.clone(), &tell, |tell| {
+        Pool::start(connector, tell, config.waits, config.quotas, &config.env)
+    });
+    let pool = pool.map_err(own)?;
     let shared = Shared {
         run: dir.id.clone(),
         logs: dir.setup_logs(),
@@ -187,15 +228,18 @@ fn live(
     };
     let packer = Packer::new(dir.uploads(), Arc::new(shared));
     let sources = std::mem::take(&mut config.sources);
-    let open_sources = sources.len();
+    let open_sources = sources.len() + usize::from(ends.items.is_some());
     let before = Before::new(past.is_some(), &sources);
-    let (to, items) = crossbeam_channel::bounded(READ_AHEAD);
+    let (to, items) = ends.items.unwrap_or_else(|| bounded(READ_AHEAD));
     for lines in sources {
         let to = to.clone();
         let thread = std::thread::Builder::new().name("input".into());
         thread.spawn(move || intake::read(lines, &to)).map_err(own)?;
     }
-    let ears = Ears { items, news, packed: packer.done().clone(), signals, output };
+    let (stop_hooks, stopped) = bounded(0);
+    let (items, passed) =
+        sieve::put_in(&config.hooks, &surroundings, items, open_sources, &stopped).map_err(own)?;
+    let ears = Ears { items, news, packed: packer.done().clone(), signals: ends.signals, output };
     let options = Options { infra_retries: config.infra_retries };
     let mut dispatcher = Dispatcher {
         scheduler: Scheduler::new(options),
@@ -205,7 +249,9 @@ fn live(
         tests,
         hosts_file: hosts,
         announcer,
+        progress,
         pool,
+        stop_hooks: Some(stop_hooks),
         packer,
         platforms: Platforms::default(),
         setups: Setups::default(),
@@ -229,10 +275,11 @@ fn live(
         None => dispatcher.begin(),
         Some(past) => dispatcher.come_back(past),
     }
-    dispatcher.serve(ears);
+    dispatcher.serve(&ears);
+    let exit = dispatcher.end(&ears.signals);
     // Kept until here, so that the channels are never without a sender.
-    drop((tell, say_failed, to));
-    Ok(dispatcher.end())
+    drop((tell, say_failed, to, passed));
+    Ok(exit)
 }
 
 /// The way to hosts, with as many open files as we may have; programs that we start get what we were given.
@@ -280,7 +327,7 @@ impl Dispatcher {
         self.host(host, From::Local, line);
     }
 
-    fn serve(&mut self, ears: Ears) {
+    fn serve(&mut self, ears: &Ears) {
         while !(self.scheduler.is_done() && self.leaving == 0) {
             match ears.next() {
                 Heard::Item(item) => self.item(item),
@@ -339,6 +386,7 @@ impl Dispatcher {
             }
             _ => {
                 log::warn!("{signal}: leaving at once; tests may go on running on their hosts");
+                status::clear();
                 std::process::exit(i32::from(exit.code()));
             }
         }
@@ -346,6 +394,8 @@ impl Dispatcher {
 
     fn stop(&mut self) {
         if !std::mem::replace(&mut self.stopping, true) {
+            self.stop_hooks = None;
+            self.pool.stop_hooks();
             self.apply(Event::Stop);
         }
     }
@@ -381,51 +431,4 @@ impl Dispatcher {
             self.record(&PassedOn { kind: PASSED_ON, line });
         }
     }
-
-    /// The last words, and the exit status.
-    fn end(mut self) -> Exit {
-        self.hand_on_lost();
-        let settled: u64 = self.counts.iter().sum();
-        let total = self.tests.len() as u64;
-        if total == 0 && !self.config.allow_empty && self.exit < Exit::Usage {
-            let hint = "atex-discover finds tests; --allow-empty makes this no error";
-            self.complain(&Failure::usage("no test found in the input").hint(hint));
-        }
-        let unsettled = total - settled;
-        if unsettled > 0 {
-            self.exit = self.exit.max(Exit::Stopped);
-        }
-        let by_outcome = Outcome::ALL.into_iter().zip(self.counts).filter(|(_, n)| *n > 0);
-        let counts: Counts = by_outcome.map(|(outcome, n)| (outcome.as_str().to_owned(), n)).collect();
-        let (busy, all) = self.host_seconds;
-        let job_end = JobEnd {
-            kind: JobEndTag,
-            time: now(),
-            run: self.dir.id.clone(),
-            dir: self.dir.path.to_string_lossy().into_owned(),
-            outcome: counts.keys().next().cloned(),
-            counts,
-            unsettled,
-            seconds: round(self.before.seconds + self.started.1.elapsed().as_secs_f64()),
-            busy: (all > 0.0).then(|| round(busy / all)),
-        };
-        self.record(&JobExit { kind: EXIT.into(), code: self.exit.code() });
-        self.record(&job_end);
-        if unsettled == 0 && self.tests.has_ended() {
-            self.dir.tidy();
-        } else {
-            log::warn!("not all was run: --resume {} goes on", self.dir.path.display());
-        }
-        self.announcer.finish(last_line(&job_end, self.exit.code()));
-        self.exit
-    }
-}
-
-/// The record that closes the output.
-pub(crate) fn last_line(job_end: &JobEnd, code: u8) -> End {
-    let settled: u64 = job_end.counts.values().sum();
-    let mut counts = Counts::from_iter([("tests".to_owned(), settled + job_end.unsettled)]);
-    counts.extend(job_end.counts.clone());
-    let complete = code <= Exit::Failed.code();
-    End { kind: EndTag, tool: crate::TOOL.name.into(), complete, exit: code, counts }
 }

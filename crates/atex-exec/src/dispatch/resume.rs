@@ -6,9 +6,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use atex_cli::{Exit, Failure, input::Lines, input::reason};
+use atex_cli::{Exit, Failure, input::Lines, input::reason, now};
+use atex_model::Test;
 use atex_model::artifacts::attempt_dir;
-use atex_model::report::{JobResume, JobResumeTag};
+use atex_model::report::{JobResume, JobResumeTag, TestStart, TestStartTag};
 use atex_schedule::{Event, HostId, SetupId, TestId};
 
 use super::{Dispatcher, hosts::HostEntry};
@@ -67,6 +68,7 @@ impl Dispatcher {
         (self.identities, self.setups, self.platforms) = (past.identities, past.setups, past.platforms);
         (self.counts, self.host_seconds) = (past.counts, past.host_seconds);
         (self.before.lines, self.before.seconds, self.before.lives) = (past.lines, past.seconds, past.lives);
+        self.progress.settled_before(&self.counts);
         self.exit = if input_ended && incomplete { exit.max(Exit::Trouble) } else { exit };
         if self.before.lives == 0 {
             // It was killed before it could say that it had begun.
@@ -116,9 +118,31 @@ impl Dispatcher {
                     running.insert(host, (TestId(n), attempt));
                 }
             }
+            if self.progress.is_shown()
+                && let Ok(test) = self.tests.get(TestId(n))
+            {
+                self.progress.taken_in(&test);
+            }
             self.apply(Event::TestArrived { test: TestId(n), platform, setup, is_destructive, tried });
         }
         running
+    }
+
+    /// Shows that an attempt of an earlier life still runs, as far as is known.
+    fn goes_on(&mut self, host: HostId, test: &Test, attempt: u32) {
+        let name = self.entry(host).record.id.clone();
+        self.progress.started(
+            host,
+            &TestStart {
+                kind: TestStartTag,
+                time: now(),
+                run: self.dir.id.clone(),
+                platform: test.label().into(),
+                test: test.name.clone(),
+                attempt,
+                host: name,
+            },
+        );
     }
 
     fn hosts_again(&mut self, hosts: Vec<PastHost>, to_hand_on: Option<u32>) {
@@ -145,6 +169,7 @@ impl Dispatcher {
             }
             match self.tests.get(id) {
                 Ok(test) => {
+                    self.goes_on(host, &test, attempt);
                     let artifacts = self.dir.path.join(attempt_dir(test.label(), &test.name, attempt));
                     let job = Job { test: test.clone(), attempt, run: self.dir.id.clone(), artifacts };
                     let entry = self.entry(host);

@@ -156,6 +156,7 @@ impl Worker {
             Input::Order(_, order) => self.obey(order, context),
             Input::Opened(_, opened) => self.opened(opened, context),
             Input::Session(_, session, event) => self.heard(session, event, context),
+            Input::Quit => {}
             Input::Closed(_) => {
                 self.state = State::Gone;
                 context.tell(self.id, News::Left);
@@ -201,6 +202,7 @@ impl Worker {
                 self.begin_set_up(setup, needs, clean, context);
                 self.need_link(context);
             }
+            Order::Describe(record) => self.record = Some(record),
             Order::Start { setup, job, needs } => self.make_ready(setup, job, needs, context),
             Order::Cancel | Order::Kill
                 if matches!(self.state, State::SettingUp(_)) && self.waiting.is_none() =>

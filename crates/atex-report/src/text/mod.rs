@@ -7,9 +7,9 @@ mod failures;
 mod style;
 mod table;
 mod tables;
-pub mod terminal;
-pub mod units;
-pub mod visible;
+
+pub use atex_cli::terminal;
+pub use atex_cli::text::{units, visible};
 
 use std::path::PathBuf;
 

@@ -1,0 +1,211 @@
+//! How far the run is, for people: lines at the bottom of a terminal, or a line a minute where there is none.
+//!
+//! The dispatcher only takes note of what happens (`state`). A thread of its own puts it into words (`page`): at a
+//! terminal when something has changed, a few times a second at most, and once a second while something runs, for the
+//! clocks; elsewhere once a minute. A run in which nothing happens wakes nobody up more often than that.
+
+mod page;
+mod state;
+
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use atex_cli::status;
+use atex_model::Test;
+use atex_model::report::{Outcome, TestEnd, TestStart};
+use atex_schedule::HostId;
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, after, bounded, never, select};
+
+use self::state::State;
+use crate::history::History;
+
+/// At a terminal: no two drawings are closer together.
+const APART: Duration = Duration::from_millis(250);
+
+/// At a terminal: clocks go on so often while something runs.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Elsewhere: a line so often.
+const LINE: Duration = Duration::from_secs(60);
+
+/// Where it is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Shown {
+    Nowhere,
+    /// At the bottom of a terminal.
+    Terminal,
+    /// As lines among the messages.
+    Lines,
+}
+
+impl Shown {
+    /// Where it can be shown to somebody who wants to see it or not.
+    pub fn here(quiet: bool) -> Shown {
+        match (quiet, status::is_possible()) {
+            (true, _) => Shown::Nowhere,
+            (false, true) => Shown::Terminal,
+            (false, false) => Shown::Lines,
+        }
+    }
+}
+
+/// See the module's documentation.
+pub(crate) struct Progress {
+    watch: Option<Watch>,
+}
+
+/// The thread, and what it looks at.
+struct Watch {
+    state: Arc<Mutex<State>>,
+    history: History,
+    /// Says that something has changed; there is room for one word.
+    changed: Sender<()>,
+    /// Closed at the end.
+    over: Option<Sender<()>>,
+    shown: Shown,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Progress {
+    /// Begins to show how far the run is, of whose tests earlier runs know this.
+    pub fn start(shown: Shown, history: History) -> io::Result<Progress> {
+        if shown == Shown::Nowhere {
+            return Ok(Progress { watch: None });
+        }
+        let state = Arc::new(Mutex::new(State::default()));
+        let (say_changed, changed) = bounded(1);
+        let (over, is_over) = bounded(0);
+        let view = View { state: Arc::clone(&state), changed, over: is_over, began: Instant::now() };
+        let thread = std::thread::Builder::new().name("progress".into()).stack_size(256 << 10);
+        let thread = thread.spawn(move || match shown {
+            Shown::Terminal => view.draw(),
+            _ => view.say_lines(),
+        })?;
+        let over = Some(over);
+        let watch = Watch { state, history, changed: say_changed, over, shown, thread: Some(thread) };
+        Ok(Progress { watch: Some(watch) })
+    }
+
+    /// Whether it is shown to anybody.
+    pub fn is_shown(&self) -> bool {
+        self.watch.is_some()
+    }
+
+    /// A test was taken in.
+    pub fn taken_in(&self, test: &Test) {
+        self.change(|state, history| state.taken_in(history.expected(test.label(), &test.name)));
+    }
+
+    /// Of the tests that were taken in, so many were settled in an earlier life of the run.
+    pub fn settled_before(&self, counts: &[u64; Outcome::ALL.len()]) {
+        self.change(|state, _| state.settled_before(counts));
+    }
+
+    /// Nothing more comes.
+    pub fn input_ended(&self) {
+        self.change(|state, _| state.input_ended = true);
+    }
+
+    /// A host can be used.
+    pub fn host_joined(&self) {
+        self.change(|state, _| state.hosts += 1);
+    }
+
+    /// A host that could be used is not there any more.
+    pub fn host_left(&self) {
+        self.change(|state, _| state.hosts = state.hosts.saturating_sub(1));
+    }
+
+    /// An attempt began, or goes on from an earlier life of the run.
+    pub fn started(&self, host: HostId, start: &TestStart) {
+        self.change(|state, history| {
+            let expected = history.expected(&start.platform, &start.test);
+            state.started(host, &start.test, &start.host, expected, Instant::now());
+        });
+    }
+
+    /// An attempt ended on a host, or a test without one.
+    pub fn ended(&self, host: Option<HostId>, end: &TestEnd) {
+        self.change(|state, history| {
+            let expected = history.expected(&end.platform, &end.test);
+            state.ended(host, end, expected);
+        });
+    }
+
+    /// Takes away what is shown.
+    pub fn finish(&mut self) {
+        self.watch = None;
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State, &History)) {
+        let Some(watch) = &self.watch else { return };
+        change(&mut lock(&watch.state), &watch.history);
+        if watch.shown == Shown::Terminal {
+            // If there is no room, it will be looked at anyway.
+            let _ = watch.changed.try_send(());
+        }
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.over = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
+    // Numbers that are wrong are better than none.
+    state.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// What the thread has.
+struct View {
+    state: Arc<Mutex<State>>,
+    changed: Receiver<()>,
+    over: Receiver<()>,
+    began: Instant,
+}
+
+impl View {
+    fn draw(self) {
+        let color = status::has_colors();
+        loop {
+            let drawn = Instant::now();
+            let tick = self.draw_once(drawn, color);
+            select! {
+                recv(self.over) -> _ => break,
+                recv(self.changed) -> _ => {}
+                recv(tick) -> _ => {}
+            }
+            // Whatever changes meanwhile is one more word, which is taken then.
+            if self.over.recv_deadline(drawn + APART) != Err(RecvTimeoutError::Timeout) {
+                break;
+            }
+        }
+        status::clear();
+    }
+
+    /// Returns when to draw again even if nothing changes.
+    fn draw_once(&self, now: Instant, color: bool) -> Receiver<Instant> {
+        let state = lock(&self.state);
+        let seconds = now.saturating_duration_since(self.began).as_secs_f64();
+        let lines = page::lines(&state, now, seconds, status::size(), color);
+        let is_running = !state.running.is_empty();
+        drop(state);
+        status::show(lines);
+        if is_running { after(TICK) } else { never() }
+    }
+
+    fn say_lines(self) {
+        while self.over.recv_timeout(LINE) == Err(RecvTimeoutError::Timeout) {
+            let seconds = self.began.elapsed().as_secs_f64();
+            let line = page::line(&lock(&self.state), Instant::now(), seconds);
+            status::say(&format!("{}: {line}\n", crate::TOOL.name));
+        }
+    }
+}

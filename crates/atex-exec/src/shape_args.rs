@@ -1,0 +1,71 @@
+//! Options that shape a run from outside: what is known of earlier ones, hooks, and what is said meanwhile.
+
+use std::path::PathBuf;
+
+use atex_cli::Failure;
+
+use crate::config::duration;
+use crate::history::History;
+use crate::hooks::{Hook, Hooks, Phase};
+
+/// See the module's documentation.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct ShapeArgs {
+    /// Learn from earlier runs how long tests take; may be repeated
+    ///
+    /// FILE is the output of atex-exec that was kept, or a journal; DIR is a run directory, or a directory of run
+    /// directories such as atex-runs, of which the last 64 are read. Of each platform and test the last five attempts
+    /// count that the test itself ended, those that passed before others, and of these the median. What cannot be
+    /// read is said and left out.
+    #[arg(long, value_name = "FILE|DIR")]
+    pub history: Vec<PathBuf>,
+
+    /// Do not say on standard error how far the run is
+    #[arg(short, long)]
+    pub quiet: bool,
+
+    #[command(flatten)]
+    pub hooks: HookArgs,
+}
+
+/// Commands that are run in the phases of a run.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Hooks")]
+pub(crate) struct HookArgs {
+    /// Run a command in a phase of the run; may be repeated
+    ///
+    /// PHASE is `pre-tests` (tests pass through CMD before they are taken in), `host-ready` (a host has been reached),
+    /// `pre-test` and `post-test` (before and after each attempt), or `post-tests` (nothing runs any more). CMD is a
+    /// command line for sh; it reads records on its standard input and may print some. Those of one phase run in the
+    /// order in which they were given. The manual says more, under HOOKS.
+    #[arg(long = "hook", value_name = "PHASE=CMD")]
+    pub hooks: Vec<String>,
+
+    /// A hook that is not done within this time has failed, and is ended
+    #[arg(long, value_name = "DURATION", default_value = "5m")]
+    pub hook_timeout: String,
+
+    /// Leave out the hooks of a phase; may be repeated
+    #[arg(long, value_name = "PHASE")]
+    pub no_hooks: Vec<Phase>,
+}
+
+impl HookArgs {
+    /// What they mean.
+    pub fn hooks(&self) -> Result<Hooks, Failure> {
+        let mut all = Vec::new();
+        for text in &self.hooks {
+            let hook = Hook::parse(text, &all).map_err(|e| Failure::usage(format!("--hook: {e}")))?;
+            all.push(hook);
+        }
+        all.retain(|hook| !self.no_hooks.contains(&hook.phase));
+        Ok(Hooks { all, timeout: duration("--hook-timeout", &self.hook_timeout)? })
+    }
+}
+
+impl ShapeArgs {
+    /// What is known of earlier runs.
+    pub fn history(&self) -> History {
+        History::read(&self.history)
+    }
+}
