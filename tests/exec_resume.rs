@@ -165,7 +165,9 @@ fn killed_at_chosen_moments_it_goes_on() {
         output.success();
         run.hear(&output);
         run.check(6, "pass");
-        assert_eq!(run.of_type("job-resume").len(), 1);
+        let resumed = run.of_type("job-resume").len();
+        // After the last one it may be over before it is killed.
+        assert!(resumed == 1 || resumed == 0 && moment.contains("t5"), "{moment}: {resumed}");
     }
 }
 
