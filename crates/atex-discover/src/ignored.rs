@@ -127,7 +127,9 @@ fn rest(mapping: &Mapping, heeded: &[&[&str]], known: &[&str], found: &mut Vec<I
     for (key, value, pos) in mapping.iter_with_positions() {
         let Some(key) = key.as_str() else { continue };
         if value.is_truthy() && !heeded.iter().any(|keys| keys.contains(&key)) && !key.starts_with("extra-") {
-            found.push(ignored(pos, key, "", known.contains(&key)));
+            // tmt's way to give the tests of one plan to several guests.
+            let why = if key == "where" { "each test runs on one host, whichever is free" } else { "" };
+            found.push(ignored(pos, key, why, known.contains(&key)));
         }
     }
 }

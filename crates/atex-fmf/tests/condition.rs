@@ -25,6 +25,7 @@ later: 2020-01-02 05:04:05+01:00
 require: [a, {type: file, pattern: [b, c]}]
 extra-summary: es
 id: test-id
+bytes: !!binary aGVsbG8=
 "#;
 
 fn data() -> Mapping {
@@ -214,6 +215,13 @@ fn mistakes_are_named_with_their_place() {
         ("__import__('os')", Kind::Unsupported, "1: `__import__`: not supported"),
         ("tag and open('/etc/passwd')", Kind::Unsupported, "9: `open`: not supported"),
         ("''.__class__", Kind::Unsupported, "1: `str.__class__`: not supported"),
+        ("bytes.title()", Kind::Unsupported, "1: `bytes.title`: not supported"),
+        ("bytes.hex()", Kind::Unsupported, "1: `bytes.hex`: not supported"),
+        (
+            "bytes.isnumeric()",
+            Kind::Attribute,
+            "1: AttributeError: 'bytes' object has no attribute 'isnumeric'",
+        ),
         ("tag.append(1)", Kind::Unsupported, "1: `list.append`: not supported"),
         ("  (x := 1)", Kind::Unsupported, "4: `:=`: not supported"),
         ("2 ** 200", Kind::Unsupported, "1: integers of more than 128 bits: not supported"),

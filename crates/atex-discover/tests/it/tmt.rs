@@ -428,7 +428,7 @@ prepare:
         "/DIR/plan.fmf:4:33: note: /plan: `prune` is ignored",
         "/DIR/plan.fmf:4:46: /plan: `filtr` is ignored; nobody knows it",
         "/DIR/plan.fmf:6:4: note: /plan: `how` is ignored: `prepare` knows no kind `ansible`",
-        "/DIR/plan.fmf:7:27: note: /plan: `where` is ignored",
+        "/DIR/plan.fmf:7:27: note: /plan: `where` is ignored: each test runs on one host, whichever is free",
     ];
     assert_eq!(found, expected);
     // Without a mistake, what is ignored is no failure.

@@ -103,51 +103,7 @@ fn known(object: &Obj<'_>) -> (&'static [&'static str], &'static [&'static str])
             ],
         ),
         Obj::Type(_) => (&["__name__"], &["mro"]),
-        Obj::Bytes(_) => (
-            &[],
-            &[
-                "capitalize",
-                "center",
-                "count",
-                "decode",
-                "endswith",
-                "expandtabs",
-                "find",
-                "hex",
-                "index",
-                "isalnum",
-                "isalpha",
-                "isascii",
-                "isdigit",
-                "islower",
-                "isspace",
-                "istitle",
-                "isupper",
-                "join",
-                "ljust",
-                "lower",
-                "lstrip",
-                "partition",
-                "removeprefix",
-                "removesuffix",
-                "replace",
-                "rfind",
-                "rindex",
-                "rjust",
-                "rpartition",
-                "rsplit",
-                "rstrip",
-                "split",
-                "splitlines",
-                "startswith",
-                "strip",
-                "swapcase",
-                "title",
-                "translate",
-                "upper",
-                "zfill",
-            ],
-        ),
+        Obj::Bytes(_) => (&[], &["decode", "fromhex", "hex", "maketrans", "translate"]),
         _ => (&[], &[]),
     }
 }
@@ -178,6 +134,7 @@ fn value<'d>(object: &Obj<'d>, name: &str) -> Res<Option<Obj<'d>>> {
         let kind = object.type_name();
         // A type has the methods of its instances.
         if others.contains(&name)
+            || matches!(object, Obj::Bytes(_)) && strings::is_of_bytes(name)
             || name.starts_with("__") && name.ends_with("__")
             || matches!(object, Obj::Type(_))
         {

@@ -57,6 +57,14 @@ pub const METHODS: [&str; 43] = [
 /// What Python has besides.
 pub const OTHERS: [&str; 4] = ["encode", "format_map", "maketrans", "translate"];
 
+/// Those that text has and bytes have not.
+const OF_TEXT: [&str; 6] = ["casefold", "format", "isdecimal", "isidentifier", "isnumeric", "isprintable"];
+
+/// Whether bytes have a method of this name, too.
+pub fn is_of_bytes(name: &str) -> bool {
+    METHODS.contains(&name) && !OF_TEXT.contains(&name)
+}
+
 /// Calls a method.
 pub fn call<'d>(machine: &Machine<'d>, text: &Text<'d>, name: &str, mut args: Args<'d>) -> Res<Obj<'d>> {
     match name {
