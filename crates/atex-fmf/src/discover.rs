@@ -336,7 +336,7 @@ impl<'t> Finder<'t, '_> {
         let nodes = tree.selected(&criteria)?;
         self.found.tests.reserve_exact(nodes.len());
         for node in nodes.into_iter().map(|id| tree.node(id)) {
-            if !excludes.any_found_in(node.name())? && is_test(node.data()) {
+            if !excludes.any_found_in(node.name())? && node.is_test() {
                 let test = test(node, &prefix, number)?;
                 self.found.tests.push(test);
             }
@@ -459,7 +459,7 @@ impl NamePatterns {
 }
 
 /// A node is a test if it has `test` (even null), is not disabled, and is neither manual nor a story.
-fn is_test(data: &Mapping) -> bool {
+pub(crate) fn is_test(data: &Mapping) -> bool {
     data.contains("test")
         && data.get("enabled").is_none_or(Value::is_truthy)
         && !data.get("manual").is_some_and(Value::is_truthy)

@@ -13,6 +13,7 @@ use crate::adjust::Adjuster;
 use crate::ahead::MAX_THREADS;
 use crate::build::Building;
 use crate::context::Context;
+use crate::discover::is_test;
 use crate::error::{Error, Fault};
 use crate::mapping::{Mapping, Room};
 use crate::merge::Merger;
@@ -51,7 +52,11 @@ fn in_order(nodes: &mut [Node], building: &mut [Building], context: &Context) ->
     let mut adjuster = Adjuster::new(context, &mut patterns, shares);
     nodes.iter_mut().try_for_each(|node| adjuster.adjust(&node.name, &mut node.data))?;
     let mut freezer = Freezer::default();
-    nodes.iter_mut().try_for_each(|node| freezer.mapping(&mut node.data))
+    for node in nodes {
+        freezer.mapping(&mut node.data)?;
+        node.is_test = is_test(&node.data);
+    }
+    Ok(())
 }
 
 fn on_all_cores(nodes: &mut [Node], building: &mut [Building], context: &Context) -> Result<()> {
@@ -175,6 +180,7 @@ impl Worker<'_> {
         if let Some(data) = Arc::get_mut(&mut node.data) {
             data.leave(&mut self.room);
         }
+        node.is_test = is_test(&node.data);
         Ok(())
     }
 }

@@ -22,6 +22,9 @@ pub(crate) struct Node {
     pub below: u32,
     /// Whether the node takes part in selection, if it says so.
     pub select: Option<bool>,
+    /// Whether the data is that of a test. Every discovery asks that of every node; it is found out where the data has just
+    /// been made, and on all cores.
+    pub is_test: bool,
     pub data: Arc<Mapping>,
     pub sources: Option<Arc<Sources>>,
 }
@@ -30,7 +33,7 @@ impl Node {
     pub fn new(name: Text, own_len: usize) -> Self {
         let own_len = u32::try_from(own_len).unwrap_or(u32::MAX);
         let data = Mapping::shared_empty();
-        Self { name, own_len, below: 0, select: None, data, sources: None }
+        Self { name, own_len, below: 0, select: None, is_test: false, data, sources: None }
     }
 
     pub fn add_file(&mut self, file: u32) {
@@ -251,6 +254,10 @@ impl<'t> NodeRef<'t> {
     #[must_use]
     pub fn is_selected(self) -> bool {
         self.node().select.unwrap_or(self.is_leaf())
+    }
+
+    pub(crate) fn is_test(self) -> bool {
+        self.node().is_test
     }
 
     /// The files that contributed to the node, the last one first.
