@@ -210,3 +210,95 @@ fn merge(node: &mut Node, building: &mut Building, shares: &mut bool, patterns: 
     node.data = Arc::new(data);
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use crate::value::Value;
+    use crate::{Context, Tree, yaml};
+
+    fn load(text: &str) -> Result<Tree, String> {
+        let Ok(Value::Map(data)) = yaml::load(text) else { panic!("{text} is no mapping") };
+        let mut context = Context::new();
+        context.set("distro", ["rhel-9"]);
+        Tree::from_data((*data).clone(), &context).map_err(|error| error.message().to_owned())
+    }
+
+    /// Nodes with this text in some of them, and the root's.
+    fn many(root: &str, some: &[(usize, &str)]) -> String {
+        let mut text = format!("{root}\n");
+        for n in 0..3 * super::PART {
+            let extra = some.iter().find(|(at, _)| *at == n).map_or("own: 1", |(_, extra)| extra);
+            text += &format!("/n{n}:\n  tag+: [n{n}]\n  {extra}\n");
+        }
+        text
+    }
+
+    #[test]
+    fn the_first_failure_is_told_as_if_all_was_done_in_order() {
+        const MERGE: &str = "tag+: 1";
+        const ADJUST: &str = "adjust: [x]";
+        const BRANCH: &str = "env+: [1]\n  /below: {env+: 1}";
+        let merge = |at| {
+            format!("MergeError: Key 'tag' in /n{at} (can only concatenate list (not \"int\") to list).")
+        };
+        let branch = |at| format!("MergeError: Item '1' in /n{at} must be a dictionary.");
+        let adjust = "Adjust rule should be a dictionary.".to_owned();
+        for (some, expected) in [
+            (&[(2500, ADJUST)][..], adjust.clone()),
+            (&[(3, ADJUST), (2500, MERGE)], merge(2500)),
+            (&[(1200, MERGE), (2500, MERGE), (2999, BRANCH)], merge(1200)),
+            (&[(1200, BRANCH), (2500, MERGE), (4, ADJUST)], branch(1200)),
+            (&[(1200, BRANCH), (1199, MERGE)], merge(1199)),
+        ] {
+            let text = many("tag: [root]\nenv: {A: 1}", some).replace("  tag+: [n", "  t: [n");
+            assert_eq!(load(&text).map(|_| ()), Err(expected), "{some:?}");
+        }
+    }
+
+    #[test]
+    fn what_nodes_have_in_common_is_adjusted_for_each_as_if_it_was_alone() {
+        let root = "
+tag: [root]
+require: [a]
+env: {A: 1, B: 2}
+adjust:
+- when: distro == rhel-9
+  require+: [b]
+  env+: {A: 3}
+- tag+: [all]
+  new: 1
+  env+: {C: 4}";
+        let some = [
+            (1, "env+: {A: 5}"),
+            (2, "env+: {D: 6}"),
+            (3, "require: [c]"),
+            (4, "adjust+: [{require-: [a]}]"),
+            (5, "env: {}"),
+        ];
+        let tree = load(&many(root, &some)).unwrap();
+        let nodes: HashMap<&str, _> = tree.nodes().map(|node| (node.name(), node)).collect();
+        for n in 0..3 * super::PART {
+            let (require, env, own) = match n {
+                1 => ("[a, b]", "{A: 3, B: 2, C: 4}", ""),
+                2 => ("[a, b]", "{A: 3, B: 2, D: 6, C: 4}", ""),
+                3 => ("[c, b]", "{A: 3, B: 2, C: 4}", ""),
+                4 => ("[b]", "{A: 3, B: 2, C: 4}", ""),
+                5 => ("[a, b]", "{A: 3, C: 4}", ""),
+                _ => ("[a, b]", "{A: 3, B: 2, C: 4}", "own: 1\n"),
+            };
+            let expected = format!("tag: [root, n{n}, all]\nrequire: {require}\nenv: {env}\n{own}new: 1\n");
+            let Ok(Value::Map(expected)) = yaml::load(&expected) else { panic!("{expected}") };
+            let node = nodes[&*format!("/n{n}")];
+            let shown = |mapping: &crate::Mapping| {
+                let kept = mapping.iter().filter(|(key, _)| key.as_str() != Some("adjust"));
+                kept.map(|(key, value)| format!("{}={}", key.to_text(), crate::json::to_string(value)))
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(shown(node.data()), shown(&expected), "{n}");
+        }
+        let alone = load(root).unwrap();
+        assert_eq!(tree.root_node().data(), alone.root_node().data());
+    }
+}
