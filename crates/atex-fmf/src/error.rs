@@ -133,7 +133,8 @@ impl Error {
         &self.message
     }
 
-    /// What the YAML parser has to say beyond the message.
+    /// What there is to say beyond the message: by the YAML parser, or where the value stands that another one does not go
+    /// with.
     #[must_use]
     pub fn details(&self) -> Option<&str> {
         self.details.as_deref()
@@ -162,11 +163,13 @@ pub(crate) struct Fault {
     pub class: ErrorClass,
     pub message: String,
     pub pos: Pos,
+    /// Where the key stands whose value the one at `pos` does not go with.
+    pub other: Pos,
 }
 
 impl Fault {
     pub fn new(class: ErrorClass, message: impl Into<String>) -> Self {
-        Self { class, message: message.into(), pos: Pos::NONE }
+        Self { class, message: message.into(), pos: Pos::NONE, other: Pos::NONE }
     }
 
     /// Adds a place unless a more precise one is known already.
@@ -177,10 +180,21 @@ impl Fault {
         self
     }
 
-    /// The public error, its place looked up among the tree's files.
+    /// Adds the place of the other value that is concerned, as [`Fault::or_at`].
+    pub fn or_against(mut self, other: Pos) -> Self {
+        if self.other.is_none() {
+            self.other = other;
+        }
+        self
+    }
+
+    /// The public error, its places looked up among the tree's files.
     pub fn locate(self, files: &[PathBuf]) -> Error {
-        let position = self.pos.locate(files);
-        Error::new(self.class, self.message).at(position)
+        let error = Error::new(self.class, self.message).at(self.pos.locate(files));
+        match self.other.locate(files) {
+            Some(other) => error.with_details(format!("The value so far is that of {other}.")),
+            None => error,
+        }
     }
 }
 

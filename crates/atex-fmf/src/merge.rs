@@ -192,15 +192,21 @@ impl Merger<'_> {
         target: &Target<'_>,
         value: &Value,
     ) -> Result<()> {
-        match operation {
-            Operation::Replace => target.store(data, value.clone()),
-            Operation::Append => self.plus(data, target, value, false)?,
-            Operation::Prepend => self.plus(data, target, value, true)?,
-            Operation::Remove => self.minus(data, target, value)?,
-            Operation::RemovePattern => self.minus_pattern(data, target, value)?,
-            Operation::Substitute => self.substitute(data, target, value)?,
-        }
-        Ok(())
+        let merged = match operation {
+            Operation::Replace => {
+                target.store(data, value.clone());
+                Ok(())
+            }
+            Operation::Append => self.plus(data, target, value, false),
+            Operation::Prepend => self.plus(data, target, value, true),
+            Operation::Remove => self.minus(data, target, value),
+            Operation::RemovePattern => self.minus_pattern(data, target, value),
+            Operation::Substitute => self.substitute(data, target, value),
+        };
+        merged.map_err(|fault| match fault.class {
+            ErrorClass::Merge => fault.or_against(data.position(target.base)),
+            _ => fault,
+        })
     }
 
     fn error(&self, target: &Target<'_>, why: &str) -> Fault {

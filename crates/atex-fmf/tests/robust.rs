@@ -252,6 +252,29 @@ fn errors_name_the_key_at_fault() {
 }
 
 #[test]
+fn errors_of_merging_name_both_keys() {
+    for (text, places) in [
+        ("tag: [a]\n/x:\n  y: 1\n  tag+: b\n", ["4:3", "1:1"]),
+        ("env: {A: 1}\n/x:\n  env:\n    A: 2\n  /y: {env+: {A+: [1]}}\n", ["5:15", "4:5"]),
+        ("l: [1]\n/x:\n  /y: {l+: {a: 1}}\n", ["3:8", "1:1"]),
+        ("n: 1\n/x: {n-: a}\n", ["2:6", "1:1"]),
+        ("n: 1\n/x:\n  m: 2\n  adjust: {n~: /a/b/}\n", ["4:12", "1:1"]),
+    ] {
+        let error = load(text).unwrap_err();
+        let position = error.position().unwrap();
+        assert_eq!(format!("{}:{}", position.line, position.column), places[0], "{error}");
+        assert!(
+            error.to_string().ends_with(&format!(
+                "The value so far is that of {}:{}.",
+                position.path.display(),
+                places[1]
+            )),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn a_section_from_elsewhere_is_refused_by_name() {
     let tree = load("/p: {discover: {how: fmf, name: ext, url: https://example.org/x}}\n").unwrap();
     let error = discover(&tree, &Request { plan: Some("/p".into()), ..Request::default() }).unwrap_err();
