@@ -11,6 +11,7 @@ mod exec_local;
 mod exec_progress;
 mod exec_resume;
 mod exec_ssh;
+mod exec_watch;
 mod helpers;
 mod journal;
 mod pipeline;

@@ -3,6 +3,7 @@
 
 mod attempts;
 mod closing;
+mod control;
 mod hosts;
 mod input;
 mod resume;
@@ -33,6 +34,7 @@ use crate::announce::{Announcer, Followed, Unsaid};
 use crate::attempt::Done;
 use crate::catalog::{Identities, Platforms, Setups};
 use crate::config::Config;
+use crate::control::socket::{Asked, Socket};
 use crate::cursor::Cursor;
 use crate::hooks::gate::Workers;
 use crate::hooks::{Surroundings, sieve};
@@ -99,6 +101,7 @@ struct Ears {
     packed: Receiver<Packed>,
     signals: Receiver<Signal>,
     output: Receiver<Unsaid>,
+    asked: Receiver<Asked>,
 }
 
 /// What has happened.
@@ -108,6 +111,7 @@ enum Heard {
     Packed(Packed),
     Signal(Signal),
     Unsaid(Unsaid),
+    Asked(Asked),
 }
 
 impl Ears {
@@ -119,6 +123,7 @@ impl Ears {
             recv(self.packed) -> packed => Heard::Packed(packed.expect(gone)),
             recv(self.signals) -> signal => Heard::Signal(signal.expect(gone)),
             recv(self.output) -> error => Heard::Unsaid(error.expect(gone)),
+            recv(self.asked) -> asked => Heard::Asked(asked.expect(gone)),
         }
     }
 }
@@ -149,6 +154,7 @@ impl Files {
             taken_in: vec![open(dir.tests())?, open(dir.hosts_file())?],
             dir: dir.path.clone(),
             cursor,
+            only_shown: false,
         })
     }
 }
@@ -239,7 +245,10 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
     let (stop_hooks, stopped) = bounded(0);
     let (items, passed) =
         sieve::put_in(&config.hooks, &surroundings, items, open_sources, &stopped).map_err(own)?;
-    let ears = Ears { items, news, packed: packer.done().clone(), signals: ends.signals, output };
+    let (ask, asked) = bounded(0);
+    let socket = Socket::open(&dir, ask.clone());
+    let socket = socket.map_err(|e| trouble(&dir.path.join("control.sock"), &e))?;
+    let ears = Ears { items, news, packed: packer.done().clone(), signals: ends.signals, output, asked };
     let options = Options { infra_retries: config.infra_retries };
     let mut dispatcher = Dispatcher {
         scheduler: Scheduler::new(options),
@@ -278,7 +287,7 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
     dispatcher.serve(&ears);
     let exit = dispatcher.end(&ears.signals);
     // Kept until here, so that the channels are never without a sender.
-    drop((tell, say_failed, to, passed));
+    drop((tell, say_failed, to, passed, ask, socket));
     Ok(exit)
 }
 
@@ -335,6 +344,7 @@ impl Dispatcher {
                 Heard::Packed(packed) => self.packed(packed),
                 Heard::Signal(signal) => self.signal(signal),
                 Heard::Unsaid(unsaid) => self.unsaid(unsaid),
+                Heard::Asked(asked) => self.answer(asked),
             }
         }
     }

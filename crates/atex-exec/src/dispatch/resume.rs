@@ -118,10 +118,9 @@ impl Dispatcher {
                     running.insert(host, (TestId(n), attempt));
                 }
             }
-            if self.progress.is_shown()
-                && let Ok(test) = self.tests.get(TestId(n))
-            {
-                self.progress.taken_in(&test);
+            match self.tests.get(TestId(n)) {
+                Ok(test) if self.progress.knows_durations() => self.progress.taken_in(&test),
+                _ => self.progress.taken_in_unread(1),
             }
             self.apply(Event::TestArrived { test: TestId(n), platform, setup, is_destructive, tried });
         }
