@@ -52,6 +52,9 @@ fn it_says_how_far_it_is() {
     );
     assert!(host["seconds"].as_f64().is_some_and(|seconds| seconds >= 0.0), "{host}");
     assert!(ctl(&dir, &["eta"]).get("eta_seconds").is_some());
+    life.signal(Signal::SIGUSR1);
+    life.wait_for_stderr("atex-exec: 1/3 done, 1 running, 1 waiting");
+    life.wait_for_stderr("atex-exec:   /b on local/1, ");
     go(&dir);
     life.finish().code(1);
     assert_eq!(status(&dir)["state"], "over");

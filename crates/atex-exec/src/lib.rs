@@ -107,5 +107,5 @@ pub fn main() -> Result<Exit, Failure> {
     if let Some(dir) = args.resume.clone() {
         return resume::run(&args, &dir, signals);
     }
-    dispatch::begin(config::Config::new(args)?)?.live(dispatch::Ends::of_program(signals))
+    dispatch::begin(config::Config::new(args)?)?.live(dispatch::Ends::of_program(signals)?)
 }

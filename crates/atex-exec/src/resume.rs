@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args, dir: &Path, signals: Receiver<Signal>) -> Result<
     }
     let env = CallerEnv::kept(&dir.env(), &called.env.env)?;
     let config = Config::resumed(called, env, args, past.input_ended)?;
-    dispatch::come_back(config, dir, files, past).live(Ends::of_program(signals))
+    dispatch::come_back(config, dir, files, past).live(Ends::of_program(signals)?)
 }
 
 /// The arguments that the run was called with.

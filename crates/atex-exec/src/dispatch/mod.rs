@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atex_cli::{Exit, Failure, input::reason, now, status};
+use atex_cli::{Exit, Failure, input::reason, now, signals, status};
 use atex_connect::Connector;
 use atex_model::report::{JobStart, JobStartTag, Outcome};
 use atex_model::{Connect, Host, Time};
@@ -102,6 +102,7 @@ struct Ears {
     signals: Receiver<Signal>,
     output: Receiver<Unsaid>,
     asked: Receiver<Asked>,
+    asking: Receiver<Signal>,
 }
 
 /// What has happened.
@@ -112,6 +113,8 @@ enum Heard {
     Signal(Signal),
     Unsaid(Unsaid),
     Asked(Asked),
+    /// Somebody wants to be told how far it is.
+    Asking,
 }
 
 impl Ears {
@@ -123,6 +126,7 @@ impl Ears {
             recv(self.packed) -> packed => Heard::Packed(packed.expect(gone)),
             recv(self.signals) -> signal => Heard::Signal(signal.expect(gone)),
             recv(self.output) -> error => Heard::Unsaid(error.expect(gone)),
+            recv(self.asking) -> signal => { signal.expect(gone); Heard::Asking }
             recv(self.asked) -> asked => Heard::Asked(asked.expect(gone)),
         }
     }
@@ -162,6 +166,8 @@ impl Files {
 /// What a run is connected to.
 pub(crate) struct Ends {
     pub signals: Receiver<Signal>,
+    /// Signals by which people ask how far it is.
+    pub asking: Receiver<Signal>,
     /// Where records are written.
     pub output: Box<dyn Write + Send>,
     /// The channel of tests and hosts, if somebody of this process sends some.
@@ -170,9 +176,11 @@ pub(crate) struct Ends {
 
 impl Ends {
     /// Those of a program.
-    pub fn of_program(signals: Receiver<Signal>) -> Ends {
+    pub fn of_program(signals: Receiver<Signal>) -> Result<Ends, Failure> {
+        let asking = signals::channel(&[Signal::SIGUSR1])
+            .map_err(|e| Failure::trouble(format!("cannot handle signals: {e}")))?;
         // At a terminal, records must not get in among the lines that say how far it is.
-        Ends { signals, output: Box::new(status::Above::new(io::stdout())), items: None }
+        Ok(Ends { signals, asking, output: Box::new(status::Above::new(io::stdout())), items: None })
     }
 }
 
@@ -246,9 +254,18 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
     let (items, passed) =
         sieve::put_in(&config.hooks, &surroundings, items, open_sources, &stopped).map_err(own)?;
     let (ask, asked) = bounded(0);
-    let socket = Socket::open(&dir, ask.clone());
-    let socket = socket.map_err(|e| trouble(&dir.path.join("control.sock"), &e))?;
-    let ears = Ears { items, news, packed: packer.done().clone(), signals: ends.signals, output, asked };
+    // There are file systems without sockets.
+    let socket = Socket::open(&dir, ask.clone())
+        .inspect_err(|e| log::warn!("{}", trouble(&dir.path.join("control.sock"), e)));
+    let ears = Ears {
+        items,
+        news,
+        packed: packer.done().clone(),
+        signals: ends.signals,
+        output,
+        asked,
+        asking: ends.asking,
+    };
     let options = Options { infra_retries: config.infra_retries };
     let mut dispatcher = Dispatcher {
         scheduler: Scheduler::new(options),
@@ -345,6 +362,7 @@ impl Dispatcher {
                 Heard::Signal(signal) => self.signal(signal),
                 Heard::Unsaid(unsaid) => self.unsaid(unsaid),
                 Heard::Asked(asked) => self.answer(asked),
+                Heard::Asking => self.progress.say(),
             }
         }
     }

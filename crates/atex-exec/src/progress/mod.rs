@@ -94,6 +94,13 @@ impl Progress {
         Ok(Progress { state, history, began, watch })
     }
 
+    /// Says on standard error how far it is, and what runs.
+    pub fn say(&self) {
+        let (now, seconds) = (Instant::now(), self.began.elapsed().as_secs_f64());
+        let lines = page::all(&lock(&self.state), now, seconds);
+        status::say(&lines.iter().map(|line| format!("{}: {line}\n", crate::TOOL.name)).collect::<String>());
+    }
+
     /// Whether earlier runs know how long tests take.
     pub fn knows_durations(&self) -> bool {
         !self.history.is_empty()
