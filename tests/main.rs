@@ -2,6 +2,7 @@
 
 mod discover;
 mod exec_attach;
+mod exec_crash;
 mod exec_hooks;
 mod exec_hostile;
 mod exec_input;

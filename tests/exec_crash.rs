@@ -1,0 +1,199 @@
+//! A large run that is killed again and again at random moments, and is in the end what it would have been.
+//!
+//! `ATEX_TEST_CRASHES=300` kills as often as that; `ATEX_TEST_SEED` repeats a run's moments.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use atex_testkit::lab::Lab;
+use atex_testkit::sandbox::{Command, Dir, Output};
+use serde_json::{Value, json};
+
+use crate::exec_resume::Run;
+use crate::journal;
+use crate::stream::{lab_host, test_with, tool};
+
+/// How many tests the run has.
+const TESTS: usize = 200;
+
+/// How many hosts.
+const HOSTS: usize = 8;
+
+/// A small generator of numbers: the same seed gives the same ones.
+struct Chance(u64);
+
+impl Chance {
+    fn below(&mut self, end: u64) -> u64 {
+        // xorshift64
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % end
+    }
+}
+
+/// Tests of all kinds, of one plan that prepares its hosts.
+fn tests(dir: &Dir) -> Vec<Value> {
+    dir.write("tree/file", "from the tree\n");
+    let rebooting = "echo start $TMT_REBOOT_COUNT\n\
+        [ $TMT_REBOOT_COUNT != 0 ] || tmt-reboot -c 'touch /down; sleep 1000'\ncat file /prepared";
+    let uploading =
+        "seq 1 40000 >up\ntmt-report-result -o up sub pass\ntmt-report-result other warn\ncat file";
+    let living = "for n in 1 2 3 4 5 6; do echo $n; tmt-report-result part/$n pass; sleep 0.05; done";
+    let failing = "echo no; tmt-report-result bad fail; exit 3";
+    let plan = json!({"name": "/plan", "prepare": [{"how": "shell", "script": ["echo once >/prepared"]}]});
+    (0..TESTS)
+        .map(|n| {
+            let script = match n % 10 {
+                0 if n % 50 == 0 => rebooting,
+                1 | 2 => uploading,
+                3 | 4 => living,
+                5 => failing,
+                6 => "cat file; sleep 0.2",
+                _ => "cat file /prepared",
+            };
+            let mut test = test_with(&format!("/t{n:03}"), script, json!({"duration": "2m"}));
+            test["tree"] = dir.join("tree").to_str().unwrap().into();
+            test["plan"] = plan.clone();
+            test
+        })
+        .collect()
+}
+
+/// By test.
+type Fruits = BTreeMap<String, (String, Vec<Value>, BTreeMap<PathBuf, Vec<u8>>)>;
+
+/// What a run has left of each test: its outcome, its results, its files.
+fn fruits(run: &Path) -> Fruits {
+    let journal = fs::read_to_string(run.join("journal.jsonl")).unwrap();
+    journal::check(&journal);
+    let mut all = BTreeMap::new();
+    for line in journal.lines() {
+        let record: Value = serde_json::from_str(line).unwrap();
+        if record["type"] != "test-end" || record["final"] != true {
+            continue;
+        }
+        let artifacts = run.join(record["artifacts"].as_str().unwrap());
+        let results = fs::read_to_string(artifacts.join("results.jsonl")).unwrap();
+        let results = results.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let mut files = BTreeMap::new();
+        collect(&artifacts.join("files"), Path::new(""), &mut files);
+        let fruit = (record["outcome"].as_str().unwrap().to_owned(), results, files);
+        let before = all.insert(record["test"].as_str().unwrap().to_owned(), fruit);
+        assert!(before.is_none(), "{line}: settled twice");
+    }
+    all
+}
+
+fn collect(dir: &Path, at: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
+    for entry in fs::read_dir(dir).unwrap().flatten() {
+        let at = at.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            collect(&entry.path(), &at, files);
+        } else {
+            files.insert(at, fs::read(entry.path()).unwrap());
+        }
+    }
+}
+
+/// Reboots the hosts of which a test wants that, until the end.
+fn reboot_who_asks(lab: &Lab, is_over: &AtomicBool) {
+    while !is_over.load(Ordering::Relaxed) {
+        for n in 0..HOSTS {
+            if lab.output(n, "rm /down").status.success() {
+                lab.reboot(n);
+            }
+        }
+        // What happens in another machine brings no event.
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// What is still there of a run when it is over.
+fn remains(lab: &Lab) -> String {
+    let of_host = |n: usize| {
+        lab.run(n, "ls -d /var/atex-* /tmp/atex-* 2>/dev/null; grep -lsE '^(dd|tail|setsid|sleep)$' /proc/[0-9]*/comm; true")
+    };
+    (0..HOSTS).map(of_host).collect()
+}
+
+fn command(dir: &Dir, lab: &Lab, arguments: &[&str]) -> Command {
+    let mut command = tool(dir, "atex-exec");
+    command.args(arguments).through(&lab.prefix()).timeout(Duration::from_secs(600));
+    command
+}
+
+#[test]
+fn killed_at_random_moments_it_is_what_it_would_have_been() {
+    let Some(lab) = Lab::start_or_skip(HOSTS) else { return };
+    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
+    let crashes = number("ATEX_TEST_CRASHES").unwrap_or(30);
+    let seed = number("ATEX_TEST_SEED").unwrap_or(0x5eed_a7e8);
+    let dir = Dir::new();
+    let mut input: Vec<Value> = (0..HOSTS).map(|n| lab_host(&lab, n)).collect();
+    input.extend(tests(&dir));
+    let lines = crate::stream::lines(&input);
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| reboot_who_asks(&lab, &is_over));
+        let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+            let undisturbed = command(&dir, &lab, &["--run-dir", "calm"]).stdin(lines.clone()).run();
+            undisturbed.code(1);
+            assert_eq!(remains(&lab), "", "an undisturbed run leaves nothing");
+            let expected = fruits(&dir.join("calm"));
+            assert_eq!(expected.len(), TESTS);
+            let mut left = crashes;
+            let mut chance = Chance(seed);
+            let mut runs = 0;
+            while left > 0 {
+                runs += 1;
+                left = crash(&dir, &lab, &input, left, &mut chance, &expected);
+            }
+            eprintln!("{crashes} crashes in {runs} runs");
+        }));
+        is_over.store(true, Ordering::Relaxed);
+        if let Err(panic) = done {
+            eprintln!("ATEX_TEST_SEED={seed}");
+            std::panic::resume_unwind(panic);
+        }
+    });
+}
+
+/// One run that is killed up to so often, and goes on to its end. Returns how many times are left.
+fn crash(
+    dir: &Dir,
+    lab: &Lab,
+    input: &[Value],
+    mut left: u64,
+    chance: &mut Chance,
+    expected: &Fruits,
+) -> u64 {
+    let _ = fs::remove_dir_all(dir.join("run"));
+    let mut run = Run::new(dir, lab.prefix(), input);
+    let mut life = run.begin(&[]);
+    let output: Output = loop {
+        // No moment is special: this is what it is about.
+        std::thread::sleep(Duration::from_millis(20 + chance.below(900)));
+        if left == 0 || run.is_over() {
+            break life.finish();
+        }
+        left -= 1;
+        run.kill(life);
+        life = run.resume();
+    };
+    assert!(matches!(output.status.code(), Some(1)), "{}", output.report());
+    run.hear(&output);
+    let fruits = fruits(&dir.join("run"));
+    assert_eq!(fruits.len(), expected.len(), "each test is settled once");
+    for (name, fruit) in &fruits {
+        assert_eq!(fruit, &expected[name], "{name}");
+    }
+    let finals = run.of_type("test-end").into_iter().filter(|end| end["final"] == true);
+    let said: BTreeMap<String, Value> = finals.map(|end| (end["test"].to_string(), end)).collect();
+    assert_eq!(said.len(), TESTS, "stdout has said all of it");
+    assert_eq!(remains(lab), "", "no process and no directory is left on a host");
+    left
+}
