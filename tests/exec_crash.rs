@@ -6,10 +6,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use atex_testkit::lab::Lab;
 use atex_testkit::sandbox::{Command, Dir, Output};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
 use crate::exec_resume::Run;
@@ -126,11 +128,32 @@ fn command(dir: &Dir, lab: &Lab, arguments: &[&str]) -> Command {
     command
 }
 
+/// What is done to a run.
+#[derive(Debug, Clone, Copy)]
+enum Victim {
+    /// atex-exec is killed.
+    Us,
+    /// All of its connections' processes are killed.
+    Masters,
+    /// A host's cable is pulled for a moment.
+    Link,
+}
+
 #[test]
 fn killed_at_random_moments_it_is_what_it_would_have_been() {
+    disturb(&[Victim::Us], 30);
+}
+
+#[test]
+fn neither_connections_nor_links_nor_itself_are_what_it_depends_on() {
+    disturb(&[Victim::Masters, Victim::Link, Victim::Us], 12);
+}
+
+/// Does such things to runs, so often unless the environment says otherwise.
+fn disturb(victims: &[Victim], times: u64) {
     let Some(lab) = Lab::start_or_skip(HOSTS) else { return };
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
-    let crashes = number("ATEX_TEST_CRASHES").unwrap_or(30);
+    let crashes = number("ATEX_TEST_CRASHES").unwrap_or(times);
     let seed = number("ATEX_TEST_SEED").unwrap_or(0x5eed_a7e8);
     let dir = Dir::new();
     let mut input: Vec<Value> = (0..HOSTS).map(|n| lab_host(&lab, n)).collect();
@@ -150,9 +173,9 @@ fn killed_at_random_moments_it_is_what_it_would_have_been() {
             let mut runs = 0;
             while left > 0 {
                 runs += 1;
-                left = crash(&dir, &lab, &input, left, &mut chance, &expected);
+                left = disturbed(&dir, &lab, &input, victims, left, &mut chance, &expected);
             }
-            eprintln!("{crashes} crashes in {runs} runs");
+            eprintln!("{crashes} times in {runs} runs");
         }));
         is_over.store(true, Ordering::Relaxed);
         if let Err(panic) = done {
@@ -162,11 +185,12 @@ fn killed_at_random_moments_it_is_what_it_would_have_been() {
     });
 }
 
-/// One run that is killed up to so often, and goes on to its end. Returns how many times are left.
-fn crash(
+/// One run that is disturbed up to so often, and goes on to its end. Returns how many times are left.
+fn disturbed(
     dir: &Dir,
     lab: &Lab,
     input: &[Value],
+    victims: &[Victim],
     mut left: u64,
     chance: &mut Chance,
     expected: &Fruits,
@@ -174,15 +198,38 @@ fn crash(
     let _ = fs::remove_dir_all(dir.join("run"));
     let mut run = Run::new(dir, lab.prefix(), input);
     let mut life = run.begin(&[]);
+    let mut in_a_row = 0;
     let output: Output = loop {
+        // A test that is cut short three times is given up, so every other life gets somewhere.
+        in_a_row += 1;
+        let end = Instant::now() + Duration::from_secs(60);
+        while in_a_row % 2 == 0 && !run.is_over() && !life.stdout().contains(r#"{"type":"test-end""#) {
+            assert!(Instant::now() < end, "it gets nowhere: {}", life.stderr());
+            std::thread::sleep(Duration::from_millis(5));
+        }
         // No moment is special: this is what it is about.
         std::thread::sleep(Duration::from_millis(20 + chance.below(900)));
         if left == 0 || run.is_over() {
             break life.finish();
         }
         left -= 1;
-        run.kill(life);
-        life = run.resume();
+        match victims[chance.below(victims.len() as u64) as usize] {
+            Victim::Us => {
+                run.kill(life);
+                if !dir.join("run/run.json").exists() {
+                    // It was no run yet: there is nothing to go on with.
+                    return left;
+                }
+                life = run.resume();
+            }
+            Victim::Masters => kill_masters(dir),
+            Victim::Link => {
+                let host = chance.below(HOSTS as u64) as usize;
+                lab.cut(host);
+                std::thread::sleep(Duration::from_millis(chance.below(1500)));
+                lab.heal(host);
+            }
+        }
     };
     assert!(matches!(output.status.code(), Some(1)), "{}", output.report());
     run.hear(&output);
@@ -196,4 +243,18 @@ fn crash(
     assert_eq!(said.len(), TESTS, "stdout has said all of it");
     assert_eq!(remains(lab), "", "no process and no directory is left on a host");
     left
+}
+
+/// Kills the processes through which atex-exec reaches its hosts.
+fn kill_masters(dir: &Dir) {
+    let pid = fs::read_to_string(dir.join("run/lock")).unwrap_or_default();
+    let ours = format!("(ssh) S {} ", pid.trim());
+    for entry in fs::read_dir("/proc").unwrap().flatten() {
+        let stat = fs::read_to_string(entry.path().join("stat")).unwrap_or_default();
+        if stat.contains(&ours)
+            && let Some(pid) = entry.file_name().to_str().and_then(|name| name.parse().ok())
+        {
+            let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+        }
+    }
 }

@@ -8,14 +8,18 @@ use atex_testkit::sandbox::{Dir, Running};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::stream::{exec, records, test, tool};
+use crate::stream::{lines, records, test, tool};
 
 /// A run on one local host whose second test waits for `go`.
 fn begin(dir: &Dir) -> Running {
+    begin_in(dir, "run")
+}
+
+fn begin_in(dir: &Dir, run: &str) -> Running {
     let script = format!("until [ -e '{}' ]; do sleep 0.02; done", dir.join("go").display());
-    let life =
-        exec(dir, &["--local", "1"], &[test("/a", "echo a"), test("/b", &script), test("/c", "exit 1")]);
-    let life = life.start();
+    let input = [test("/a", "echo a"), test("/b", &script), test("/c", "exit 1")];
+    let mut command = tool(dir, "atex-exec");
+    let life = command.args(["--local", "1", "--run-dir", run]).stdin(lines(&input)).start();
     life.wait_for_stdout(r#""test":"/b","attempt":1,"host""#);
     life
 }
@@ -157,16 +161,17 @@ fn attached_one_sees_a_run_die() {
 fn three_runs(dir: &Dir) {
     for name in ["one", "two", "three"] {
         let run = format!("runs/{name}");
-        let command = tool(dir, "atex-exec")
-            .args(["--local", "1", "--run-dir", &run])
-            .stdin(format!("{}\n", test("/a", if name == "two" { "sleep 1000" } else { "true" })))
-            .start();
+        // Nobody ends what was cut short but itself.
+        let waits = format!("while [ -e '{}' ]; do sleep 0.1; done", dir.join(&run).display());
+        let input = test("/a", if name == "two" { &waits } else { "true" });
+        let mut command = tool(dir, "atex-exec");
+        let life = command.args(["--local", "1", "--run-dir", &run]).stdin(lines(&[input])).start();
         if name == "two" {
-            command.wait_for_stdout("test-start");
-            command.signal(Signal::SIGKILL);
-            command.finish();
+            life.wait_for_stdout("test-start");
+            life.signal(Signal::SIGKILL);
+            life.finish();
         } else {
-            command.finish().success();
+            life.finish().success();
         }
     }
 }
@@ -203,13 +208,10 @@ fn what_is_not_needed_is_pruned_and_nothing_else() {
     assert!(pruned(&dir, &["--keep-days", "1"]).is_empty());
     assert!(pruned(&dir, &["--max-bytes", "1G"]).is_empty());
     assert_eq!(pruned(&dir, &["--keep-runs", "2"]), ["one"], "what was cut short counts, and is kept");
-    let life = begin(&dir);
-    std::fs::rename(dir.join("run"), dir.join("runs/now")).unwrap();
+    let life = begin_in(&dir, "runs/now");
     assert_eq!(pruned(&dir, &["--max-bytes", "0", "--resumable"]), ["three", "two"]);
     assert_eq!(left(&dir), ["link", "notes", "now"], "one that goes on is not touched");
     assert!(outside.exists());
-    life.signal(Signal::SIGKILL);
-    life.finish();
-    // The test waits still, on the host: this ends it.
     go(&dir);
+    life.finish().code(1);
 }
