@@ -21,12 +21,14 @@ pub struct Run<'a> {
     through: Vec<String>,
     /// What each of them wrote.
     said: String,
+    /// And on standard error.
+    pub complained: String,
     input: String,
 }
 
 impl<'a> Run<'a> {
     pub fn new(dir: &'a Dir, through: Vec<String>, input: &[Value]) -> Run<'a> {
-        Run { dir, through, said: String::new(), input: lines(input) }
+        Run { dir, through, said: String::new(), complained: String::new(), input: lines(input) }
     }
 
     /// The first life.
@@ -38,6 +40,7 @@ impl<'a> Run<'a> {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = tool(self.dir, "atex-exec");
         command.args(["--resume", "run"]).args(arguments).through(&self.through);
+        command.env("ATEX_LOG", "info,atex_exec=debug");
         command
     }
 
@@ -66,6 +69,7 @@ impl<'a> Run<'a> {
     pub fn hear(&mut self, output: &Output) {
         let whole = output.stdout.rfind('\n').map_or(0, |at| at + 1);
         self.said.push_str(&output.stdout[..whole]);
+        self.complained.push_str(&output.stderr);
     }
 
     /// The records of all lives, each once.

@@ -82,6 +82,7 @@ impl Dispatcher {
                 version: env!("CARGO_PKG_VERSION").into(),
             });
         }
+        past.last_ended.values().for_each(|artifacts| self.settle(artifacts));
         self.setups_again();
         let running = self.tests_again(&tests);
         self.hosts_again(hosts, to_hand_on);
