@@ -15,22 +15,24 @@ use crate::journal;
 use crate::stream::{exec, farm_host, lab_host, lines, note, printed, test, tool};
 
 /// The lives of a run in the directory `run`.
-struct Run<'a> {
+pub struct Run<'a> {
     dir: &'a Dir,
     /// How each life is begun.
     through: Vec<String>,
     /// What each of them wrote.
     said: String,
+    /// And on standard error.
+    pub complained: String,
     input: String,
 }
 
 impl<'a> Run<'a> {
-    fn new(dir: &'a Dir, through: Vec<String>, input: &[Value]) -> Run<'a> {
-        Run { dir, through, said: String::new(), input: lines(input) }
+    pub fn new(dir: &'a Dir, through: Vec<String>, input: &[Value]) -> Run<'a> {
+        Run { dir, through, said: String::new(), complained: String::new(), input: lines(input) }
     }
 
     /// The first life.
-    fn begin(&self, arguments: &[&str]) -> Running {
+    pub fn begin(&self, arguments: &[&str]) -> Running {
         let mut command = exec(self.dir, arguments, &[]);
         command.stdin(self.input.clone()).through(&self.through).start()
     }
@@ -38,16 +40,17 @@ impl<'a> Run<'a> {
     fn command(&self, arguments: &[&str]) -> Command {
         let mut command = tool(self.dir, "atex-exec");
         command.args(["--resume", "run"]).args(arguments).through(&self.through);
+        command.env("ATEX_LOG", "info,atex_exec=debug");
         command
     }
 
     /// A later life, with the same input.
-    fn resume(&self) -> Running {
+    pub fn resume(&self) -> Running {
         self.command(&[]).stdin(self.input.clone()).start()
     }
 
     /// Kills a life in the middle of whatever it does.
-    fn kill(&mut self, life: Running) {
+    pub fn kill(&mut self, life: Running) {
         // Started through another program, it is not what the other end of the pipe belongs to.
         if let Ok(pid) = self.dir.read("run/lock").trim().parse() {
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
@@ -57,10 +60,16 @@ impl<'a> Run<'a> {
         self.hear(&life.finish());
     }
 
+    /// Whether its last words are written.
+    pub fn is_over(&self) -> bool {
+        self.dir.read("run/journal.jsonl").contains(r#"{"type":"job-end""#)
+    }
+
     /// Takes what a life has written; a last line that it could not end is no record.
-    fn hear(&mut self, output: &Output) {
+    pub fn hear(&mut self, output: &Output) {
         let whole = output.stdout.rfind('\n').map_or(0, |at| at + 1);
         self.said.push_str(&output.stdout[..whole]);
+        self.complained.push_str(&output.stderr);
     }
 
     /// The records of all lives, each once.
@@ -70,7 +79,7 @@ impl<'a> Run<'a> {
         once.map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{line}: {e}"))).collect()
     }
 
-    fn of_type(&self, kind: &str) -> Vec<Value> {
+    pub fn of_type(&self, kind: &str) -> Vec<Value> {
         self.records().into_iter().filter(|record| record["type"] == kind).collect()
     }
 

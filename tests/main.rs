@@ -2,6 +2,7 @@
 
 mod discover;
 mod exec_attach;
+mod exec_crash;
 mod exec_hooks;
 mod exec_hostile;
 mod exec_input;
@@ -11,6 +12,7 @@ mod exec_local;
 mod exec_progress;
 mod exec_resume;
 mod exec_ssh;
+mod exec_watch;
 mod helpers;
 mod journal;
 mod pipeline;

@@ -81,6 +81,8 @@ pub(crate) struct Followed {
     /// The run directory.
     pub dir: PathBuf,
     pub cursor: Cursor,
+    /// Nothing is promised by what is said: it need not be safe before.
+    pub only_shown: bool,
 }
 
 /// All that a run has said, to be told to others than the reader of standard output, in the same words.
@@ -100,7 +102,7 @@ impl Tale {
     pub fn tell<W: Write>(&self, to: W) -> Result<(), Unsaid> {
         let journal = self.journal.try_clone().map_err(Unsaid::Storage)?;
         let (dir, cursor) = (self.dir.clone(), Cursor::beginning());
-        let followed = Followed { journal, taken_in: Vec::new(), dir, cursor };
+        let followed = Followed { journal, taken_in: Vec::new(), dir, cursor, only_shown: true };
         let mut follower = Follower::new(followed, to);
         follower.up_to(self.length)?;
         follower.out.append(|buffer| buffer.extend_from_slice(&self.last))?;
@@ -274,6 +276,9 @@ impl<W: Write> Follower<W> {
 
     /// Results first, and what was taken in, then the journal that speaks of them.
     fn make_safe(&mut self, journal: u64, taken_in: u64) -> io::Result<()> {
+        if self.followed.only_shown {
+            return Ok(());
+        }
         if taken_in > self.taken_in {
             for file in &self.followed.taken_in {
                 file.sync_data()?;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, Parser};
 
+use crate::control::Request;
 use crate::shape_args::ShapeArgs;
 
 /// Give each free host the next test and collect results
@@ -137,6 +138,80 @@ pub(crate) enum Command {
     /// Set hosts up for tests that are run later
     #[command(long_about = PREPARE)]
     Prepare(Prepare),
+    /// Show the stream and the progress of a run that goes on
+    #[command(long_about = ATTACH)]
+    Attach(Attach),
+    /// Say how far a run is
+    Status(Status),
+    /// Ask a run that goes on for something, or tell it what to do
+    #[command(long_about = CTL)]
+    Ctl(Ctl),
+    /// Remove run directories that are not needed any more
+    #[command(long_about = PRUNE)]
+    Prune(Prune),
+}
+
+/// What is typed behind `attach`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Attach {
+    /// The directory of the run
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+
+    /// Write only records that come from now on
+    #[arg(long)]
+    pub new: bool,
+
+    /// Do not show at a terminal how far the run is
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+/// What is typed behind `status`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Status {
+    /// The directory of the run
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+}
+
+/// What is typed behind `ctl`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Ctl {
+    /// The directory of the run
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+
+    #[command(subcommand)]
+    pub request: Request,
+}
+
+/// What is typed behind `prune`.
+#[derive(Debug, Clone, clap::Args)]
+pub(crate) struct Prune {
+    /// The directory that holds the run directories
+    #[arg(value_name = "DIR", default_value = "atex-runs")]
+    pub dir: PathBuf,
+
+    /// Keep the N newest
+    #[arg(long, value_name = "N")]
+    pub keep_runs: Option<usize>,
+
+    /// Keep those that began in the last D days
+    #[arg(long, value_name = "D")]
+    pub keep_days: Option<u32>,
+
+    /// Keep so many of the newest that they take no more than this on the disk: a number, with K, M, G or T
+    #[arg(long, value_name = "SIZE")]
+    pub max_bytes: Option<String>,
+
+    /// Also remove runs that were cut short and could be resumed
+    #[arg(long)]
+    pub resumable: bool,
+
+    /// Only say what would be removed
+    #[arg(long)]
+    pub dry_run: bool,
 }
 
 /// Variables for tests and for the scripts of plans.
@@ -275,6 +350,24 @@ Set hosts up for tests that are run later
 Reads tests and hosts, gives each host the files, plans and packages of all tests that it may run, and hands tests and \
 hosts on. What was done stays on a host: its record says where (`prepared`). atex-exec with such a record runs \
 tests there, again and again, and repeats nothing; what the host is not prepared for it is given then.";
+
+const ATTACH: &str = "\
+Show the stream and the progress of a run that goes on
+
+Writes all records of the run so far and then each that comes, as the run itself does, and ends as it does. Any number \
+may watch one run; it does not know of them. Of a run that has ended the whole stream is written.";
+
+const CTL: &str = "\
+Ask a run that goes on for something, or tell it what to do
+
+Sends one request over the socket in the run directory and writes the answer, a line of JSON. atex-control(7) has the \
+protocol.";
+
+const PRUNE: &str = "\
+Remove run directories that are not needed any more
+
+A run is removed if any of the limits says so. One that goes on is never touched, nor one that could be resumed unless \
+--resumable is given. What was removed is written, a record each.";
 
 const ABOUT: &str = "\
 Give each free host the next test and collect results

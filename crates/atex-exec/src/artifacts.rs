@@ -18,7 +18,7 @@ use nix::unistd::{linkat, syncfs};
 use serde::{Deserialize, Serialize};
 
 use crate::checkpoint::{self, Checkpoint};
-use crate::output::{Extent, OUTPUT, Output, cut_to};
+use crate::output::{self, Extent, OUTPUT, Output, cut_to};
 
 /// A file of ours cannot be written: which, and why.
 #[derive(Debug, thiserror::Error)]
@@ -317,22 +317,32 @@ impl Artifacts {
         self.output.saved().map_err(self.trouble(OUTPUT))
     }
 
-    /// Nothing more is printed. Returns how much is missing of what was. From here on there is no checkpoint.
+    /// Nothing more is printed. Returns how much is missing of what was.
     pub fn end_output(&mut self) -> Result<u64, Trouble> {
-        if self.unsynced.lengths.is_some() {
-            checkpoint::remove(&self.path)?;
-        }
         self.output.finish().map_err(self.trouble(OUTPUT))
     }
 
-    /// Writes what is left. The output stays only under the names that results have asked for.
+    /// Writes what is left. The output stays only under the names that results have asked for, and as long as it may
+    /// be restored: until [`settle`].
     pub fn finish(mut self) -> Result<(), Trouble> {
         self.flush()?;
-        fs::remove_file(self.path.join(OUTPUT)).map_err(self.trouble(OUTPUT))?;
+        if self.unsynced.lengths.is_none() {
+            fs::remove_file(self.path.join(OUTPUT)).map_err(self.trouble(OUTPUT))?;
+        }
         // Empty unless something was uploaded or linked.
         let _ = fs::remove_dir(self.path.join(FILES));
         Ok(())
     }
+}
+
+/// The end of the attempt of this directory is on record: it is not restored any more.
+pub(crate) fn settle(path: &Path) -> Result<(), Trouble> {
+    if checkpoint::is_there(path) {
+        output::settle(path).map_err(|e| Trouble::new(path.join(OUTPUT), e))?;
+        // Last, so that whoever comes after a crash of ours sees that there is something to do.
+        checkpoint::remove(path)?;
+    }
+    Ok(())
 }
 
 impl Unsynced {

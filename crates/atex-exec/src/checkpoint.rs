@@ -81,6 +81,11 @@ impl Checkpoint<'_> {
     }
 }
 
+/// Whether there is one in this directory.
+pub(crate) fn is_there(dir: &Path) -> bool {
+    dir.join(NAME).exists()
+}
+
 /// There is nothing to go on with any more.
 pub(crate) fn remove(dir: &Path) -> Result<(), Trouble> {
     match fs::remove_file(dir.join(NAME)) {

@@ -141,7 +141,7 @@ fn quotas(args: &QuotaArgs) -> Result<Quotas, Failure> {
 }
 
 /// A number of bytes: digits, and a unit of 1024 to some power.
-fn size(option: &str, text: &str) -> Result<u64, Failure> {
+pub(crate) fn size(option: &str, text: &str) -> Result<u64, Failure> {
     let unit = |unit: char| text.strip_suffix([unit, unit.to_ascii_lowercase()]);
     let units = [('K', 10), ('M', 20), ('G', 30), ('T', 40)];
     let (number, power) =

@@ -45,6 +45,11 @@ impl Cursor {
         self.safe
     }
 
+    /// Leaves out what lies before.
+    pub fn skip(&mut self, at: u64) {
+        (self.at, self.safe) = (at, at);
+    }
+
     /// Goes back to the beginning.
     pub fn rewind(&mut self) {
         self.at = 0;

@@ -19,10 +19,12 @@ mod adoption;
 mod announce;
 mod args;
 mod artifacts;
+mod attach;
 mod attempt;
 mod catalog;
 mod checkpoint;
 mod config;
+mod control;
 mod cursor;
 mod dispatch;
 mod durable;
@@ -45,6 +47,7 @@ mod pool;
 mod prepare;
 mod program;
 mod progress;
+mod prune;
 mod resume;
 mod run_dir;
 mod script;
@@ -88,6 +91,13 @@ pub fn main() -> Result<Exit, Failure> {
     if args.common.schema {
         return atex_cli::print_schema(TOOL, &SCHEMAS).map(|()| Exit::Done);
     }
+    match &args.command {
+        Some(args::Command::Attach(attach)) => return attach::run(attach),
+        Some(args::Command::Status(status)) => return control::client::status(&status.dir),
+        Some(args::Command::Ctl(ctl)) => return control::client::ctl(ctl),
+        Some(args::Command::Prune(prune)) => return prune::run(prune),
+        Some(args::Command::Prepare(_)) | None => {}
+    }
     // From the first moment on, so that nothing is ever left behind half-made.
     let signals = signals::channel(&signals::ENDING)
         .map_err(|e| Failure::trouble(format!("cannot handle signals: {e}")))?;
@@ -97,5 +107,5 @@ pub fn main() -> Result<Exit, Failure> {
     if let Some(dir) = args.resume.clone() {
         return resume::run(&args, &dir, signals);
     }
-    dispatch::begin(config::Config::new(args)?)?.live(dispatch::Ends::of_program(signals))
+    dispatch::begin(config::Config::new(args)?)?.live(dispatch::Ends::of_program(signals)?)
 }

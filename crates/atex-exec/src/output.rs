@@ -173,8 +173,8 @@ impl Output {
         self.remove_until(self.extent.first_part())
     }
 
-    /// Puts the end behind the beginning. Returns how many bytes are missing between them. There must be no
-    /// checkpoint any more.
+    /// Puts the end behind the beginning. Returns how many bytes are missing between them. What a checkpoint counts
+    /// on stays until [`settle`].
     pub fn finish(&mut self) -> io::Result<u64> {
         let left_out = self.extent.left_out();
         if left_out > 0 {
@@ -184,12 +184,25 @@ impl Output {
             for number in self.extent.first_part()..=last {
                 io::copy(&mut File::open(part_path(&self.dir, number))?, &mut self.head)?;
             }
-            for number in self.oldest..=last {
-                fs::remove_file(part_path(&self.dir, number))?;
+            if self.saved.is_none() {
+                for number in self.oldest..=last {
+                    fs::remove_file(part_path(&self.dir, number))?;
+                }
             }
         }
         Ok(left_out)
     }
+}
+
+/// Removes what was kept for a checkpoint, and the output under its own name.
+pub(crate) fn settle(dir: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        if entry.file_name() == OUTPUT || part_number(&entry.file_name()).is_some() {
+            fs::remove_file(entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// Takes away what lies behind this length.
@@ -269,7 +282,13 @@ mod tests {
             output.write(&bytes[saved..]).unwrap();
             output.finish().unwrap();
             assert_eq!(fs::read(dir.path().join(OUTPUT)).unwrap(), model(&bytes, 8), "{saved}");
-            assert_eq!(names(dir.path()), [OUTPUT]);
+            // Nobody knows yet that it has ended.
+            let mut output = Output::restore(dir.path(), extent).unwrap();
+            output.write(&bytes[saved..]).unwrap();
+            output.finish().unwrap();
+            assert_eq!(fs::read(dir.path().join(OUTPUT)).unwrap(), model(&bytes, 8), "{saved}, again");
+            settle(dir.path()).unwrap();
+            assert!(names(dir.path()).is_empty());
         }
     }
 }

@@ -85,6 +85,8 @@ pub(crate) struct Past {
     pub host_seconds: (f64, f64),
     /// A borrowed host that left the pool and had not been handed on.
     pub to_hand_on: Option<u32>,
+    /// The directory of the attempt that ended last on each host: what it was kept restorable with may lie there.
+    pub last_ended: HashMap<String, String>,
     /// How often it was begun or resumed.
     pub lives: u32,
     /// Set by an end at which every test was settled.
@@ -113,6 +115,7 @@ impl Past {
             seconds: 0.0,
             host_seconds: (0.0, 0.0),
             to_hand_on: None,
+            last_ended: HashMap::new(),
             lives: 0,
             over: None,
             by_identity: HashMap::new(),
@@ -191,6 +194,9 @@ impl Past {
     fn test_end(&mut self, end: &TestEnd) {
         self.last = end.time;
         self.host_seconds.0 += end.seconds;
+        if let (Some(host), Some(artifacts)) = (&end.host, &end.artifacts) {
+            self.last_ended.insert(host.clone(), artifacts.clone());
+        }
         let Some(test) = self.known(&end.platform, &end.test) else { return };
         if test.now == Progress::Settled {
             return;

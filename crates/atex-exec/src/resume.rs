@@ -43,7 +43,7 @@ pub(crate) fn run(args: &Args, dir: &Path, signals: Receiver<Signal>) -> Result<
     }
     let env = CallerEnv::kept(&dir.env(), &called.env.env)?;
     let config = Config::resumed(called, env, args, past.input_ended)?;
-    dispatch::come_back(config, dir, files, past).live(Ends::of_program(signals))
+    dispatch::come_back(config, dir, files, past).live(Ends::of_program(signals)?)
 }
 
 /// The arguments that the run was called with.
@@ -77,7 +77,7 @@ fn say_over(dir: &RunDir, files: Files, over: &Over) -> Result<Exit, Failure> {
 }
 
 /// The status with this number.
-fn exit_of_code(code: u8) -> Exit {
+pub(crate) fn exit_of_code(code: u8) -> Exit {
     let all = [Exit::Done, Exit::Failed, Exit::Usage, Exit::Trouble, Exit::Stopped];
     all.into_iter().find(|exit| exit.code() == code).unwrap_or(Exit::Signal(code & 0x7f))
 }

@@ -2,11 +2,12 @@
 
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use atex_cli::{Failure, input::reason, now};
+use atex_model::report::JobEnd;
 use atex_model::{Object, Time};
 use serde::{Deserialize, Serialize};
 
@@ -14,6 +15,17 @@ use crate::environment::CallerEnv;
 
 /// Where runs are kept unless the user says otherwise.
 const DEFAULT_PARENT: &str = "atex-runs";
+
+/// How it is with a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    /// A process is at work on it.
+    AtWork,
+    /// All that was asked for is done.
+    Over,
+    /// It can be resumed.
+    CutShort,
+}
 
 /// The directory of one run, which nobody else works in.
 #[derive(Debug)]
@@ -125,18 +137,69 @@ impl RunDir {
         File::open(&self.path)?.sync_all()
     }
 
+    /// The absolute path of a directory that holds a run, which somebody else may be at work on.
+    pub fn look_at(path: &Path) -> Result<PathBuf, Failure> {
+        let path = absolute(path)?;
+        let file = path.join(CALLED);
+        match fs::metadata(&file) {
+            Ok(_) => Ok(path),
+            Err(e) => Err(Failure::usage(format!("{}: {}", file.display(), reason(&e)))
+                .hint("this takes the directory of a run")),
+        }
+    }
+
+    /// When the run in a directory began, and how it is with it. None: this is no directory of a run.
+    pub fn state(path: &Path) -> Result<Option<(Time, State)>, Failure> {
+        let file = path.join(CALLED);
+        let text = match fs::read(&file) {
+            Ok(text) => text,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(trouble(&file, &e)),
+        };
+        let called: Called = serde_json::from_slice(&text)
+            .map_err(|e| Failure::trouble(format!("{}: {e}", file.display())))?;
+        let lock = path.join("lock");
+        let is_at_work = match File::open(&lock) {
+            Ok(file) => matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => false,
+            Err(e) => return Err(trouble(&lock, &e)),
+        };
+        let journal = Self::journal_in(path);
+        let state = match is_at_work {
+            true => State::AtWork,
+            false if is_over(&journal).map_err(|e| trouble(&journal, &e))? => State::Over,
+            false => State::CutShort,
+        };
+        Ok(Some((called.time, state)))
+    }
+
+    /// Takes the lock of a directory that holds a run.
+    pub fn lock(path: &Path) -> Result<File, Failure> {
+        lock(path)
+    }
+
     fn called(&self) -> PathBuf {
         self.path.join(CALLED)
     }
 
     /// Every event of the run.
     pub fn journal(&self) -> PathBuf {
-        self.path.join("journal.jsonl")
+        Self::journal_in(&self.path)
+    }
+
+    /// That of the run in a directory.
+    pub fn journal_in(dir: &Path) -> PathBuf {
+        dir.join("journal.jsonl")
     }
 
     /// The tests that were taken in.
     pub fn tests(&self) -> PathBuf {
-        self.path.join("tests.jsonl")
+        Self::tests_in(&self.path)
+    }
+
+    /// Those of the run in a directory.
+    pub fn tests_in(dir: &Path) -> PathBuf {
+        dir.join("tests.jsonl")
     }
 
     /// Values of variables that are not to be seen, for when the run is resumed.
@@ -186,6 +249,21 @@ const CALLED: &str = "run.json";
 /// What can be said of a run directory that cannot be read.
 pub(crate) const DAMAGED: &str =
     "the run directory is damaged; its results can be read still, with cat and jq";
+
+/// Whether a journal ends with the last words of a run that has settled all of its tests.
+fn is_over(journal: &Path) -> io::Result<bool> {
+    /// Longer than the last record ever is.
+    const LAST: u64 = 64 << 10;
+    let mut file = File::open(journal)?;
+    let length = file.metadata()?.len();
+    file.seek(SeekFrom::Start(length.saturating_sub(LAST)))?;
+    let mut text = Vec::new();
+    file.take(LAST).read_to_end(&mut text)?;
+    let text = String::from_utf8_lossy(&text);
+    let last = text.ends_with('\n').then(|| text.lines().last()).flatten();
+    let end = last.and_then(|line| atex_model::parse::<JobEnd>(line).ok());
+    Ok(end.is_some_and(|end| end.unsettled == 0))
+}
 
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {
     std::path::absolute(path).map_err(|e| trouble(path, &e))

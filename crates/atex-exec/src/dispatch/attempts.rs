@@ -8,6 +8,7 @@ use atex_model::{Connect, Test, artifacts::attempt_dir};
 use atex_schedule::{Ended, Event, HostId, HostIs, TestId, Unrunnable};
 
 use super::Dispatcher;
+use crate::artifacts;
 use crate::attempt::{Done, Job};
 use crate::catalog::is_destructive;
 use crate::journal::{LIVE_RESULTS, LiveResults};
@@ -111,6 +112,7 @@ impl Dispatcher {
         let entry = self.entry(host);
         let name = entry.record.id.clone();
         let Some((_, attempt, test)) = entry.running.take() else { return };
+        let artifacts = attempt_dir(test.label(), &test.name, attempt);
         self.test_end(
             Some(host),
             TestEnd {
@@ -127,10 +129,20 @@ impl Dispatcher {
                 seconds: round(done.seconds),
                 counts: done.counts,
                 is_final,
-                artifacts: Some(attempt_dir(test.label(), &test.name, attempt)),
+                artifacts: Some(artifacts.clone()),
                 test: test.name,
             },
         );
+        if !self.storage_failed {
+            self.settle(&artifacts);
+        }
+    }
+
+    /// The end of an attempt is on record.
+    pub(super) fn settle(&self, artifacts: &str) {
+        if let Err(trouble) = artifacts::settle(&self.dir.path.join(artifacts)) {
+            log::warn!("{trouble}");
+        }
     }
 
     /// A test ends without an attempt.

@@ -3,6 +3,7 @@
 
 mod attempts;
 mod closing;
+mod control;
 mod hosts;
 mod input;
 mod resume;
@@ -14,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atex_cli::{Exit, Failure, input::reason, now, status};
+use atex_cli::{Exit, Failure, input::reason, now, signals, status};
 use atex_connect::Connector;
 use atex_model::report::{JobStart, JobStartTag, Outcome};
 use atex_model::{Connect, Host, Time};
@@ -33,6 +34,7 @@ use crate::announce::{Announcer, Followed, Unsaid};
 use crate::attempt::Done;
 use crate::catalog::{Identities, Platforms, Setups};
 use crate::config::Config;
+use crate::control::socket::{Asked, Socket};
 use crate::cursor::Cursor;
 use crate::hooks::gate::Workers;
 use crate::hooks::{Surroundings, sieve};
@@ -99,6 +101,8 @@ struct Ears {
     packed: Receiver<Packed>,
     signals: Receiver<Signal>,
     output: Receiver<Unsaid>,
+    asked: Receiver<Asked>,
+    asking: Receiver<Signal>,
 }
 
 /// What has happened.
@@ -108,6 +112,9 @@ enum Heard {
     Packed(Packed),
     Signal(Signal),
     Unsaid(Unsaid),
+    Asked(Asked),
+    /// Somebody wants to be told how far it is.
+    Asking,
 }
 
 impl Ears {
@@ -119,6 +126,8 @@ impl Ears {
             recv(self.packed) -> packed => Heard::Packed(packed.expect(gone)),
             recv(self.signals) -> signal => Heard::Signal(signal.expect(gone)),
             recv(self.output) -> error => Heard::Unsaid(error.expect(gone)),
+            recv(self.asking) -> signal => { signal.expect(gone); Heard::Asking }
+            recv(self.asked) -> asked => Heard::Asked(asked.expect(gone)),
         }
     }
 }
@@ -149,6 +158,7 @@ impl Files {
             taken_in: vec![open(dir.tests())?, open(dir.hosts_file())?],
             dir: dir.path.clone(),
             cursor,
+            only_shown: false,
         })
     }
 }
@@ -156,6 +166,8 @@ impl Files {
 /// What a run is connected to.
 pub(crate) struct Ends {
     pub signals: Receiver<Signal>,
+    /// Signals by which people ask how far it is.
+    pub asking: Receiver<Signal>,
     /// Where records are written.
     pub output: Box<dyn Write + Send>,
     /// The channel of tests and hosts, if somebody of this process sends some.
@@ -164,9 +176,11 @@ pub(crate) struct Ends {
 
 impl Ends {
     /// Those of a program.
-    pub fn of_program(signals: Receiver<Signal>) -> Ends {
+    pub fn of_program(signals: Receiver<Signal>) -> Result<Ends, Failure> {
+        let asking = signals::channel(&[Signal::SIGUSR1])
+            .map_err(|e| Failure::trouble(format!("cannot handle signals: {e}")))?;
         // At a terminal, records must not get in among the lines that say how far it is.
-        Ends { signals, output: Box::new(status::Above::new(io::stdout())), items: None }
+        Ok(Ends { signals, asking, output: Box::new(status::Above::new(io::stdout())), items: None })
     }
 }
 
@@ -239,7 +253,19 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
     let (stop_hooks, stopped) = bounded(0);
     let (items, passed) =
         sieve::put_in(&config.hooks, &surroundings, items, open_sources, &stopped).map_err(own)?;
-    let ears = Ears { items, news, packed: packer.done().clone(), signals: ends.signals, output };
+    let (ask, asked) = bounded(0);
+    // There are file systems without sockets.
+    let socket = Socket::open(&dir, ask.clone())
+        .inspect_err(|e| log::warn!("{}", trouble(&dir.path.join("control.sock"), e)));
+    let ears = Ears {
+        items,
+        news,
+        packed: packer.done().clone(),
+        signals: ends.signals,
+        output,
+        asked,
+        asking: ends.asking,
+    };
     let options = Options { infra_retries: config.infra_retries };
     let mut dispatcher = Dispatcher {
         scheduler: Scheduler::new(options),
@@ -278,7 +304,7 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
     dispatcher.serve(&ears);
     let exit = dispatcher.end(&ears.signals);
     // Kept until here, so that the channels are never without a sender.
-    drop((tell, say_failed, to, passed));
+    drop((tell, say_failed, to, passed, ask, socket));
     Ok(exit)
 }
 
@@ -335,6 +361,8 @@ impl Dispatcher {
                 Heard::Packed(packed) => self.packed(packed),
                 Heard::Signal(signal) => self.signal(signal),
                 Heard::Unsaid(unsaid) => self.unsaid(unsaid),
+                Heard::Asked(asked) => self.answer(asked),
+                Heard::Asking => self.progress.say(),
             }
         }
     }

@@ -82,6 +82,7 @@ impl Dispatcher {
                 version: env!("CARGO_PKG_VERSION").into(),
             });
         }
+        past.last_ended.values().for_each(|artifacts| self.settle(artifacts));
         self.setups_again();
         let running = self.tests_again(&tests);
         self.hosts_again(hosts, to_hand_on);
@@ -118,10 +119,9 @@ impl Dispatcher {
                     running.insert(host, (TestId(n), attempt));
                 }
             }
-            if self.progress.is_shown()
-                && let Ok(test) = self.tests.get(TestId(n))
-            {
-                self.progress.taken_in(&test);
+            match self.tests.get(TestId(n)) {
+                Ok(test) if self.progress.knows_durations() => self.progress.taken_in(&test),
+                _ => self.progress.taken_in_unread(1),
             }
             self.apply(Event::TestArrived { test: TestId(n), platform, setup, is_destructive, tried });
         }

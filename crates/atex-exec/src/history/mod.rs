@@ -53,6 +53,11 @@ impl History {
         history
     }
 
+    /// Whether nothing is known.
+    pub fn is_empty(&self) -> bool {
+        self.of.is_empty()
+    }
+
     /// Takes note of an attempt, in any order.
     pub fn add(&mut self, attempt: &Attempt<'_>) {
         if !attempt.seconds.is_finite() || attempt.seconds < 0.0 {
@@ -65,7 +70,7 @@ impl History {
 
     /// How long the test will take, if it has been run before.
     pub fn expected(&self, platform: &str, test: &str) -> Option<Duration> {
-        if self.of.is_empty() {
+        if self.is_empty() {
             return None;
         }
         let recent = self.of.get(&identity(Some(platform), test))?;

@@ -234,7 +234,12 @@ impl Builder {
         let config = Config::of_job(args, argv)?;
         let (input, items) = bounded(AHEAD);
         let (to, records) = bounded(AHEAD);
-        let ends = Ends { signals: never(), output: Box::new(Sink(to)), items: Some((input.clone(), items)) };
+        let ends = Ends {
+            signals: never(),
+            asking: never(),
+            output: Box::new(Sink(to)),
+            items: Some((input.clone(), items)),
+        };
         let begun = dispatch::begin(config)?;
         let dir = begun.dir().to_owned();
         let thread = std::thread::Builder::new().name("job".into());

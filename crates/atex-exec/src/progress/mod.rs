@@ -53,13 +53,14 @@ impl Shown {
 
 /// See the module's documentation.
 pub(crate) struct Progress {
+    state: Arc<Mutex<State>>,
+    history: History,
+    began: Instant,
     watch: Option<Watch>,
 }
 
-/// The thread, and what it looks at.
+/// The thread that shows it.
 struct Watch {
-    state: Arc<Mutex<State>>,
-    history: History,
     /// Says that something has changed; there is room for one word.
     changed: Sender<()>,
     /// Closed at the end.
@@ -68,34 +69,70 @@ struct Watch {
     thread: Option<JoinHandle<()>>,
 }
 
+/// How far a run is.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Summary {
+    pub seconds: f64,
+    /// How long it will take, if that can be known.
+    pub left: Option<Duration>,
+    pub input_ended: bool,
+    pub waiting: u64,
+    pub running: u64,
+    pub settled: u64,
+    pub by_outcome: [u64; Outcome::ALL.len()],
+}
+
 impl Progress {
     /// Begins to show how far the run is, of whose tests earlier runs know this.
     pub fn start(shown: Shown, history: History) -> io::Result<Progress> {
-        if shown == Shown::Nowhere {
-            return Ok(Progress { watch: None });
-        }
         let state = Arc::new(Mutex::new(State::default()));
-        let (say_changed, changed) = bounded(1);
-        let (over, is_over) = bounded(0);
-        let view = View { state: Arc::clone(&state), changed, over: is_over, began: Instant::now() };
-        let thread = std::thread::Builder::new().name("progress".into()).stack_size(256 << 10);
-        let thread = thread.spawn(move || match shown {
-            Shown::Terminal => view.draw(),
-            _ => view.say_lines(),
-        })?;
-        let over = Some(over);
-        let watch = Watch { state, history, changed: say_changed, over, shown, thread: Some(thread) };
-        Ok(Progress { watch: Some(watch) })
+        let began = Instant::now();
+        let watch = match shown {
+            Shown::Nowhere => None,
+            _ => Some(Watch::start(shown, Arc::clone(&state), began)?),
+        };
+        Ok(Progress { state, history, began, watch })
     }
 
-    /// Whether it is shown to anybody.
-    pub fn is_shown(&self) -> bool {
-        self.watch.is_some()
+    /// Says on standard error how far it is, and what runs.
+    pub fn say(&self) {
+        let (now, seconds) = (Instant::now(), self.began.elapsed().as_secs_f64());
+        let lines = page::all(&lock(&self.state), now, seconds);
+        status::say(&lines.iter().map(|line| format!("{}: {line}\n", crate::TOOL.name)).collect::<String>());
+    }
+
+    /// Whether earlier runs know how long tests take.
+    pub fn knows_durations(&self) -> bool {
+        !self.history.is_empty()
+    }
+
+    /// How far it is.
+    pub fn summary(&self) -> Summary {
+        let state = lock(&self.state);
+        Summary {
+            seconds: self.began.elapsed().as_secs_f64(),
+            left: state.left(Instant::now()),
+            input_ended: state.input_ended,
+            waiting: state.waiting(),
+            running: state.running.len() as u64,
+            settled: state.done(),
+            by_outcome: state.settled,
+        }
+    }
+
+    /// For how long a host has been running its test.
+    pub fn busy_for(&self, host: HostId) -> Option<Duration> {
+        lock(&self.state).running.get(&host).map(|running| running.since.elapsed())
     }
 
     /// A test was taken in.
     pub fn taken_in(&self, test: &Test) {
         self.change(|state, history| state.taken_in(history.expected(test.label(), &test.name)));
+    }
+
+    /// So many tests were taken in, of which nothing is known.
+    pub fn taken_in_unread(&self, count: u64) {
+        self.change(|state, _| state.taken_in_unread(count));
     }
 
     /// Of the tests that were taken in, so many were settled in an earlier life of the run.
@@ -140,12 +177,27 @@ impl Progress {
     }
 
     fn change(&self, change: impl FnOnce(&mut State, &History)) {
-        let Some(watch) = &self.watch else { return };
-        change(&mut lock(&watch.state), &watch.history);
-        if watch.shown == Shown::Terminal {
+        change(&mut lock(&self.state), &self.history);
+        if let Some(watch) = &self.watch
+            && watch.shown == Shown::Terminal
+        {
             // If there is no room, it will be looked at anyway.
             let _ = watch.changed.try_send(());
         }
+    }
+}
+
+impl Watch {
+    fn start(shown: Shown, state: Arc<Mutex<State>>, began: Instant) -> io::Result<Watch> {
+        let (say_changed, changed) = bounded(1);
+        let (over, is_over) = bounded(0);
+        let view = View { state, changed, over: is_over, began };
+        let thread = std::thread::Builder::new().name("progress".into()).stack_size(256 << 10);
+        let thread = thread.spawn(move || match shown {
+            Shown::Terminal => view.draw(),
+            _ => view.say_lines(),
+        })?;
+        Ok(Watch { changed: say_changed, over: Some(over), shown, thread: Some(thread) })
     }
 }
 

@@ -46,6 +46,19 @@ pub(super) fn line(state: &State, now: Instant, seconds: f64) -> String {
     line
 }
 
+/// All that there is to say, whatever room there is.
+pub(super) fn all(state: &State, now: Instant, seconds: f64) -> Vec<String> {
+    let mut running: Vec<&Running> = state.running.values().collect();
+    running.sort_by_key(|running| running.since);
+    let describe = |running: &&Running| {
+        let (test, host) = (visible(&running.test), visible(&running.host));
+        format!("  {test} on {host}, {}", clock(running, now))
+    };
+    let mut lines = vec![summary(state, now, seconds)];
+    lines.extend(running.iter().map(describe));
+    lines
+}
+
 fn summary(state: &State, now: Instant, seconds: f64) -> String {
     // More tests may come as long as the input has not ended.
     let more = if state.input_ended { "" } else { "+" };

@@ -63,6 +63,11 @@ impl State {
         self.waiting.add(expected);
     }
 
+    pub fn taken_in_unread(&mut self, count: u64) {
+        self.tests += count;
+        self.waiting.unknown += count;
+    }
+
     pub fn settled_before(&mut self, counts: &[u64; Outcome::ALL.len()]) {
         self.tests += counts.iter().sum::<u64>();
         self.settled = *counts;

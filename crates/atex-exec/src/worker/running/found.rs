@@ -195,6 +195,8 @@ impl Worker {
 
     /// Starts the test again on a host that has everything it needs.
     pub(in crate::worker) fn start_again(&mut self, context: &Context) {
+        // With what it sent before: a new session of the agent removes the spools of the one before.
+        self.save(context);
         let State::Running(run) = &self.state else { return };
         let reboots = run.attempt.reboots() + 1;
         if let Some(serve) = &mut self.serve {

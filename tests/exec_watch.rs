@@ -1,0 +1,217 @@
+//! Runs that are looked at from elsewhere: attach, status, ctl, prune.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixStream;
+
+use atex_testkit::sandbox::{Dir, Running};
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::stream::{lines, records, test, tool};
+
+/// A run on one local host whose second test waits for `go`.
+fn begin(dir: &Dir) -> Running {
+    begin_in(dir, "run")
+}
+
+fn begin_in(dir: &Dir, run: &str) -> Running {
+    let script = format!("until [ -e '{}' ]; do sleep 0.02; done", dir.join("go").display());
+    let input = [test("/a", "echo a"), test("/b", &script), test("/c", "exit 1")];
+    let mut command = tool(dir, "atex-exec");
+    let life = command.args(["--local", "1", "--run-dir", run]).stdin(lines(&input)).start();
+    life.wait_for_stdout(r#""test":"/b","attempt":1,"host""#);
+    life
+}
+
+fn go(dir: &Dir) {
+    dir.write("go", "");
+}
+
+/// The answer to what is typed behind `ctl run`.
+fn ctl(dir: &Dir, words: &[&str]) -> Value {
+    let output = tool(dir, "atex-exec").args(["ctl", "run"]).args(words).run();
+    serde_json::from_str(&output.success().stdout).unwrap()
+}
+
+fn status(dir: &Dir) -> Value {
+    let output = tool(dir, "atex-exec").args(["status", "run"]).run();
+    serde_json::from_str(&output.success().stdout).unwrap()
+}
+
+#[test]
+fn it_says_how_far_it_is() {
+    let dir = Dir::new();
+    let life = begin(&dir);
+    let said = status(&dir);
+    assert_eq!((&said["state"], &said["pid"]), (&json!("running"), &json!(life.pid())), "{said}");
+    assert_eq!(said["tests"], json!({"waiting": 1, "running": 1, "settled": 1, "input_ended": true}));
+    assert_eq!((&said["outcomes"], &said["hosts"]), (&json!({"pass": 1}), &json!({"busy": 1})));
+    assert_eq!(ctl(&dir, &["status"])["run"], said["run"]);
+    let hosts = ctl(&dir, &["hosts"]);
+    let host = &hosts["hosts"][0];
+    assert_eq!(
+        (&host["host"], &host["test"], &host["attempt"]),
+        (&json!("local/1"), &json!("/b"), &json!(1))
+    );
+    assert!(host["seconds"].as_f64().is_some_and(|seconds| seconds >= 0.0), "{host}");
+    assert!(ctl(&dir, &["eta"]).get("eta_seconds").is_some());
+    life.signal(Signal::SIGUSR1);
+    life.wait_for_stderr("atex-exec: 1/3 done, 1 running, 1 waiting");
+    life.wait_for_stderr("atex-exec:   /b on local/1, ");
+    go(&dir);
+    life.finish().code(1);
+    assert_eq!(status(&dir)["state"], "over");
+    let refused = tool(&dir, "atex-exec").args(["ctl", "run", "eta"]).run();
+    refused.code(3).stderr_has("/run: no run goes on here").stdout_is("");
+    tool(&dir, "atex-exec")
+        .args(["status", "nowhere"])
+        .run()
+        .code(2)
+        .stderr_has("nowhere/run.json: No such file");
+}
+
+#[test]
+fn the_socket_answers_each_line_and_only_its_own_user() {
+    let dir = Dir::new();
+    let life = begin(&dir);
+    let path = dir.join("run/control.sock");
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    let mut stream = UnixStream::connect(&path).unwrap();
+    let mut lines = BufReader::new(stream.try_clone().unwrap()).lines();
+    for (line, ok, error) in [
+        (r#"{"cmd":"status"}"#, true, ""),
+        (r#"{"cmd":"dance"}"#, false, "unknown variant `dance`"),
+        ("nonsense", false, "not a request: expected ident at line 1 column 2"),
+        ("", false, "not a request: "),
+        (r#"{"cmd":"eta"}"#, true, ""),
+    ] {
+        writeln!(stream, "{line}").unwrap();
+        let said: Value = serde_json::from_str(&lines.next().unwrap().unwrap()).unwrap();
+        assert_eq!(said["ok"], ok, "{line}: {said}");
+        assert!(said["error"].as_str().unwrap_or_default().contains(error), "{line}: {said}");
+    }
+    let mut long = UnixStream::connect(&path).unwrap();
+    long.write_all(&vec![b'x'; 1 << 20]).unwrap();
+    let said = BufReader::new(long).lines().next().unwrap().unwrap();
+    assert!(said.contains("longer than 1048576 bytes"), "{said}");
+    if nix::unistd::geteuid().is_root() {
+        // Whoever else gets at the socket is not answered.
+        let (work, socket) = (dir.path(), dir.join("run/control.sock"));
+        for path in [work.parent().unwrap(), &work, &dir.join("run"), &socket] {
+            std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777)).unwrap();
+        }
+        let ask =
+            "use IO::Socket::UNIX; my $s = IO::Socket::UNIX->new(Peer => $ARGV[0]) or die $!; print <$s>";
+        let words = ["--reuid", "65534", "--clear-groups", "/usr/bin/perl", "-e", ask];
+        let other = dir.command("setpriv").args(words).arg(socket).run();
+        assert!(other.stdout.contains("user 65534 is not the one whose run this is"), "{}", other.report());
+    }
+    go(&dir);
+    life.finish().code(1);
+    assert!(lines.next().is_none(), "the end of the run is the end of the connection");
+    assert!(!path.exists());
+}
+
+/// Waits until a process waits for something to be said on its connection and its watch.
+fn wait_until_it_sleeps(pid: i32) {
+    while !std::fs::read_to_string(format!("/proc/{pid}/wchan")).is_ok_and(|place| place.contains("poll")) {
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn attached_one_sees_the_whole_stream_and_its_end() {
+    let dir = Dir::new();
+    let life = begin(&dir);
+    let late = tool(&dir, "atex-exec").args(["attach", "run"]).start();
+    late.wait_for_stdout(r#""test":"/b","attempt":1,"host""#);
+    let new = tool(&dir, "atex-exec").args(["attach", "--new", "run"]).start();
+    // It has seen where the journal ends once it waits for more.
+    wait_until_it_sleeps(new.pid());
+    go(&dir);
+    let (run, late, new) = (life.finish(), late.finish(), new.finish());
+    run.code(1);
+    assert_eq!(records(late.code(1)), records(&run));
+    let only_new = records(new.code(1));
+    assert!(only_new.len() < records(&run).len() && records(&run).ends_with(&only_new), "{only_new:?}");
+    let after = tool(&dir, "atex-exec").args(["attach", "run"]).run();
+    assert_eq!(records(after.code(1)), records(&run), "also when it is over");
+}
+
+#[test]
+fn attached_one_sees_a_run_die() {
+    let dir = Dir::new();
+    let life = begin(&dir);
+    let watch = tool(&dir, "atex-exec").args(["attach", "run"]).start();
+    watch.wait_for_stdout(r#""test":"/b","attempt":1,"host""#);
+    life.signal(Signal::SIGKILL);
+    life.finish().killed_by(Signal::SIGKILL);
+    let watch = watch.finish();
+    watch.code(3).stderr_has("/run: no run goes on here").stderr_has("hint: --resume ");
+    let last = records(&watch).pop().unwrap();
+    assert_eq!((&last["type"], &last["complete"]), (&json!("end"), &json!(false)));
+    assert_eq!(status(&dir)["state"], "cut-short");
+    go(&dir);
+    tool(&dir, "atex-exec").args(["--resume", "run"]).run().code(1);
+    assert_eq!(status(&dir)["state"], "over");
+}
+
+/// Runs in `runs`, one after another, of which the second was cut short.
+fn three_runs(dir: &Dir) {
+    for name in ["one", "two", "three"] {
+        let run = format!("runs/{name}");
+        // Nobody ends what was cut short but itself.
+        let waits = format!("while [ -e '{}' ]; do sleep 0.1; done", dir.join(&run).display());
+        let input = test("/a", if name == "two" { &waits } else { "true" });
+        let mut command = tool(dir, "atex-exec");
+        let life = command.args(["--local", "1", "--run-dir", &run]).stdin(lines(&[input])).start();
+        if name == "two" {
+            life.wait_for_stdout("test-start");
+            life.signal(Signal::SIGKILL);
+            life.finish();
+        } else {
+            life.finish().success();
+        }
+    }
+}
+
+fn pruned(dir: &Dir, words: &[&str]) -> Vec<String> {
+    let output = tool(dir, "atex-exec").args(["prune", "runs"]).args(words).run();
+    let dirs = output.success().stdout.lines().map(|line| {
+        let record: Value = serde_json::from_str(line).unwrap();
+        record["dir"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()
+    });
+    dirs.collect()
+}
+
+fn left(dir: &Dir) -> Vec<String> {
+    let mut names: Vec<String> = std::fs::read_dir(dir.join("runs"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+#[test]
+fn what_is_not_needed_is_pruned_and_nothing_else() {
+    let dir = Dir::new();
+    three_runs(&dir);
+    dir.write("runs/notes/mine", "not a run");
+    let outside = dir.write("outside/run.json", "{}");
+    std::os::unix::fs::symlink(dir.join("outside"), dir.join("runs/link")).unwrap();
+    let usage = tool(&dir, "atex-exec").args(["prune", "runs"]).run();
+    usage.code(2).stderr_has("nothing says which runs to keep");
+    assert_eq!(pruned(&dir, &["--keep-runs", "0", "--dry-run"]), ["three", "one"]);
+    assert_eq!(left(&dir), ["link", "notes", "one", "three", "two"]);
+    assert!(pruned(&dir, &["--keep-days", "1"]).is_empty());
+    assert!(pruned(&dir, &["--max-bytes", "1G"]).is_empty());
+    assert_eq!(pruned(&dir, &["--keep-runs", "2"]), ["one"], "what was cut short counts, and is kept");
+    let life = begin_in(&dir, "runs/now");
+    assert_eq!(pruned(&dir, &["--max-bytes", "0", "--resumable"]), ["three", "two"]);
+    assert_eq!(left(&dir), ["link", "notes", "now"], "one that goes on is not touched");
+    assert!(outside.exists());
+    go(&dir);
+    life.finish().code(1);
+}
