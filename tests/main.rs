@@ -8,6 +8,7 @@ mod exec_lab;
 mod exec_limits;
 mod exec_local;
 mod exec_resume;
+mod exec_scale;
 mod exec_ssh;
 mod helpers;
 mod journal;
