@@ -624,6 +624,8 @@ serve)
 help)
     # The helpers of `serve`.
     cd "spool.$2" && sign helpers || exit 125
+    # A shell that cannot start a program ends; half of the helpers are none.
+    trap 'kill -s KILL 0' EXIT
     max=$3 orphan=$4 full=$5
     export LC_ALL=C
     exec 7<guard 8<>control.go 9<>output.go
@@ -634,6 +636,8 @@ help)
     echo "$relays $!" >relays
     [ "$orphan" = 0 ] || watch 4>&- 5>&- 6>&- 7<&- 8<&- 9<&- &
     echo ready >&6
+    # Without the guard all but a daemon that holds on to the pipes goes well.
+    trap - EXIT
     # The guard: its input ends with the wrapper.
     while read -r order word <&7; do
         [ "$order" != end ] || kill -s KILL 0
@@ -649,6 +653,8 @@ follow)
     # The follower of `serve` and `attach`, in a session of its own, so that it can be ended as a whole.
     read -r pace <pace
     cd "spool.$2" && sign follower || exit 125
+    # Also if it cannot start a program: whoever listens shall know.
+    trap 'kill -s KILL 0' EXIT
     tail $pace -c "+$(($3 + 1))" -f control 2>/dev/null 9>&- &
     tail $pace -c "+$(($4 + 1))" -f output >&2 2>/dev/null 9>&- &
     exec >/dev/null 2>&1
