@@ -10,6 +10,7 @@ mod exec_local;
 mod exec_resume;
 mod exec_scale;
 mod exec_ssh;
+mod exec_vm;
 mod exec_volume;
 mod helpers;
 mod journal;
