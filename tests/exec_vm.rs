@@ -33,14 +33,12 @@ impl Vm {
         assert!(made.success(), "{make}");
         // Free now, and hardly taken by another before the machine has it.
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let kernel = std::fs::read_dir(root.join("boot")).unwrap().flatten().map(|entry| entry.path());
-        let kernel = kernel
-            .filter(|path| {
-                path.to_string_lossy().contains("/vmlinuz-")
-                    && path.to_string_lossy().ends_with("-cloud-amd64")
-            })
-            .next()
-            .expect("a cloud kernel in boot/");
+        let mut kernel = std::fs::read_dir(root.join("boot")).unwrap().flatten().map(|entry| entry.path());
+        let is_cloud = |path: &PathBuf| {
+            let path = path.to_string_lossy();
+            path.contains("/vmlinuz-") && path.ends_with("-cloud-amd64")
+        };
+        let kernel = kernel.find(is_cloud).expect("a cloud kernel in boot/");
         let libraries = ["usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu"].map(|path| root.join(path));
         let process = Command::new(root.join("usr/bin/qemu-system-x86_64"))
             .env("LD_LIBRARY_PATH", std::env::join_paths(libraries).unwrap())
