@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use crate::stream::{exec, lab_host, note, of_type, printed, test, test_with, verdicts};
+use crate::stream::{exec, lab_host, long, note, of_type, printed, test, test_with, verdicts};
 
 /// A host whose death is noticed within two seconds.
 fn host(lab: &Lab, index: usize) -> Value {
@@ -26,20 +26,29 @@ fn exec_in(lab: &Lab, dir: &Dir, arguments: &[&str], records: &[Value]) -> Comma
     command
 }
 
-/// How much is uploaded. It is more than what one checkpoint covers.
-const UPLOAD: usize = 60_000_000;
+/// How much is uploaded. It is more than what one checkpoint covers; 200 MB in the long form.
+fn upload_bytes() -> usize {
+    if long() { 200_000_000 } else { 60_000_000 }
+}
+
+/// In the long form the host is out of reach for so long, and not only until that has been noticed.
+fn keep_away(seconds: u64) {
+    if long() {
+        std::thread::sleep(Duration::from_secs(seconds));
+    }
+}
 
 /// A test that uploads a file of lines that are all different, in the middle of which it waits for `/go`.
 fn uploading() -> Value {
-    let half = UPLOAD / 2;
+    let (all, half) = (upload_bytes(), upload_bytes() / 2);
     test(
         "/upload",
         &format!(
-            "seq -f %019.0f 1 {lines} >big\nh='{{\"status\":\"pass\",\"name\":\"up\",\"files\":[{{\"name\":\"big\",\"length\":{UPLOAD}}}]}}'\n\
+            "seq -f %019.0f 1 {lines} >big\nh='{{\"status\":\"pass\",\"name\":\"up\",\"files\":[{{\"name\":\"big\",\"length\":{all}}}]}}'\n\
              printf 'result %d\\n%s' ${{#h}} \"$h\" >&$ATEX_TEST_CONTROL\nhead -c {half} big >&$ATEX_TEST_CONTROL\n\
              echo half\nuntil [ -e /go ]; do sleep 0.05; done\n\
              tail -c {half} big >&$ATEX_TEST_CONTROL\necho all; sha256sum <big",
-            lines = UPLOAD / 20,
+            lines = all / 20,
         ),
     )
 }
@@ -86,6 +95,7 @@ fn a_cut_link_loses_nothing() {
     disturbed(|lab, running| {
         lab.cut(0);
         running.wait_for_stderr("is sought for");
+        keep_away(60);
         lab.heal(0);
     });
 }
@@ -126,6 +136,7 @@ fn a_frozen_host_loses_nothing() {
         };
         signal(Signal::SIGSTOP);
         running.wait_for_stderr("is sought for");
+        keep_away(30);
         signal(Signal::SIGCONT);
     });
 }

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use atex_testkit::lab::Lab;
 use atex_testkit::sandbox::{Command, Dir};
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::stream::{exec, lab_host, note, of_type, printed, test, verdicts};
+use crate::stream::{exec, lab_host, lines, note, of_type, printed, test, test_with, verdicts};
 
 fn exec_in(lab: &Lab, dir: &Dir, arguments: &[&str], records: &[Value]) -> Command {
     let mut command = exec(dir, arguments, records);
@@ -37,8 +37,10 @@ fn fate(lab: &Lab, arguments: &[&str], command: &str) -> (Dir, String, String) {
     assert_eq!(lab.run(0, "ls -d /var/atex-* 2>/dev/null || true"), "", "no trace is left");
     // What the test has left outside of its session lives on, as under any shell.
     lab.run(0, "[ ! -e /left ] || { kill -9 $(cat /left); while kill -0 $(cat /left); do :; done; } 2>/dev/null; rm -f /left; sleep 0.2");
-    let processes = lab.run(0, "cat /proc/[0-9]*/comm");
-    assert!(!processes.contains("sleep") && !processes.contains("tail"), "{processes}");
+    // What was told to end has not ended yet where others are faster.
+    let left = "n=0; while grep -qxE 'sleep|tail' /proc/[0-9]*/comm; do [ $((n += 1)) -lt 50 ] || exit 1; sleep 0.1; done";
+    let left = lab.output(0, left);
+    assert!(left.status.success(), "{}", lab.run(0, "cat /proc/[0-9]*/cmdline | tr '\\0' ' '"));
     let verdict = verdicts[1].trim_start_matches("/hostile ").to_owned();
     let note = note(&output, "/hostile");
     (dir, verdict, note)
@@ -111,4 +113,37 @@ fn a_test_may_print_more_than_its_host_s_disk_holds() {
     assert!(text.len() < 2 << 20 && text.contains("bytes of output left out"), "{}", text.len());
     let statuses: Vec<String> = of_type(&output, "result").iter().map(|r| r["status"].to_string()).collect();
     assert!(statuses.contains(&"\"warn\"".to_owned()), "it is told off: {statuses:?}");
+}
+
+#[test]
+fn a_fork_bomb_takes_the_processes_of_its_host_and_no_more() {
+    let root = if nix::unistd::geteuid().is_root() { Ok(()) } else { Err("not root".to_owned()) };
+    let Some(()) = atex_testkit::need(root, || ()) else { return };
+    let dir = Dir::new();
+    // A user that nobody else is, who may have so many processes: all of this host are among them.
+    const USER: u32 = 54_321;
+    let user = USER.to_string();
+    let argv =
+        ["setpriv", "--reuid", &user, "--regid", &user, "--clear-groups", "prlimit", "--nproc=150:150"];
+    let host = json!({"type": "host", "id": "small", "connect": {"how": "command", "argv": argv}});
+    let bomb = "echo lit; b() { b | b & }; b; while :; do sleep 1000; done";
+    let records = [
+        host,
+        test("/before", "echo one"),
+        test_with("/hostile", bomb, json!({"duration": "4s"})),
+        test("/then", "echo two"),
+    ];
+    // Where whoever is dead is buried at once: until then it counts.
+    let exec = env!("CARGO_BIN_EXE_atex-exec");
+    let script = format!(
+        "{exec} --run-dir run --host-timeout 30s; code=$?; n=0; while grep -sl '^Uid:.{USER}' /proc/[0-9]*/status >left && [ $((n += 1)) -lt 100 ]; do sleep 0.1; done; exit $code"
+    );
+    let mut command = dir.command("unshare");
+    command.args(["--pid", "--fork", "--kill-child", "--mount-proc", "sh", "-c", &script]);
+    let output = command.stdin(lines(&records)).timeout(Duration::from_secs(120)).run();
+    output.code(1);
+    assert_eq!(verdicts(&output), ["/before pass test", "/hostile error test", "/then pass test"]);
+    assert_eq!(note(&output, "/hostile"), "duration limit of 4s reached");
+    assert!(printed(&dir, &output, "/hostile").starts_with("lit\n"));
+    assert_eq!(dir.read("left"), "", "processes are left");
 }

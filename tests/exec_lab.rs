@@ -83,6 +83,25 @@ fn a_host_with_a_full_disk_is_let_go_and_another_does_the_work() {
 }
 
 #[test]
+fn where_var_is_of_no_use_tmp_is_used() {
+    let Some(lab) = Lab::start_or_skip(2) else { return };
+    let dir = Dir::new();
+    lab.run(0, "mount -t tmpfs -o ro tmpfs /var");
+    lab.limit_disk(1, "/var", 64 << 10);
+    for n in 0..2 {
+        let records =
+            [lab_host(&lab, n), test("/a", "echo $BASH_SOURCE $0 >/dev/null; readlink /proc/$$/fd/255")];
+        let run = format!("run-{n}");
+        let mut command = dir.command(env!("CARGO_BIN_EXE_atex-exec"));
+        let output = command.args(["--run-dir", &run]).stdin(lines(&records)).through(&lab.prefix()).run();
+        output.success();
+        let printed = dir.read(format!("{run}/results/default/a/attempt-1/files/output.txt"));
+        assert!(printed.starts_with("/tmp/atex-"), "{n}: {printed}");
+        assert_eq!(left_on(&lab, n, &output), "", "no trace is left");
+    }
+}
+
+#[test]
 fn a_full_disk_under_the_run_directory_loses_nothing_that_was_made() {
     let Some(lab) = Lab::start_or_skip(1) else { return };
     let dir = Dir::new();

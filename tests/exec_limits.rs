@@ -109,3 +109,24 @@ fn tap_that_is_printed_becomes_subtests() {
         ]
     );
 }
+
+#[test]
+fn every_limit_can_be_set() {
+    let small = |name: &str| report(&format!(r#"{{"name":"{name}","status":"pass"}}"#), &[]);
+    let large = report(&format!(r#"{{"status":"pass","note":"{}"}}"#, "x".repeat(3000)), &[]);
+    let partial = report(&format!(r#"{{"name":"a","partial":true,"note":"{}"}}"#, "x".repeat(3000)), &[]);
+    let files = report(r#"{"name":"a","status":"pass"}"#, &[("f", "1"), ("g", "2")]);
+    for (option, size, command, verdict, says) in [
+        ("--max-files", "1", files, "/t warn test", "1 file left out: at most 1"),
+        ("--max-result-bytes", "1K", large.clone(), "/t error test", "1 result left out"),
+        ("--max-results", "1", small("a") + &small("b"), "/t error test", "1 result left out: at most 1"),
+        ("--max-json", "1K", large, "/t error test", "protocol error"),
+        ("--max-partial", "1K", partial, "/t error test", "protocol error"),
+    ] {
+        let dir = Dir::new();
+        let output = exec(&dir, &["--local", "1", option, size], &[test("/t", &command)]).run();
+        assert_eq!(verdicts(&output), [verdict], "{option}: {}", output.report());
+        let results = of_type(&output, "result");
+        assert!(notes(&results).iter().any(|note| note.contains(says)), "{option}: {results:?}");
+    }
+}

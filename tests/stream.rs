@@ -23,6 +23,11 @@ pub fn exec(dir: &Dir, arguments: &[&str], records: &[Value]) -> Command {
     command
 }
 
+/// Whether tests take the long form that they describe, for which CI has not the time: `ATEX_TEST_LONG=1`.
+pub fn long() -> bool {
+    std::env::var_os("ATEX_TEST_LONG").is_some_and(|value| value == "1")
+}
+
 /// Records as lines.
 pub fn lines(records: &[Value]) -> String {
     records.iter().map(|record| format!("{record}\n")).collect()

@@ -125,14 +125,18 @@ impl Line<'_> {
     }
 }
 
-/// The words of an error of the system, without the number that the standard library adds.
+/// The words of an error of the system, without the number that the standard library adds; where something else is to be
+/// done than the place suggests, they say what.
 pub fn reason(error: &io::Error) -> String {
     let text = error.to_string();
-    match text.find(" (os error") {
-        Some(at) => text[..at].to_owned(),
-        None => text,
-    }
+    let text = text.find(" (os error").map_or(&*text, |at| &text[..at]);
+    let is_about_files = error.raw_os_error().is_some_and(|number| [EMFILE, ENFILE].contains(&number));
+    let advice = if is_about_files { "; raise `ulimit -n`, or use fewer hosts at a time" } else { "" };
+    format!("{text}{advice}")
 }
+
+const EMFILE: i32 = nix::errno::Errno::EMFILE as i32;
+const ENFILE: i32 = nix::errno::Errno::ENFILE as i32;
 
 #[cfg(test)]
 mod tests {

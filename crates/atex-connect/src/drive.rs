@@ -12,6 +12,7 @@ use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 
 use crate::error::ConnectError;
+use crate::local::advice;
 use crate::session::{Content, Event, Exit, Input, Remote, Sink, Stdin};
 use crate::stream::{Chunk, Gate, read_piece};
 
@@ -160,7 +161,7 @@ fn open_file(host: &str, path: &Path) -> Result<File, ConnectError> {
 fn pipe_error(host: &str, error: &io::Error) -> ConnectError {
     ConnectError::Other {
         host: host.to_owned(),
-        detail: format!("no pipes for a command: {error}; raise the limit of open files"),
+        detail: format!("no pipes for a command: {error}{}", advice(error)),
     }
 }
 

@@ -92,7 +92,20 @@ pub(crate) fn spawn_error(host: &str, program: &str, error: &io::Error) -> Conne
         io::ErrorKind::NotFound | io::ErrorKind::PermissionDenied => {
             ConnectError::ProgramMissing { host, program: program.to_owned(), detail: error.to_string() }
         }
-        _ => ConnectError::Other { host, detail: format!("{program} did not start: {error}") },
+        _ => {
+            let detail = format!("{program} did not start: {error}{}", advice(error));
+            ConnectError::Other { host, detail }
+        }
+    }
+}
+
+/// What to do about an error of the system, where that is known.
+pub(crate) fn advice(error: &io::Error) -> &'static str {
+    use nix::errno::Errno;
+    match error.raw_os_error().map(Errno::from_raw) {
+        Some(Errno::EMFILE | Errno::ENFILE) => "; raise `ulimit -n`, or use fewer hosts at a time",
+        Some(Errno::EAGAIN) => "; raise `ulimit -u`, or use fewer hosts at a time",
+        _ => "",
     }
 }
 

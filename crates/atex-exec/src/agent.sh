@@ -62,6 +62,7 @@
 #   free C O                bytes below C and O need not be kept
 #   beat                    atex-exec is there
 #   close                   the test's control is closed: its next write there gets EPIPE
+#   kill WORD               kills the test's session, also where nothing can be started that would do so
 #   bye                     ends what tests have left behind, removes all, and ends `serve` with 0 if it is gone
 #   end of input            nobody follows any more: a test that runs goes on, nothing is started after it
 #
@@ -226,16 +227,13 @@ run_test() {
     printf '%s\n' "$generation $word $control $output $id" 1<>start || return 1
     status=125
     if [ -z "$why" ]; then
-        for relay in $relays; do
-            [ -e "/proc/$relay/fd/0" ] || return 1
-        done
-        echo "$word" 1<>"$spool/control.go"
-        echo "$word" 1<>"$spool/output.go"
+        open_pipes || return 1
         # Not in the background, where it would be deaf to INT and QUIT for ever.
         (
             sign session "$word" && exec "$setsid" "$bash" run
-        ) </dev/null >"$spool/output.pipe" 2>&1 9>"$spool/control.pipe" 3<&- 4>&- 5>&- 6>&- 7>&-
+        ) </dev/null >&8 2>&1 3<&- 4>&- 5>&- 6<&- 7>&- 8>&-
         status=$?
+        exec 8>&- 9>&-
         read -r pid _ whose <session
         # If that could not be written, nothing has been run.
         if [ "$whose" = "$word" ]; then
@@ -243,7 +241,7 @@ run_test() {
         else
             why=full
         fi
-        wait_for_relays
+        wait_for_relays closed
         read -r whose reason <"$spool/why"
         [ "$whose" = "$word" ] && why=$reason
     fi
@@ -269,16 +267,37 @@ run_test() {
     [ -z "$broken" ]
 }
 
-# Each relay reports when nobody can write into its pipe any more. The guard wakes us if that takes long.
-wait_for_relays() {
-    left=2
+# Opens the pipes to the relays: 8 for output, 9 for control. Who opens a fifo waits for the other side, and a relay
+# that has been killed would be waited for without end.
+open_pipes() {
+    [ -p "$spool/control.pipe" ] && [ -p "$spool/output.pipe" ] || return 1
+    # In both directions, which waits for nobody.
+    exec 8<>"$spool/output.pipe" 9<>"$spool/control.pipe"
+    opened=0 closed=0
+    echo "$word" 1<>"$spool/control.go"
+    echo "$word" 1<>"$spool/output.go"
+    wait_for_relays open
+    [ -z "$broken" ] || return 1
+    # From now on the relays are the only readers.
+    exec 8>"$spool/output.pipe" 9>"$spool/control.pipe"
+}
+
+# Each relay says when it has opened its pipe, and when nobody can write into it any more. The guard wakes us if that
+# takes long. What a signal has kept us from hearing is seen then.
+wait_for_relays() { # open|closed
     wake_me 0.05
-    while [ "$left" -gt 0 ]; do
-        read -r what how <&6 || continue
-        case $what,$how in
+    while :; do
+        if [ "$1" = open ]; then
+            [ "$opened" -lt 2 ] && [ -z "$broken" ] || return
+        else
+            [ "$closed" -lt 2 ] || return
+        fi
+        # It fails at once when all that could say something is dead.
+        read -r what whose how <&6 || { see_to_relays "$1"; continue; }
+        case $what,$whose in
         "tick,$word")
             asked=
-            see_to_relays
+            see_to_relays "$1"
             wake_me 1
             ;;
         tick,*)
@@ -286,9 +305,14 @@ wait_for_relays() {
             asked=
             wake_me 0.05
             ;;
-        *)
-            left=$((left - 1))
+        "open,$word") opened=$((opened + 1)) ;;
+        "closed,$word")
+            closed=$((closed + 1))
             [ -z "$how" ] || cut=yes
+            ;;
+        "dead,$word")
+            closed=$((closed + 1))
+            broken=yes
             ;;
         esac
     done
@@ -300,18 +324,25 @@ wake_me() { # SECONDS
     asked=yes
 }
 
-# The test has exited. A process that has left its group may hold the pipes; once a relay waits for more, all
-# that the test had sent has been copied.
-see_to_relays() {
-    echo "$word" 1<>"$spool/over"
+# Looks what the relays do. When the test has exited, a process that has left its group may hold the pipes; once a
+# relay waits for more, all that the test had sent has been copied.
+see_to_relays() { # open|closed
+    [ "$1" = open ] || echo "$word" 1<>"$spool/over"
+    having=0
     for relay in $relays; do
-        if [ -e "/proc/$relay/fd/0" ]; then
-            kill_children "$relay" waiting
-        else
+        if [ ! -e "/proc/$relay/fd/0" ]; then
             broken=yes
-            left=0
+        elif [ -e "/proc/$relay/fd/3" ]; then
+            having=$((having + 1))
+            [ "$1" = open ] || kill_children "$relay" waiting
         fi
     done
+    if [ "$1" = open ]; then
+        [ "$having" -lt 2 ] || opened=2
+    elif [ "$having" = 0 ]; then
+        closed=2
+        cut=yes
+    fi
 }
 
 # ---- Its helpers ----
@@ -320,8 +351,11 @@ see_to_relays() {
 relay() { # control|output; 4: the spool
     reserved=0
     reserve=yes
+    # A shell that cannot start a program ends.
+    trap 'echo "dead $word" >&6' EXIT
     while read -r word; do
         exec 3<"$1.pipe"
+        echo "open $word" >&6
         how=
         # In rounds, between which the pipe stays open.
         while :; do
@@ -334,7 +368,7 @@ relay() { # control|output; 4: the spool
             [ "$((${said:-0}))" -eq "$blocks" ] || break
         done
         exec 3<&-
-        echo "$1 $how" >&6
+        echo "closed $word $how" >&6
     done
 }
 
@@ -372,6 +406,8 @@ reserve() { # control|output
             # One block more, for the last line.
             said=$(fallocate -n -o "$size" -l $((ahead + 65536)) "$1" 2>&1) || case $said in
             *'No space'* | *[Qq]uota*) continue ;;
+            # It was killed, in the place of what copies.
+            '') ;;
             # It cannot be done here.
             *) reserve= ;;
             esac
@@ -430,6 +466,10 @@ follow() {
             give_back output "$b" "$freed_output" && freed_output=$b
             ;;
         close) close_control ;;
+        kill)
+            last_test
+            [ "$word" != "$a" ] || kill_test
+            ;;
         bye)
             set --
             is_ours "$W/test/session" && set -- "$pid"
@@ -480,6 +520,7 @@ close_control() {
     while [ "$turn" -lt 50 ] && is_ours helpers && [ -e "/proc/$relay/fd/3" ]; do
         kill_children "$relay"
         turn=$((turn + 1))
+        [ "$turn" -lt 10 ] || pause
     done
 }
 
@@ -520,7 +561,10 @@ serve() { # G MAX ORPHAN [FULL]
     exec </dev/null >/dev/null 2>&1 8<&- 9>&-
     # A lost connection is no reason to end.
     trap : HUP INT TERM
-    read -r _ <&6
+    # Only for reading, so that it ends when all who write there are dead.
+    exec 8<done
+    exec 6<&8 8<&-
+    read -r _ <&6 || exit 125
     read -r relays <relays
     cd "$W/test" || exit 125
     read -r _ _ _ _ last <start
@@ -530,7 +574,12 @@ serve() { # G MAX ORPHAN [FULL]
     control=0 output=0 cut='' asked='' broken=''
     while read -r word why id <&3; do
         why=${why#-}
-        run_test || break
+        run_test && continue
+        # Nobody shall take this for a session that runs tests. What has not been read of it is there for `attach`.
+        for file in follower helpers; do
+            ! is_ours "$spool/$file" || kill_sessions "$pid"
+        done
+        break
     done
     echo end >&7
     [ ! -e "$W" ]
@@ -598,6 +647,8 @@ serve)
 help)
     # The helpers of `serve`.
     cd "spool.$2" && sign helpers || exit 125
+    # A shell that cannot start a program ends; half of the helpers are none.
+    trap 'kill -s KILL 0' EXIT
     max=$3 orphan=$4 full=$5
     export LC_ALL=C
     exec 7<guard 8<>control.go 9<>output.go
@@ -608,6 +659,8 @@ help)
     echo "$relays $!" >relays
     [ "$orphan" = 0 ] || watch 4>&- 5>&- 6>&- 7<&- 8<&- 9<&- &
     echo ready >&6
+    # Without the guard all but a daemon that holds on to the pipes goes well.
+    trap - EXIT
     # The guard: its input ends with the wrapper.
     while read -r order word <&7; do
         [ "$order" != end ] || kill -s KILL 0
@@ -623,6 +676,8 @@ follow)
     # The follower of `serve` and `attach`, in a session of its own, so that it can be ended as a whole.
     read -r pace <pace
     cd "spool.$2" && sign follower || exit 125
+    # Also if it cannot start a program: whoever listens shall know.
+    trap 'kill -s KILL 0' EXIT
     tail $pace -c "+$(($3 + 1))" -f control 2>/dev/null 9>&- &
     tail $pace -c "+$(($4 + 1))" -f output >&2 2>/dev/null 9>&- &
     exec >/dev/null 2>&1

@@ -94,8 +94,7 @@ impl Dispatcher {
         self.just_ended = Some((host, done));
         self.apply(Event::AttemptEnded { host, end, host_is });
         if let Some(problem) = not_stored {
-            let hint =
-                "make room there, or put runs elsewhere with --run-dir; what was stored before is whole";
+            let hint = "make room there (or raise the limit it tells of), or put runs elsewhere with --run-dir; what was stored before is whole";
             self.cannot_store(&Failure::trouble(problem).hint(hint));
         }
     }

@@ -124,6 +124,10 @@ impl Worker {
             _ => now + context.waits.host,
         };
         run.ending = Ending::Killing { again: now + KILL_AGAIN, until };
+        // On a host that can start no more programs this is the only way. An end of that session is noticed elsewhere.
+        if let Some(serve) = &self.serve {
+            let _ = serve.running.write(format!("kill {}\n", run.attempt.word()));
+        }
         // Two at a time might leave one under way that hits the next test.
         if self.errand.is_none() && self.connection.is_some() {
             let stop = Step::Stop { by_force: true };

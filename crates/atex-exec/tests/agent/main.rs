@@ -1,346 +1,16 @@
 //! The agent by itself, under every shell that a host may have, and with nothing but busybox.
 
+mod host;
+mod killed;
+
 use std::fs::{self, File};
-use std::io::{Read, Write};
-use std::os::unix::fs::{MetadataExt, symlink};
+use std::io::Write;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-#[path = "../src/kit.rs"]
-mod kit;
-
-/// What the agent may use of busybox.
-const APPLETS: [&str; 16] = [
-    "sh", "cat", "dd", "env", "grep", "ls", "mkdir", "mkfifo", "mv", "rm", "setsid", "sleep", "tail", "tar",
-    "wc", "ps",
-];
-
-/// After which an event that has not come will not come.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// More than any test here prints.
-const PLENTY: &str = "1000000000";
-
-// ---- Hosts ----
-
-/// A host: a directory with the agent, and the programs that it finds, among them a shell as `sh`.
-struct Host {
-    dir: tempfile::TempDir,
-    shell: &'static str,
-    path: String,
-}
-
-impl Host {
-    fn all() -> Vec<Host> {
-        let mut hosts = vec![Host::with_shell("dash"), Host::with_shell("bash")];
-        let busybox = ["/usr/bin/busybox", "/bin/busybox"].into_iter().find(|path| Path::new(path).exists());
-        match busybox {
-            Some(busybox) => hosts.push(Host::with_busybox(Path::new(busybox))),
-            None => skip("agent under busybox: it is not installed"),
-        }
-        for host in &hosts {
-            host.greet();
-        }
-        hosts
-    }
-
-    fn with_shell(shell: &'static str) -> Host {
-        let mut host = Host::new(shell);
-        symlink(Path::new("/bin").join(shell), host.bin().join("sh")).unwrap();
-        host.path = format!("{}:{}", host.path, std::env::var("PATH").unwrap());
-        host
-    }
-
-    fn with_busybox(busybox: &Path) -> Host {
-        let host = Host::new("busybox");
-        for applet in APPLETS {
-            symlink(busybox, host.bin().join(applet)).unwrap();
-        }
-        // For the tests.
-        for program in ["bash", "seq"] {
-            let system = ["/bin", "/usr/bin"].map(|dir| Path::new(dir).join(program));
-            symlink(system.iter().find(|path| path.exists()).unwrap(), host.bin().join(program)).unwrap();
-        }
-        host
-    }
-
-    fn new(shell: &'static str) -> Host {
-        let mut host = Host { dir: tempfile::tempdir().unwrap(), shell, path: String::new() };
-        host.path = host.bin().to_str().unwrap().to_owned();
-        fs::create_dir(host.bin()).unwrap();
-        fs::create_dir(host.work_dir()).unwrap();
-        host
-    }
-
-    /// As a directory is greeted that was there before.
-    fn greet(&self) {
-        self.unpack(&kit::ALWAYS.split(' ').collect::<Vec<_>>());
-        let said = self.call(&["hello", "s0"], b"");
-        assert!(said.contains("\nmissing=\n"), "{}: {said}", self.shell);
-    }
-
-    fn unpack(&self, members: &[&str]) {
-        let mut tar = Command::new(self.bin().join("sh"));
-        tar.args(["-c", "cd \"$0\" && exec tar -xpf - \"$@\""]).arg(self.work_dir()).args(members);
-        let mut tar = tar.env("PATH", &self.path).stdin(Stdio::piped()).spawn().unwrap();
-        tar.stdin.take().unwrap().write_all(&kit::kit(Some("s0")).unwrap()).unwrap();
-        assert!(tar.wait().unwrap().success(), "{}", self.shell);
-    }
-
-    fn bin(&self) -> PathBuf {
-        self.dir.path().join("bin")
-    }
-
-    fn work_dir(&self) -> PathBuf {
-        // A name that has to be quoted wherever it is used.
-        self.dir.path().join("it's $a dir")
-    }
-
-    fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(self.bin().join("sh"));
-        command.arg(self.work_dir().join("agent")).args(arguments).env("PATH", &self.path);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    /// Runs the agent to its end.
-    fn call(&self, arguments: &[&str], input: &[u8]) -> String {
-        let mut child = self.command(arguments).spawn().unwrap();
-        child.stdin.take().unwrap().write_all(input).unwrap();
-        let output = child.wait_with_output().unwrap();
-        let err = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "{} {arguments:?}: {:?} {err}", self.shell, output.status);
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    fn serve(&self) -> Session {
-        Session::start(self, &["serve", "1", PLENTY, "0"])
-    }
-
-    /// What `look` says of this.
-    fn look(&self, key: &str) -> String {
-        let said = self.call(&["look"], b"");
-        let found = said.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
-        found.unwrap_or_else(|| panic!("{}: no {key} in {said}", self.shell)).to_owned()
-    }
-
-    fn sizes(&self) -> Vec<u64> {
-        let said = self.call(&["sizes"], b"");
-        said.lines().map(|line| line.split(' ').next().unwrap().parse().unwrap()).collect()
-    }
-
-    /// A file that tests wait for by `until [ -e ../NAME ]`.
-    fn touch(&self, name: &str) {
-        fs::write(self.work_dir().join(name), "").unwrap();
-    }
-
-    /// Waits until a test has made such a file.
-    fn await_file(&self, name: &str) {
-        self.await_that(name, || self.work_dir().join(name).exists());
-    }
-
-    fn await_that(&self, what: &str, mut is_so: impl FnMut() -> bool) {
-        let since = Instant::now();
-        while !is_so() {
-            assert!(since.elapsed() < PATIENCE, "{}: in vain: {what}", self.shell);
-            std::thread::yield_now();
-        }
-    }
-
-    /// The command lines of all processes that work in the host's directory.
-    fn processes(&self) -> Vec<String> {
-        let mut found = Vec::new();
-        for process in fs::read_dir("/proc").unwrap().flatten() {
-            let cwd = fs::read_link(process.path().join("cwd")).unwrap_or_default();
-            if cwd.starts_with(self.dir.path()) {
-                let text = fs::read(process.path().join("cmdline")).unwrap_or_default();
-                found.push(String::from_utf8_lossy(&text).replace('\0', " "));
-            }
-        }
-        found
-    }
-}
-
-impl Drop for Host {
-    /// Ends what still runs after a test that failed.
-    fn drop(&mut self) {
-        let _ = self.command(&["bye"]).stdin(Stdio::null()).output();
-        if std::thread::panicking() {
-            let _ = Command::new("umount").arg("-l").arg(self.work_dir()).stderr(Stdio::null()).status();
-        }
-    }
-}
-
-/// Says that a test did not see what it is for, or fails where everything has to be there.
-fn skip(what: &str) {
-    let required = std::env::var_os("ATEX_TEST_REQUIRE").is_some_and(|value| value == "1");
-    assert!(!required, "ATEX_TEST_REQUIRE=1, but: {what}");
-    let _ = std::io::stderr().write_all(format!("SKIPPED: {what}\n").as_bytes());
-}
-
-// ---- Sessions ----
-
-/// What has come over one stream.
-#[derive(Default)]
-struct Stream {
-    state: Mutex<(Vec<u8>, bool)>,
-    changed: Condvar,
-}
-
-impl Stream {
-    fn read(mut from: impl Read + Send + 'static) -> Arc<Stream> {
-        let stream = Arc::new(Stream::default());
-        let ours = Arc::clone(&stream);
-        std::thread::spawn(move || {
-            let mut buffer = vec![0; 65536];
-            loop {
-                let count = from.read(&mut buffer).unwrap_or(0);
-                let mut state = ours.state.lock().unwrap();
-                state.0.extend_from_slice(&buffer[..count]);
-                state.1 = count == 0;
-                ours.changed.notify_all();
-                if count == 0 {
-                    return;
-                }
-            }
-        });
-        stream
-    }
-
-    /// Waits for something to be there.
-    fn until<T>(&self, found: impl Fn(&[u8], bool) -> Option<T>) -> T {
-        let since = Instant::now();
-        let mut state = self.state.lock().unwrap();
-        loop {
-            if let Some(found) = found(&state.0, state.1) {
-                return found;
-            }
-            let text = String::from_utf8_lossy(&state.0[state.0.len().saturating_sub(2000)..]).into_owned();
-            assert!(!state.1, "the stream has ended: {text}");
-            assert!(since.elapsed() < PATIENCE, "in vain: {text}");
-            state = self.changed.wait_timeout(state, Duration::from_secs(1)).unwrap().0;
-        }
-    }
-
-    fn until_length(&self, length: usize) -> Vec<u8> {
-        self.until(|bytes, _| (bytes.len() >= length).then(|| bytes.to_vec()))
-    }
-
-    fn until_contains(&self, text: &str) {
-        self.until(|bytes, _| String::from_utf8_lossy(bytes).contains(text).then_some(()));
-    }
-
-    fn until_end(&self) -> Vec<u8> {
-        self.until(|bytes, ended| ended.then(|| bytes.to_vec()))
-    }
-}
-
-/// A test's end, as its last line tells it.
-#[derive(Debug, PartialEq)]
-struct End {
-    sent: String,
-    printed: String,
-    status: u64,
-    why: String,
-}
-
-/// `serve` or `attach`.
-struct Session {
-    child: Child,
-    stdin: Option<ChildStdin>,
-    control: Arc<Stream>,
-    output: Arc<Stream>,
-    /// The offsets of the first bytes that came.
-    begin: (usize, usize),
-    /// Offsets of the first bytes of the next test.
-    next: (usize, usize),
-}
-
-/// Skips what comes before what tests send.
-fn ready<R: Read>(mut stream: R) -> R {
-    let mut before = Vec::new();
-    while !before.ends_with(b"atex: ready\n") {
-        let mut byte = [0];
-        if stream.read(&mut byte).unwrap() == 0 {
-            break;
-        }
-        before.extend(byte);
-    }
-    stream
-}
-
-impl Session {
-    fn start(host: &Host, arguments: &[&str]) -> Session {
-        let mut child = host.command(arguments).spawn().unwrap();
-        let control = Stream::read(ready(child.stdout.take().unwrap()));
-        let output = Stream::read(ready(child.stderr.take().unwrap()));
-        let stdin = child.stdin.take();
-        Session { child, stdin, control, output, begin: (0, 0), next: (0, 0) }
-    }
-
-    fn attach(host: &Host, begin: (usize, usize)) -> Session {
-        let (control, output) = (begin.0.to_string(), begin.1.to_string());
-        let session = Session::start(host, &["attach", "1", &control, &output]);
-        Session { begin, next: begin, ..session }
-    }
-
-    fn order(&mut self, text: &str) {
-        self.stdin.as_mut().unwrap().write_all(text.as_bytes()).unwrap();
-    }
-
-    fn run(&mut self, word: &str, test: &str) {
-        let order = run_order(word, "run/test/1", test);
-        self.order(&order);
-    }
-
-    /// Follows the test of this word to its end.
-    fn end(&mut self, word: &str) -> End {
-        let (begin, next) = (self.begin, self.next);
-        let start = format!("{word} ");
-        let (control, line) = self.control.until(|bytes, _| {
-            let bytes = &bytes[next.0 - begin.0..];
-            let at = bytes.windows(start.len()).position(|window| window == start.as_bytes())?;
-            let length = bytes[at..].iter().position(|&byte| byte == b'\n')?;
-            Some((bytes[..at].to_vec(), String::from_utf8(bytes[at..at + length].to_vec()).unwrap()))
-        });
-        let mut fields = line.split(' ').skip(1);
-        let mut number = || fields.next().unwrap().parse::<usize>().unwrap();
-        let (status, sizes) = (number() as u64, (number(), number()));
-        assert_eq!(sizes.0, next.0 + control.len(), "offset of control: {line}");
-        let output = self.output.until_length(sizes.1 - begin.1);
-        let printed = output[next.1 - begin.1..sizes.1 - begin.1].to_vec();
-        self.next = (sizes.0 + line.len() + 1, sizes.1);
-        let why = fields.collect::<Vec<_>>().join(" ");
-        let text = |bytes| String::from_utf8(bytes).unwrap();
-        End { sent: text(control), printed: text(printed), status, why }
-    }
-
-    /// Runs a test to its end.
-    fn test(&mut self, word: &str, test: &str) -> End {
-        self.run(word, test);
-        self.end(word)
-    }
-
-    /// Ends the input, and waits for the end of everything else.
-    fn close(mut self) -> (Vec<u8>, Vec<u8>) {
-        self.stdin = None;
-        self.child.wait().unwrap();
-        (self.control.until_end(), self.output.until_end())
-    }
-}
-
-fn run_order(word: &str, id: &str, test: &str) -> String {
-    let script = format!("exec {{C}}>&9 9>&-;export C;set -e\n{test}\n");
-    // Both ways of reading the script: by dd, and by the shell itself.
-    let lines = if test.len().is_multiple_of(2) { 0 } else { script.matches('\n').count() };
-    format!("run {word} {} {lines} {id}\n{script}", script.len())
-}
-
-fn end(sent: &str, printed: &str, status: u64) -> End {
-    End { sent: sent.into(), printed: printed.into(), status, why: String::new() }
-}
+use host::{Host, PLENTY, Session, end, run_order, skip};
 
 // ---- Tests one after another ----
 
@@ -436,13 +106,16 @@ fn the_test_has_a_session_of_its_own_and_no_descriptor_too_many() {
         session.control.until_contains("\n");
         let pid = fs::read_to_string(host.work_dir().join("test/session")).unwrap();
         let pid = pid.split(' ').next().unwrap();
-        let mut open = descriptors(pid);
-        // Whoever runs these tests may have left us some.
-        open.retain(|(number, link)| *number < 3 || !inherited.contains(&(*number, link.clone())));
-        let mut open: Vec<_> = open.iter().map(|(_, link)| link.rsplit('/').next().unwrap()).collect();
-        open.sort_unstable();
         let expected = ["control.pipe", "null", "output.pipe", "output.pipe", "run"];
-        assert_eq!(open, expected, "{}", host.shell);
+        // For what it has just said it has opened one more for a moment.
+        host.await_that(&format!("it has open {expected:?}"), || {
+            let mut open = descriptors(pid);
+            // Whoever runs these tests may have left us some.
+            open.retain(|(number, link)| *number < 3 || !inherited.contains(&(*number, link.clone())));
+            let mut open: Vec<_> = open.iter().map(|(_, link)| link.rsplit('/').next().unwrap()).collect();
+            open.sort_unstable();
+            open == expected
+        });
         host.touch("go");
         assert_eq!(session.end("WORD"), end(&format!("{pid}\n"), "0 0\n", 0), "{}", host.shell);
     }
@@ -482,6 +155,24 @@ fn a_test_that_is_killed_is_dead_with_all_that_it_has_started() {
                 left.iter().filter(|line| line.contains("sleep 1000") || line.contains("run ")).collect();
             assert!(left.is_empty(), "{}: {left:?}", host.shell);
         }
+    }
+}
+
+#[test]
+fn a_test_can_be_killed_over_the_session_that_has_started_it() {
+    for host in Host::all() {
+        let mut session = host.serve();
+        session.run(
+            "WORD",
+            "echo on >&$C; until [ -e ../go ]; do sleep 0.01; done; echo still >&$C; sleep 1000",
+        );
+        session.control.until_contains("on\n");
+        session.order("kill OTHER\nbeat\n");
+        host.touch("go");
+        session.control.until_contains("still\n");
+        session.order("kill WORD\n");
+        assert_eq!(session.end("WORD"), end("on\nstill\n", "", 137), "{}", host.shell);
+        assert_eq!(session.test("NEXT", "echo hi"), end("", "hi\n", 0), "{}", host.shell);
     }
 }
 
@@ -589,11 +280,12 @@ fn a_follower_of_a_wrapper_that_was_killed_ends() {
 #[test]
 fn a_test_that_nobody_follows_is_ended() {
     for host in Host::all() {
-        let mut session = Session::start(&host, &["serve", "1", PLENTY, "1"]);
+        // As long as a busy machine may need for a beat.
+        let mut session = Session::start(&host, &["serve", "1", PLENTY, "4"]);
         session.run("LIVES", "until [ -e ../go ]; do sleep 0.01; done");
         let since = Instant::now();
         // Longer than the watchdog waits.
-        while since.elapsed() < Duration::from_secs(3) {
+        while since.elapsed() < Duration::from_secs(6) {
             session.order("beat\n");
             std::thread::sleep(Duration::from_millis(100));
         }
