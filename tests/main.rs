@@ -1,6 +1,7 @@
 //! The four binaries as their users run them: with real processes, real sshd, real hosts.
 
 mod discover;
+mod examples;
 mod exec_attach;
 mod exec_hooks;
 mod exec_hostile;
