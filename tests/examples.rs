@@ -5,7 +5,7 @@ use std::path::Path;
 use atex_testkit::sandbox::{Command, Dir};
 use serde_json::{Value, json};
 
-use crate::stream::{lines, records, verdicts};
+use crate::stream::{lines, records, test, verdicts};
 
 /// An example, with our programs first on its path.
 fn example(dir: &Dir, name: &str) -> Command {
@@ -41,6 +41,35 @@ fn a_test_and_then_others() {
     let output = example(&dir, "then").args(["--local", "2"]).run();
     output.success();
     assert_eq!(verdicts(&output), ["/net/bind pass test", "/net/route pass test", "/smoke pass test"]);
+}
+
+#[test]
+fn a_policy_that_keeps_guests_together() {
+    let dir = Dir::new();
+    let guest =
+        |name: &str, tag: &str| json!({"type": "test", "name": name, "data": {"test": "true", "tag": [tag]}});
+    let of = |test: &str| json!({"platform": "default", "test": test});
+    let ask = |id: u32, host: &str, tests: &[&str]| {
+        let candidates: Vec<Value> = tests.iter().map(|test| of(test)).collect();
+        json!({"type": "question", "id": id, "ask": "next-test", "host": host, "candidates": candidates})
+    };
+    let start = |host: &str, test: &str| json!({"type": "test-start", "platform": "default", "test": test, "host": host});
+    let told = [
+        guest("/a", "guest-x"),
+        guest("/b", "guest-y"),
+        guest("/c", "guest-x"),
+        test("/d", "true"),
+        ask(1, "h1", &["/a", "/b", "/c", "/d"]),
+        start("h1", "/a"),
+        ask(2, "h1", &["/b", "/c", "/d"]),
+        ask(3, "h2", &["/c", "/b", "/d"]),
+        json!({"type": "question", "id": 4, "ask": "rerun", "host": "h1", "candidates": [false, true]}),
+    ];
+    let output = example(&dir, "guests").stdin(lines(&told)).run();
+    output.success();
+    let candidates: Vec<Value> =
+        records(&output).into_iter().map(|answer| answer["candidate"].clone()).collect();
+    assert_eq!(candidates, [0, 1, 1, 0]);
 }
 
 #[test]

@@ -41,6 +41,8 @@ mod output;
 mod packer;
 mod past;
 mod plan;
+#[cfg(test)]
+mod policy;
 mod pool;
 mod prepare;
 mod program;

@@ -17,7 +17,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, never};
 
 pub use self::record::Record;
 use self::record::Sink;
-use crate::announce::{Tale, Unsaid};
+use crate::announce::Tale;
 use crate::args::Args;
 use crate::catalog::identity;
 use crate::config::Config;
@@ -448,8 +448,5 @@ pub fn tell(dir: &Path, to: impl Write) -> Result<(), Failure> {
     let journal = File::open(&path).map_err(|e| trouble(&path, &e))?;
     let length = journal.metadata().map_err(|e| trouble(&path, &e))?.len();
     let tale = Tale { dir: dir.to_owned(), journal, length, last: Vec::new() };
-    tale.tell(to).map_err(|unsaid| match unsaid {
-        Unsaid::Output(e) => Failure::trouble(e),
-        Unsaid::Storage(e) => trouble(dir, &e),
-    })
+    tale.tell(to).map_err(|e| trouble(dir, &e))
 }
