@@ -34,7 +34,9 @@ impl Fixture {
 
     fn happens(&mut self, test: Option<&str>, record: Option<&str>) {
         for (file, line) in [(&mut self.tests, test), (&mut self.journal, record)] {
-            line.map(|line| writeln!(file, "{line}").unwrap());
+            if let Some(line) = line {
+                writeln!(file, "{line}").unwrap();
+            }
         }
         let length = |file: &File| file.metadata().unwrap().len();
         self.policy.grown(length(&self.journal), length(&self.tests));
