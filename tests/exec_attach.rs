@@ -58,6 +58,8 @@ fn wait_for_file(lab: &Lab, index: usize, path: &str) {
 fn disturbed(disturb: impl FnOnce(&Lab, &Running)) {
     let Some(lab) = Lab::start_or_skip(1) else { return };
     let dir = Dir::new();
+    // What a login prints is not the test's.
+    lab.run(0, "echo 'echo noise; echo noise >&2; : >/logged-in' >/root/.ssh/rc");
     let mut command = exec_in(&lab, &dir, &[], &[host(&lab, 0), uploading()]);
     let running = command.env("ATEX_LOG", "info,atex_connect=debug").start();
     wait_for_file(&lab, 0, "/var/atex-*/*/tree/big");
@@ -76,6 +78,7 @@ fn disturbed(disturb: impl FnOnce(&Lab, &Running)) {
     assert_eq!(names, [json!("up"), Value::Null]);
     assert!(!dir.join("run/results/default/upload/attempt-1/checkpoint.json").exists());
     assert_eq!(lab.run(0, "ls -d /var/atex-* 2>/dev/null || true"), "", "no trace is left");
+    assert_eq!(lab.run(0, "ls /logged-in").trim(), "/logged-in", "a login runs .ssh/rc here");
 }
 
 #[test]

@@ -165,7 +165,9 @@ fn killed_at_chosen_moments_it_goes_on() {
         output.success();
         run.hear(&output);
         run.check(6, "pass");
-        assert_eq!(run.of_type("job-resume").len(), 1);
+        let resumed = run.of_type("job-resume").len();
+        // After the last one it may be over before it is killed.
+        assert!(resumed == 1 || resumed == 0 && moment.contains("t5"), "{moment}: {resumed}");
     }
 }
 
@@ -412,7 +414,7 @@ fn cut_short_three_times_it_is_settled() {
     let slow = format!("echo $ATEX_ATTEMPT >'{}'; sleep 1000", started.display());
     let mut run = Run::new(&dir, vec![], &[test("/t0", &slow), test("/t1", "true")]);
     let mut life = run.begin(&["--local", "1"]);
-    for attempt in 1..=3 {
+    for attempt in 1..=2 {
         wait_until(|| std::fs::read_to_string(&started).is_ok_and(|text| text == format!("{attempt}\n")));
         run.kill(life);
         // Whatever kills us and all that we have started.
@@ -446,7 +448,7 @@ fn retries_that_were_used_up_stay_so() {
     let mut run = Run::new(&dir, vec![], &input);
     let mut life = run.begin(&["--work-dir", dir.path().to_str().unwrap(), "--host-timeout", "2s"]);
     // Its hosts die under it. In the middle, so do we.
-    for attempt in 1..=3 {
+    for attempt in 1..=2 {
         let start = format!(r#""/t0","attempt":{attempt},"host":"h"#);
         life.wait_for_stdout(&start);
         let said = life.stdout();
@@ -464,8 +466,9 @@ fn retries_that_were_used_up_stay_so() {
     journal::check(&dir.read("run/journal.jsonl"));
     let ends = run.of_type("test-end");
     let causes: Vec<&str> = ends.iter().filter_map(|end| end["cause"].as_str()).collect();
-    assert_eq!(causes, ["host", "host", "host"], "two retries, whoever died in between");
-    assert_eq!(ends[2]["final"], true);
+    assert_eq!(causes, ["host", "host"], "two hosts were enough, whoever died in between");
+    assert_eq!(ends[1]["final"], true);
+    assert!(ends[1]["note"].as_str().is_some_and(|note| note.starts_with("kills hosts: ")), "{:?}", ends[1]);
 }
 
 #[test]
@@ -563,7 +566,9 @@ fn hosts_of_their_own_are_found_again_and_left_clean() {
     // Large enough that it is killed while files are sent, too.
     dir.write("tree/large", vec![b'x'; 8 << 20]);
     let mut input: Vec<Value> = (0..3).map(|n| lab_host(&lab, n)).collect();
-    input.extend(tests(&dir, 9, "wc -c <large; sleep 0.1"));
+    input.extend(tests(&dir, 8, "wc -c <large; sleep 0.1"));
+    // However late we are to see what happens, the run is not over.
+    input.extend(tests(&dir, 9, "wc -c <large; until [ -e /go ]; do sleep 0.05; done").pop());
     let mut run = Run::new(&dir, lab.prefix(), &input);
     let mut life = run.begin(&[]);
     for moment in ["host-start", "test-start", "test-end"] {
@@ -572,6 +577,7 @@ fn hosts_of_their_own_are_found_again_and_left_clean() {
         life = run.resume();
         life.wait_for_stdout("job-resume");
     }
+    (0..3).for_each(|n| drop(lab.run(n, "touch /go")));
     let output = life.finish();
     output.success();
     run.hear(&output);

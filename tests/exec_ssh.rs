@@ -100,9 +100,11 @@ fn a_host_that_dies_under_a_test_costs_the_test_nothing() {
         &[farm_host(&farm, 1), test("/a", &script)],
     )
     .start();
-    while !flag.exists() {
+    let printed = dir.path().join("run/results/default/a/attempt-1/output");
+    while std::fs::read(&printed).unwrap_or_default() != b"begun\n" || !flag.exists() {
         std::thread::yield_now();
     }
+    running.wait_for_stdout("\"test-start\"");
     let start: Value =
         serde_json::from_str(running.stdout().lines().find(|line| line.contains("\"test-start\"")).unwrap())
             .unwrap();

@@ -34,6 +34,7 @@ mod lint;
 mod ls;
 mod made;
 mod names;
+mod parallel;
 mod place;
 mod plan;
 mod platforms;

@@ -65,7 +65,7 @@ fn describe(tree: &Tree) -> String {
 /// Whether a node looks like a plan. Nothing is required of one, so that this is for advice only.
 pub(crate) fn is_plan(node: NodeRef<'_>) -> bool {
     let data = node.data();
-    node.children().len() == 0
+    node.is_leaf()
         && !data.contains("test")
         && (data.contains("discover") || data.contains("execute") || atex_fmf::plan::imports(node))
 }

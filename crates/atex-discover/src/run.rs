@@ -12,7 +12,7 @@ use crate::config::{Config, Metadata, Question, Source, Task};
 use crate::made::{self, Made};
 use crate::platforms::Platform;
 use crate::record::{Common, Data};
-use crate::{TOOL, find, lint, ls, names, show, why};
+use crate::{TOOL, find, lint, ls, names, parallel, show, why};
 
 /// Writes to `out` what `task` asks for; of records the last is an `end` record.
 pub(crate) fn run<W: Write>(task: &Task, out: &mut Output<W>) -> Result<Exit, Failure> {
@@ -109,13 +109,10 @@ fn of_tree<W: Write>(config: &Config, metadata: &Metadata, out: &mut Output<W>) 
     for (platform, found) in all.iter() {
         let files = find::files(&found.discovery)?;
         let common = Common::new(platform.label.as_deref(), Some(&files), found.plan.as_deref());
-        for test in &found.discovery.tests {
+        written += parallel::write(out, &found.discovery.tests, |test, to| {
             let varied = to_vary(test.own_name());
-            let dir = Some(&*test.source_dir);
-            out.append(|buffer| {
-                written += append(config, &common, buffer, &test.name, dir, &Data::Found(test), varied);
-            })?;
-        }
+            append(config, &common, to, &test.name, Some(test.source_dir()), &Data::Found(test), varied)
+        })?;
     }
     Ok(written)
 }

@@ -137,7 +137,7 @@ fn add(lines: &mut Vec<String>, checks: &[Check]) {
 fn own_checks(selection: &Selection<'_>, subject: &Subject<'_>, places: &Places) -> Vec<Check> {
     let mut checks = Vec::new();
     if let Some(node) = subject.node.filter(|node| !node.is_selected()) {
-        let text = match node.children().len() {
+        let text = match node.children().count() {
             0 => "the directive `select: false` leaves it out",
             _ => "has nodes below it, and no directive `select: true`",
         };

@@ -2,6 +2,8 @@
 # for the tests; and fallocate of util-linux, if spools are to give space back. It lies in the run's directory on
 # the host, and everything else lies beside it:
 #
+#   commands, prelude, lock, bin/   what tests find there, see helpers.sh and prelude.bash; these and the agent come as one
+#                           tar stream
 #   boot                    which boot of the host all numbers of processes here belong to
 #   pace                    how tail is told to look often
 #   SETUP.tar, SETUP/tree   the files that tests need, as sent and unpacked
@@ -30,8 +32,10 @@
 #
 # Commands:
 #
-#   hello [SETUP]           ends what runs here, removes its traces, says `dir=`, `boot=` (boot_id/start time of
-#                           pid 1) and `missing=`; SETUP: a set-up without files, which is made at once
+#   hello [SETUP|- [SERVE]...]   ends what runs here, removes its traces, says `dir=`, `boot=` (boot_id/start time of pid
+#                           1), `tty=` (yes: tests can have a terminal) and `missing=`; SETUP: a set-up without files,
+#                           which is made at once; SERVE: if nothing is missing, goes on as `serve` with these
+#   new [SETUP|- [SERVE]...]   the same in a directory that has just been made, where the set-up came with the agent
 #   has SETUP               unpacks SETUP.tar afresh if it is here, else 1
 #   take SETUP SIZE         the same with a SETUP.tar that comes over stdin
 #   bare SETUP              makes a set-up without files
@@ -40,6 +44,8 @@
 #                           0 over all tests. A relay stops reading while more than MAX bytes of its spool have
 #                           not been freed. ORPHAN: seconds without a sign of life after which a test is killed;
 #                           0: never. FULL: seconds after which it is killed if the disk is full (120).
+#                           What follows the line `atex: ready` in stdout and in stderr is theirs: what comes before it
+#                           may be from the user's own start-up files.
 #   attach G C O            follows the spools of generation G from bytes C and O, in place of any other follower,
 #                           and takes orders but `run`
 #   look                    `dir=`, `boot=`, and of the last test `generation=`, `id=`, `word=`, `start=C O` (where its
@@ -56,6 +62,7 @@
 #   free C O                bytes below C and O need not be kept
 #   beat                    atex-exec is there
 #   close                   the test's control is closed: its next write there gets EPIPE
+#   bye                     ends what tests have left behind, removes all, and ends `serve` with 0 if it is gone
 #   end of input            nobody follows any more: a test that runs goes on, nothing is started after it
 #
 # The last line of a test in the control spool is `WORD STATUS C O [WHY]`: C and O are the sizes of the spools
@@ -101,22 +108,29 @@ stats() { # PATTERN of the fields from the state on
     grep -hsE -e "\\) $1 [-0-9 ]{40,}\$" /proc/[0-9]*/stat
 }
 
-groups_of() { # STATE SESSIONS
-    stats "$1 [0-9]+ [0-9]+ ($2)" | while read -r line; do
+# The process groups in sessions of which something lives.
+groups_of() { # SESSIONS
+    stats "[A-Za-z] [0-9]+ [0-9]+ ($1)" | while read -r line; do
         set -- ${line##*) }
-        echo "$3"
+        case $1 in
+        # A process that has ended but for its threads looks as if it were dead.
+        [ZX]) [ "${18}" -lt 2 ] || echo "$3" ;;
+        *) echo "$3" ;;
+        esac
     done
 }
 
 # Kills all processes of sessions, and sees them dead.
 kill_sessions() { # PID...
     [ $# -gt 0 ] || return 0
-    sessions=$(IFS='|' && echo "$*")
+    sessions=
+    for session in "$@"; do
+        # Most have no more than this group.
+        [ ! -e "/proc/$session" ] || kill -s KILL -- "-$session" 2>/dev/null
+        sessions=$sessions${sessions:+|}$session
+    done
     round=0
-    # A process that has ended but for its threads looks as if it were dead.
-    state='[A-Za-z]'
-    while groups=$(groups_of "$state" "$sessions") && [ -n "$groups" ]; do
-        state='[^ZX]'
+    while groups=$(groups_of "$sessions") && [ -n "$groups" ]; do
         round=$((round + 1))
         [ "$round" -lt 50 ] || return 1
         [ "$round" -lt 5 ] || pause
@@ -134,9 +148,19 @@ kill_test() {
     ! is_ours "$W/test/session" || kill_sessions "$pid"
 }
 
-# Kills the children of a process.
-kill_children() { # STATE PID
-    for child in $(stats "$1 $2" | while read -r child _; do echo "$child"; done); do
+# Kills the children of a process; only those that wait, if so told.
+kill_children() { # PID [WAITING]
+    children=
+    if [ -e "/proc/$1/task/$1/children" ]; then
+        read -r children <"/proc/$1/task/$1/children"
+    else
+        children=$(stats "[^ZX] $1" | while read -r child _; do echo "$child"; done)
+    fi
+    for child in $children; do
+        if [ $# -gt 1 ]; then
+            read -r line 2>/dev/null <"/proc/$child/stat" || continue
+            case ${line##*) } in S*) ;; *) continue ;; esac
+        fi
         kill -s KILL "$child" 2>/dev/null
     done
 }
@@ -161,7 +185,8 @@ pause() {
 
 # Unpacks SETUP.tar afresh.
 unpack() { # SETUP
-    rm -rf "./$1" && mkdir -p "$1/tree" && : >"$1/environment" || exit 125
+    [ ! -e "$1" ] || rm -rf "./$1" || exit 125
+    mkdir -p "$1/tree" && : >"$1/environment" || exit 125
     if [ -e "$1.tar" ]; then
         tar -xf "$1.tar" -C "$1/tree" || exit 125
     fi
@@ -281,7 +306,7 @@ see_to_relays() {
     echo "$word" 1<>"$spool/over"
     for relay in $relays; do
         if [ -e "/proc/$relay/fd/0" ]; then
-            kill_children S "$relay"
+            kill_children "$relay" waiting
         else
             broken=yes
             left=0
@@ -405,6 +430,14 @@ follow() {
             give_back output "$b" "$freed_output" && freed_output=$b
             ;;
         close) close_control ;;
+        bye)
+            set --
+            is_ours "$W/test/session" && set -- "$pid"
+            is_ours helpers && set -- "$@" "$pid"
+            kill_sessions "$@"
+            cd / && rm -rf "$W"
+            return
+            ;;
         esac
         live
     done
@@ -445,15 +478,70 @@ close_control() {
     read -r relay _ <relays
     turn=0
     while [ "$turn" -lt 50 ] && is_ours helpers && [ -e "/proc/$relay/fd/3" ]; do
-        kill_children '[^ZX]' "$relay"
+        kill_children "$relay"
         turn=$((turn + 1))
     done
 }
 
-case $1 in
-hello)
+# ---- The session that runs tests ----
+
+# What comes from here on is what tests send.
+say_ready() {
+    echo 'atex: ready'
+    echo 'atex: ready' >&2
+}
+
+serve() { # G MAX ORPHAN [FULL]
     fence || exit 125
-    rm -rf test spool.*
+    ! newest || rm -rf spool.*
+    this_boot
+    echo "$boot" >boot
+    generation=$1
+    full=${4:-120}
+    spool=$W/spool.$1
+    mkdir -p test "$spool" && cd "$spool" || exit 125
+    mkfifo control.pipe output.pipe orders done guard control.go output.go || exit 125
+    # A line in each, so that it has its place on the disk.
+    printf %65536s >ballast || exit 125
+    echo 0 >beat && echo 0 0 >freed || exit 125
+    for file in closed over why ../test/start ../test/session ../test/end; do
+        [ -s "$file" ] || echo - >"$file" || exit 125
+    done
+    sign wrapper || exit 125
+    # Opened once and by all, so that /proc/self/fdinfo tells everyone how much has been written.
+    exec 4>>control 5>>output 6<>done 7<>guard 8<>orders
+    # Here the input ends with the follower, and the guard's with us.
+    exec 3<orders 9>orders
+    exec 8<&0
+    say_ready
+    setsid sh "$W/agent" help "$1" "$2" "$3" "$full" </dev/null >/dev/null 2>&1 3<&- 7>&- 8<&- 9>&- &
+    setsid sh "$W/agent" follow "$1" 0 0 <&8 3<&- 4>&- 5>&- 6>&- 7>&- 8<&- &
+    # What is said here from now on is nothing that a test has printed.
+    exec </dev/null >/dev/null 2>&1 8<&- 9>&-
+    # A lost connection is no reason to end.
+    trap : HUP INT TERM
+    read -r _ <&6
+    read -r relays <relays
+    cd "$W/test" || exit 125
+    read -r _ _ _ _ last <start
+    # Looked up once, and not once a test.
+    setsid=$(command -v setsid)
+    bash=$(command -v bash)
+    control=0 output=0 cut='' asked='' broken=''
+    while read -r word why id <&3; do
+        why=${why#-}
+        run_test || break
+    done
+    echo end >&7
+    [ ! -e "$W" ]
+}
+
+case $1 in
+hello | new)
+    if [ "$1" = hello ]; then
+        fence || exit 125
+        rm -rf test work spool.* || exit 125
+    fi
     this_boot
     echo "$boot" >boot
     missing=
@@ -465,14 +553,24 @@ hello)
     pace=
     tail -s 0.02 -c +1 /dev/null 2>/dev/null && pace='-s 0.02'
     echo "$pace" >pace || exit 125
+    tty=no
+    if command -v script || command -v python3; then
+        tty=yes
+    elif command -v perl; then
+        perl -MIO::Pty -e 1 2>/dev/null && tty=yes
+    fi >/dev/null
     echo "dir=$W"
     echo "boot=$boot"
     echo "missing=$missing"
-    # The commands that tests find on their PATH come behind this script. They need bash, as tests do.
-    if line=$(grep -n '^# ---- commands$' agent) && tail -n +"${line%%:*}" agent >commands; then
-        case $missing in *bash*) ;; *) bash ./commands || exit 125 ;; esac
+    echo "tty=$tty"
+    if [ ! -x /bin/bash ] && bash=$(command -v bash); then
+        printf '#!%s\n. "${0%%/*}/../commands"\n' "$bash" >bin/.submit-data || exit 125
     fi
-    [ $# -lt 2 ] || unpack "$2"
+    [ "$1" = new ] || [ "${2:--}" = - ] || unpack "$2"
+    if [ $# -gt 2 ] && [ -z "$missing" ]; then
+        shift 2
+        serve "$@"
+    fi
     ;;
 has)
     [ -e "$2.tar" ] || exit 1
@@ -494,46 +592,8 @@ bare)
     unpack "$2"
     ;;
 serve)
-    fence || exit 125
-    ! newest || rm -rf spool.*
-    this_boot
-    echo "$boot" >boot
-    generation=$2
-    full=${5:-120}
-    spool=$W/spool.$2
-    mkdir -p test "$spool" && cd "$spool" || exit 125
-    mkfifo control.pipe output.pipe orders done guard control.go output.go || exit 125
-    # A line in each, so that it has its place on the disk.
-    dd if=/dev/zero of=ballast bs=64k count=1 2>/dev/null || exit 125
-    echo 0 >beat && echo 0 0 >freed || exit 125
-    for file in closed over why ../test/start ../test/session ../test/end; do
-        [ -s "$file" ] || echo - >"$file" || exit 125
-    done
-    sign wrapper || exit 125
-    # Opened once and by all, so that /proc/self/fdinfo tells everyone how much has been written.
-    exec 4>>control 5>>output 6<>done 7<>guard 8<>orders
-    # Here the input ends with the follower, and the guard's with us.
-    exec 3<orders 9>orders
-    exec 8<&0
-    setsid sh "$W/agent" help "$2" "$3" "$4" "$full" </dev/null >/dev/null 2>&1 3<&- 7>&- 8<&- 9>&- &
-    setsid sh "$W/agent" follow "$2" 0 0 <&8 3<&- 4>&- 5>&- 6>&- 7>&- 8<&- &
-    # What is said here from now on is nothing that a test has printed.
-    exec </dev/null >/dev/null 2>&1 8<&- 9>&-
-    # A lost connection is no reason to end.
-    trap : HUP INT TERM
-    read -r _ <&6
-    read -r relays <relays
-    cd "$W/test" || exit 125
-    read -r _ _ _ _ last <start
-    # Looked up once, and not once a test.
-    setsid=$(command -v setsid)
-    bash=$(command -v bash)
-    control=0 output=0 cut='' asked='' broken=''
-    while read -r word why id <&3; do
-        why=${why#-}
-        run_test || break
-    done
-    echo end >&7
+    shift
+    serve "$@"
     ;;
 help)
     # The helpers of `serve`.
@@ -567,6 +627,7 @@ follow)
     tail $pace -c "+$(($4 + 1))" -f output >&2 2>/dev/null 9>&- &
     exec >/dev/null 2>&1
     follow
+    # With this the orders end.
     kill -s KILL 0
     ;;
 attach)
@@ -576,6 +637,7 @@ attach)
     }
     ! is_ours "spool.$2/follower" || kill_sessions "$pid" || exit 125
     exec 8<&0
+    say_ready
     setsid sh "$W/agent" follow "$2" "$3" "$4" <&8 8<&- 9>/dev/null &
     exec </dev/null >/dev/null 2>&1 8<&-
     wait "$!"

@@ -1,10 +1,9 @@
-# ---- commands
 # The commands that a test finds first on its PATH: those of tmt, restraint and beakerlib for reporting results,
 # keeping files, rebooting and giving up, done here through test control. bash reads this, as it reads tests; what
-# else it needs is in coreutils and in busybox. It lies beside the agent as `commands`, and the agent has it install
-# itself. Each command is a stub in bin/ that sources it, and is told from the others by its name.
+# else it needs is in coreutils and in busybox. It lies beside the agent as `commands`. All commands are links to one stub
+# in bin/ that sources it, and are told apart by their names.
 #
-#   bin/            the stubs
+#   bin/            the commands
 #   prelude         what stands before every test
 #   lock            held for each message, so that the processes of one test do not mix theirs
 #   work/           the directory of the test that runs, see prelude.bash; of ours in it:
@@ -21,7 +20,7 @@ LC_ALL=C
 me=${0##*/}
 top=${0%/*}/..
 # Of the test's PATH there may be little left.
-[[ $me == commands ]] || PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin
+PATH=$PATH:/usr/sbin:/usr/bin:/sbin:/bin
 
 say() {
     printf '%s: %s\n' "$me" "$*" >&2
@@ -419,36 +418,7 @@ adjust_watchdog() { # [OPTION]... TIME
     put "duration $time"$'\n'
 }
 
-# ---- Installing
-
-commands=(
-    tmt-report-result rstrnt-report-result rhts-report-result
-    tmt-file-submit rstrnt-report-log rhts-submit-log rhts_submit_log
-    tmt-reboot rstrnt-reboot rhts-reboot
-    tmt-abort rstrnt-abort rhts-abort
-    rstrnt-adjust-watchdog
-    .submit-data
-)
-
-# Run by the agent in the run's directory on the host. Says what the agent is to pass on.
-install() {
-    local line name tty=no
-    line=$(grep -n '^# ---- prelude$' commands) && tail -n +"${line%%:*}" commands >prelude || exit
-    mkdir -p bin && : >lock || exit
-    for name in "${commands[@]}"; do
-        printf '#!%s\n. "${0%%/*}/../commands"\n' "$BASH" >"bin/$name" || exit
-    done
-    chmod 755 bin/* bin/.submit-data || exit
-    if command -v script || command -v python3; then
-        tty=yes
-    elif command -v perl; then
-        perl -MIO::Pty -e 1 2>/dev/null && tty=yes
-    fi >/dev/null
-    echo "tty=$tty"
-}
-
 case $me in
-commands) install ;;
 tmt-report-result | rstrnt-report-result) report_result "$@" ;;
 rhts-report-result) report_result_by_position "$@" ;;
 tmt-file-submit | rstrnt-report-log | rhts-submit-log | rhts_submit_log) submit_files "$@" ;;

@@ -1,4 +1,3 @@
-# ---- prelude
 # What comes before and after every test, in the bash that runs it; its current directory is test/ of the run's
 # directory on the host. Nothing but variables of the test's environment is left in that shell.
 #

@@ -8,8 +8,8 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
-/// What works on the host.
-const AGENT: &str = include_str!("../src/agent.sh");
+#[path = "../src/kit.rs"]
+mod kit;
 
 /// What the agent may use of busybox.
 const APPLETS: [&str; 16] = [
@@ -71,13 +71,22 @@ impl Host {
         host.path = host.bin().to_str().unwrap().to_owned();
         fs::create_dir(host.bin()).unwrap();
         fs::create_dir(host.work_dir()).unwrap();
-        fs::write(host.work_dir().join("agent"), AGENT).unwrap();
         host
     }
 
+    /// As a directory is greeted that was there before.
     fn greet(&self) {
+        self.unpack(&kit::ALWAYS.split(' ').collect::<Vec<_>>());
         let said = self.call(&["hello", "s0"], b"");
         assert!(said.contains("\nmissing=\n"), "{}: {said}", self.shell);
+    }
+
+    fn unpack(&self, members: &[&str]) {
+        let mut tar = Command::new(self.bin().join("sh"));
+        tar.args(["-c", "cd \"$0\" && exec tar -xpf - \"$@\""]).arg(self.work_dir()).args(members);
+        let mut tar = tar.env("PATH", &self.path).stdin(Stdio::piped()).spawn().unwrap();
+        tar.stdin.take().unwrap().write_all(&kit::kit(Some("s0")).unwrap()).unwrap();
+        assert!(tar.wait().unwrap().success(), "{}", self.shell);
     }
 
     fn bin(&self) -> PathBuf {
@@ -249,11 +258,24 @@ struct Session {
     next: (usize, usize),
 }
 
+/// Skips what comes before what tests send.
+fn ready<R: Read>(mut stream: R) -> R {
+    let mut before = Vec::new();
+    while !before.ends_with(b"atex: ready\n") {
+        let mut byte = [0];
+        if stream.read(&mut byte).unwrap() == 0 {
+            break;
+        }
+        before.extend(byte);
+    }
+    stream
+}
+
 impl Session {
     fn start(host: &Host, arguments: &[&str]) -> Session {
         let mut child = host.command(arguments).spawn().unwrap();
-        let control = Stream::read(child.stdout.take().unwrap());
-        let output = Stream::read(child.stderr.take().unwrap());
+        let control = Stream::read(ready(child.stdout.take().unwrap()));
+        let output = Stream::read(ready(child.stderr.take().unwrap()));
         let stdin = child.stdin.take();
         Session { child, stdin, control, output, begin: (0, 0), next: (0, 0) }
     }
@@ -471,6 +493,43 @@ fn a_test_can_be_asked_to_end() {
         session.control.until_contains("on\n");
         host.call(&["stop", "INT"], b"");
         assert_eq!(session.end("WORD"), end("on\n", "asked\n", 9), "{}", host.shell);
+    }
+}
+
+#[test]
+fn a_new_directory_has_all_that_tests_need() {
+    for host in Host::all() {
+        host.call(&["bye"], b"");
+        fs::create_dir(host.work_dir()).unwrap();
+        host.unpack(&[]);
+        let mut session = Session::start(&host, &["new", "s0", "1", PLENTY, "0"]);
+        let mode = |name: &str| fs::metadata(host.work_dir().join(name)).unwrap().mode() & 0o7777;
+        let modes = ["bin", "bin/tmt-report-result", "work", "work/data", "s0/tree", "s0/plan-data", "agent"]
+            .map(mode);
+        assert_eq!(modes, [0o755, 0o755, 0o1777, 0o1777, 0o755, 0o1777, 0o644], "{}", host.shell);
+        let inode = fs::metadata(host.work_dir().join("work")).unwrap().ino();
+        let test = ". ../prelude fresh s0; cd ../s0/tree && ../../bin/tmt-report-result 2>&1 || echo $?";
+        let ended = session.test("WORD", test);
+        assert_eq!(ended.status, 0, "{}: {ended:?}", host.shell);
+        assert!(ended.printed.ends_with("\n2\n"), "{}: {ended:?}", host.shell);
+        assert_eq!(fs::metadata(host.work_dir().join("work")).unwrap().ino(), inode, "it was made again");
+        session.close();
+    }
+}
+
+#[test]
+fn the_session_that_runs_tests_cleans_up_if_asked_to() {
+    for host in Host::all() {
+        let mut session = host.serve();
+        // Its process outlives it, in a group of its own.
+        let test = "(set -m; sleep 1000 >/dev/null 2>&1 9>&- & )";
+        assert_eq!(session.test("WORD", test), end("", "", 0), "{}", host.shell);
+        assert!(!host.processes().is_empty());
+        session.order("bye\n");
+        assert!(session.child.wait().unwrap().success(), "{}", host.shell);
+        session.output.until_end();
+        assert!(!host.work_dir().exists(), "{}", host.shell);
+        host.await_that("nothing runs", || host.processes().is_empty());
     }
 }
 
@@ -707,7 +766,6 @@ fn with_disk(host: &Host, size: &str) -> bool {
         skip("agent on a full disk: mount is not permitted");
         return false;
     }
-    fs::write(dir.join("agent"), AGENT).unwrap();
     host.greet();
     true
 }

@@ -2,7 +2,7 @@
 //! the system and with nothing but busybox and bash.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -10,8 +10,8 @@ use std::process::{Command, Output, Stdio};
 use atex_control::{End, Event, Limits, Parser};
 use atex_testkit::need;
 
-/// As they are sent, behind the agent.
-const HELPERS: &str = concat!(include_str!("../src/helpers.sh"), include_str!("../src/prelude.bash"));
+#[path = "../src/kit.rs"]
+mod kit;
 
 /// What they may use of busybox.
 const APPLETS: [&str; 15] = [
@@ -61,7 +61,11 @@ impl Host {
         let top = dir.path().join("it's $a dir");
         fs::create_dir_all(top.join("test")).unwrap();
         fs::create_dir_all(top.join("s0")).unwrap();
-        fs::write(top.join("commands"), HELPERS).unwrap();
+        let mut tar = Command::new("tar");
+        tar.args(["-xpf", "-"]).args(kit::ALWAYS.split(' ')).current_dir(&top).stdin(Stdio::piped());
+        let mut tar = tar.spawn().unwrap();
+        tar.stdin.take().unwrap().write_all(&kit::kit(None).unwrap()).unwrap();
+        assert!(tar.wait().unwrap().success());
         let mut path = std::env::var("PATH").unwrap();
         if let Some(busybox) = busybox {
             let bin = dir.path().join("bin");
@@ -72,11 +76,7 @@ impl Host {
             symlink("/bin/bash", bin.join("bash")).unwrap();
             path = bin.to_str().unwrap().to_owned();
         }
-        let host = Host { dir, path };
-        let output = host.bash("cd .. && bash ./commands").output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success() && said.starts_with("tty="), "{output:?}");
-        host
+        Host { dir, path }
     }
 
     fn top(&self) -> PathBuf {

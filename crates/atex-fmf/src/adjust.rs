@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::context::{Context, Rule, Verdict};
 use crate::error::{ErrorClass, Fault, Pos};
 use crate::mapping::{Key, Mapping};
-use crate::merge::{Merger, Operation, Sums};
+use crate::merge::{Known, Merger, Operation};
 use crate::pyre::Patterns;
 use crate::pytext;
 use crate::share::{self, Freezer};
@@ -26,7 +26,7 @@ pub struct Adjuster<'a> {
     shares: bool,
     /// Lists of rules of which none applied, the last ones met: neighbours mostly inherit the same list.
     without_effect: VecDeque<Value>,
-    sums: Sums,
+    known: Known,
 }
 
 /// How many of those are kept. One would do, if it were not for nodes in between that add rules of their own.
@@ -40,7 +40,7 @@ impl<'a> Adjuster<'a> {
             verdicts: HashMap::new(),
             shares,
             without_effect: VecDeque::new(),
-            sums: Sums::default(),
+            known: Known::default(),
         }
     }
 
@@ -103,7 +103,7 @@ impl<'a> Adjuster<'a> {
             if self.decide(&rule)? != Verdict::True {
                 continue;
             }
-            let mut merger = Merger { node, patterns: self.patterns, shares, sums: &mut self.sums };
+            let mut merger = Merger { node, patterns: self.patterns, shares, known: Some(&mut self.known) };
             applied = true;
             apply(&mut merger, Mapping::make_mut(data), &rule)?;
             if !goes_on {

@@ -9,10 +9,7 @@ use std::sync::Arc;
 use crate::ahead::{Ahead, Parsed};
 use crate::error::{Error, ErrorClass, Fault, Pos};
 use crate::mapping::{Key, Mapping};
-use crate::merge::{Merger, Sums};
-use crate::pyre::Patterns;
 use crate::pytext;
-use crate::share::Copier;
 use crate::tree::Node;
 use crate::value::{Text, Value};
 use crate::walk::{self, Config, Directory, Listing, Reader};
@@ -22,13 +19,17 @@ use crate::yaml::Document;
 /// `/a/a/a/...` would take all memory.
 pub const MAX_LEVELS: usize = 128;
 
-const NOBODY: u32 = u32::MAX;
+/// Stands where there is no node.
+pub const NOBODY: u32 = u32::MAX;
 
-/// A tree whose nodes have all their data, not yet adjusted.
-pub struct Inherited {
+/// A tree whose nodes have their own data and nothing else yet.
+pub struct Built {
     pub root: PathBuf,
     pub files: Vec<PathBuf>,
+    /// Parents before children, children in order of creation.
     pub nodes: Vec<Node>,
+    /// What belongs to the nodes, at the same places.
+    pub building: Vec<Building>,
     /// Whether any mapping has an identity.
     pub shares: bool,
 }
@@ -54,13 +55,15 @@ pub struct Builder {
 
 /// What a node has before inheritance.
 #[derive(Default)]
-struct Building {
-    own: Mapping,
-    inherits: bool,
+pub struct Building {
+    pub own: Option<Arc<Mapping>>,
+    /// In order of creation.
+    children: Vec<u32>,
+    pub inherits: bool,
     updated: bool,
     level: u16,
     /// [`NOBODY`] of the root and of those that were dropped.
-    parent: u32,
+    pub parent: u32,
 }
 
 /// Nodes by the hash of parent and name: these are kept nowhere else but in the nodes. Where two hashes meet, the later
@@ -175,7 +178,7 @@ impl Builder {
 
     /// Directories without any metadata leave no trace.
     fn drop_empty_children(&mut self, node: usize) {
-        let mut children = std::mem::take(&mut self.nodes[node].children);
+        let mut children = std::mem::take(&mut self.building[node].children);
         children.retain(|child| {
             let used = self.is_used(*child as usize);
             if !used {
@@ -183,11 +186,11 @@ impl Builder {
             }
             used
         });
-        self.nodes[node].children = children;
+        self.building[node].children = children;
     }
 
     fn is_used(&self, node: usize) -> bool {
-        self.building[node].updated || !self.nodes[node].children.is_empty()
+        self.building[node].updated || !self.building[node].children.is_empty()
     }
 
     // Nodes.
@@ -226,7 +229,7 @@ impl Builder {
         self.nodes.push(Node::new(full, name.len()));
         self.building.push(Building::new(u32::try_from(parent).unwrap_or(NOBODY), level));
         let number = u32::try_from(child).unwrap_or(NOBODY);
-        self.nodes[parent].children.push(number);
+        self.building[parent].children.push(number);
         self.children.numbers.insert(place, number);
         Ok(child)
     }
@@ -253,16 +256,15 @@ impl Builder {
     fn update(&mut self, node: usize, value: Value) -> Result<()> {
         self.building[node].updated = true;
         let (entries, directives) = match value {
-            Value::Map(mapping) => {
-                let mut mapping = Arc::unwrap_or_clone(mapping);
+            Value::Map(mut mapping) => {
                 let directives = take_directives(&mut mapping);
                 (mapping, directives)
             }
             Value::Shared(shared) => {
                 // The reference takes the directives out of the shared mapping: only its first use sees them.
-                let mut mapping = Arc::unwrap_or_clone(shared.get());
+                let mut mapping = shared.get();
                 let directives = take_directives(&mut mapping);
-                shared.set(Arc::new(mapping.clone()));
+                shared.set(mapping.clone());
                 (mapping, directives)
             }
             _ => return Ok(()),
@@ -271,23 +273,23 @@ impl Builder {
             self.direct(node, &directives).map_err(|fault| fault.or_at(pos).locate(&self.files))?;
         }
         let plain = |key: &Key| key.as_str().is_some_and(|key| !key.starts_with('/'));
-        if self.building[node].own.is_empty() && entries.keys().all(plain) {
-            self.building[node].own = entries;
+        if self.building[node].own.is_none() && entries.keys().all(plain) {
+            self.building[node].own = Some(entries);
             return Ok(());
         }
-        for (key, value, pos) in entries.into_entries() {
+        for (key, value, pos) in Arc::unwrap_or_clone(entries).into_entries() {
             self.entry(node, key, value, pos)?;
         }
         Ok(())
     }
 
     fn entry(&mut self, node: usize, key: Key, value: Value, pos: Pos) -> Result<()> {
-        let text = match &key {
-            Key::Text(text) => text,
-            Key::Other(other) if other.is_null() => {
+        let text = match key.value() {
+            Value::Text(text) => text,
+            Value::Null => {
                 return Err(self.fault(Fault::new(ErrorClass::Format, "Invalid key 'None'."), pos));
             }
-            Key::Other(other) => {
+            other => {
                 let message = format!(
                     "key {} of {} must be text; quote it",
                     pytext::repr(other),
@@ -297,7 +299,8 @@ impl Builder {
             }
         };
         if !text.starts_with('/') {
-            self.building[node].own.insert(key, value, pos);
+            let own = self.building[node].own.get_or_insert_default();
+            Arc::make_mut(own).insert(key, value, pos);
             return Ok(());
         }
         let name = text.trim_start_matches('/');
@@ -306,7 +309,7 @@ impl Builder {
                 // The reference's pattern for the rest ends at a line's end.
                 let rest = rest.split('\n').next().unwrap_or("");
                 let mut deeper = Mapping::new();
-                deeper.insert(Key::Text(format!("/{rest}").into()), value, pos);
+                deeper.insert(Key::text(format!("/{rest}")), value, pos);
                 self.child(node, name, Value::map(deeper), pos)?;
             }
             None => {
@@ -344,101 +347,57 @@ impl Builder {
         Ok(())
     }
 
-    // Inheritance.
+    // The end.
 
     /// Nodes, parents before children, children in order of creation.
-    fn preorder(&self) -> Vec<usize> {
+    fn preorder(&self) -> Vec<u32> {
         let mut order = Vec::with_capacity(self.nodes.len());
         let mut stack = vec![0];
         while let Some(node) = stack.pop() {
             order.push(node);
-            stack.extend(self.nodes[node].children.iter().rev().map(|child| *child as usize));
+            stack.extend(self.building[node as usize].children.iter().rev());
         }
         order
     }
 
-    /// Merges own data into that of the parents, and gives the finished nodes.
-    pub fn inherit(mut self, patterns: &mut Patterns) -> Result<Inherited> {
-        // No longer needed, and large.
-        self.children = Children::default();
-        self.reader = Reader::default();
-        self.documents = Vec::new();
+    /// Puts the nodes in order and gives them away. Those that were dropped are gone.
+    pub fn finish(mut self) -> Built {
         let order = self.preorder();
-        for id in &order {
-            let Building { own, inherits, parent, .. } = std::mem::take(&mut self.building[*id]);
-            let (data, sources) = match self.nodes.get(parent as usize).filter(|_| inherits) {
-                Some(parent) => (parent.data.clone(), parent.sources.clone()),
-                None => (Arc::default(), None),
-            };
-            let node = &mut self.nodes[*id];
-            node.inherit_sources(sources);
-            node.data = merged(node, data, &own, &mut self.shares, patterns)
-                .map_err(|fault| fault.locate(&self.files))?;
+        let mut numbers = vec![NOBODY; self.nodes.len()];
+        for (number, old) in (0..).zip(&order) {
+            numbers[*old as usize] = number;
         }
-        self.building = Vec::new();
-        let nodes = reordered(self.nodes, &order);
-        Ok(Inherited { root: self.root, files: self.files, nodes, shares: self.shares })
-    }
-}
-
-/// Puts the nodes in use in this order and numbers them anew, so that those that were dropped are gone.
-fn reordered(mut nodes: Vec<Node>, order: &[usize]) -> Vec<Node> {
-    let mut numbers = vec![NOBODY; nodes.len()];
-    for (number, old) in (0..).zip(order) {
-        numbers[*old] = number;
-    }
-    for old in order {
-        nodes[*old].children.iter_mut().for_each(|child| *child = numbers[*child as usize]);
-    }
-    // In place, since nodes are many: each is swapped to where it belongs, until the right one has come here.
-    for at in 0..nodes.len() {
-        while numbers[at] != NOBODY && numbers[at] as usize != at {
-            let place = numbers[at] as usize;
-            nodes.swap(at, place);
-            numbers.swap(at, place);
+        for building in &mut self.building {
+            building.parent = numbers.get(building.parent as usize).copied().unwrap_or(NOBODY);
         }
+        // In place, since nodes are many: each is swapped to where it belongs, until the right one has come here.
+        for at in 0..numbers.len() {
+            while numbers[at] != NOBODY && numbers[at] as usize != at {
+                let place = numbers[at] as usize;
+                self.nodes.swap(at, place);
+                self.building.swap(at, place);
+                numbers.swap(at, place);
+            }
+        }
+        self.nodes.truncate(order.len());
+        self.building.truncate(order.len());
+        let Self { root, files, mut nodes, building, shares, .. } = self;
+        for (at, Building { parent, .. }) in building.iter().enumerate().skip(1).rev() {
+            nodes[*parent as usize].below += nodes[at].below + 1;
+        }
+        Built { root, files, nodes, building, shares }
     }
-    nodes.truncate(order.len());
-    nodes
-}
-
-/// The data of a node: the parent's, with the own merged in.
-fn merged(
-    node: &Node,
-    inherited: Arc<Mapping>,
-    own: &Mapping,
-    shares: &mut bool,
-    patterns: &mut Patterns,
-) -> std::result::Result<Arc<Mapping>, Fault> {
-    if own.is_empty() && !*shares {
-        return Ok(inherited);
-    }
-    // Most nodes have no children. They keep what differs from their parent; whoever has children keeps all, so that
-    // there is but one mapping below any other.
-    let is_leaf = node.children.is_empty() && !*shares;
-    let mut data =
-        if is_leaf { Mapping::extending(&inherited, own.len()) } else { inherited.with_room(own.len()) };
-    if *shares {
-        Copier::default().mapping(&mut data);
-    }
-    // No two nodes add one and the same list here, so that no sums are kept.
-    Merger { node: &node.name, patterns, shares, sums: &mut Sums::default() }.merge(&mut data, own)?;
-    if !is_leaf {
-        data.flatten_values();
-    }
-    data.shrink();
-    Ok(Arc::new(data))
 }
 
 impl Building {
     fn new(parent: u32, level: u16) -> Self {
-        Self { own: Mapping::new(), inherits: true, updated: false, level, parent }
+        Self { own: None, children: Vec::new(), inherits: true, updated: false, level, parent }
     }
 }
 
-fn take_directives(mapping: &mut Mapping) -> Option<(Value, Pos)> {
-    let pos = mapping.position("/");
-    mapping.remove(&Key::Text("/".into())).map(|value| (value, pos))
+fn take_directives(mapping: &mut Arc<Mapping>) -> Option<(Value, Pos)> {
+    let pos = mapping.contains("/").then(|| mapping.position("/"))?;
+    Arc::make_mut(mapping).remove(&Key::text("/")).map(|value| (value, pos))
 }
 
 fn wrong_content(value: &Value) -> Fault {

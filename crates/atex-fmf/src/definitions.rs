@@ -114,7 +114,7 @@ type Show<'s> = dyn FnMut(&str, &Text, &Value, Pos) + 's;
 
 fn keys(node: &str, mapping: &Mapping, show: &mut Show<'_>) {
     for (key, value, pos) in mapping.iter_with_positions() {
-        let crate::Key::Text(key) = key else { continue };
+        let Value::Text(key) = key.value() else { continue };
         match key.strip_prefix('/') {
             None | Some("") => show(node, key, value, pos),
             Some(name) => {

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Write};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -85,11 +86,10 @@ pub struct Part {
 pub struct Test<'t> {
     /// Full name, with the section's prefix.
     pub name: Text,
-    /// The directory of its metadata, relative to the common root: the section's prefix and the path below it. `.`
-    /// for the root itself.
-    pub source_dir: Text,
+    /// The directory of its metadata, unless that is where the node's is.
+    pub(crate) directory: Option<Box<Text>>,
     /// Which section it comes from.
-    pub section: usize,
+    pub section: u32,
     /// Where the name without the section's prefix begins.
     pub(crate) own_name: u32,
     pub(crate) data: Data<'t>,
@@ -120,6 +120,18 @@ impl<'t> Test<'t> {
         &self.name[self.own_name as usize..]
     }
 
+    /// The directory of its metadata, relative to the common root: the section's prefix and the path below it. `.`
+    /// for the root itself.
+    #[must_use]
+    pub fn source_dir(&self) -> &str {
+        match (&self.directory, &self.data) {
+            (Some(directory), _) => directory,
+            // It was looked at when the test was found.
+            (None, Data::Node(node)) => source_directory(*node).unwrap_or("."),
+            (None, Data::Own(_)) => ".",
+        }
+    }
+
     /// The node, if the data is as it is there.
     #[must_use]
     pub fn node(&self) -> Option<NodeRef<'t>> {
@@ -148,7 +160,7 @@ impl<'t> Test<'t> {
     pub fn data(&self) -> Mapping {
         let mut data = self.own_data().clone();
         for (key, needs) in NEEDS.iter().zip(self.needs.iter().flat_map(|needs| &**needs)) {
-            data.insert(Key::Text((*key).into()), needs.clone(), data.position(key));
+            data.insert(Key::text(*key), needs.clone(), data.position(key));
         }
         data
     }
@@ -164,7 +176,7 @@ impl<'t> Test<'t> {
             .iter()
             .map(|(key, value)| (key, key.as_str().and_then(|key| self.replaced(key)).unwrap_or(value)));
         let missing = NEEDS.iter().zip(&**needs).filter(|(key, _)| !data.contains(key));
-        let missing: Vec<_> = missing.map(|(key, needs)| (Key::Text((*key).into()), needs)).collect();
+        let missing: Vec<_> = missing.map(|(key, needs)| (Key::text(*key), needs)).collect();
         json::write_entries(out, present.chain(missing.iter().map(|(key, needs)| (key, *needs))))
     }
 }
@@ -222,7 +234,6 @@ fn find<'t>(
         found: Discovery { plan, sections: Vec::new(), base: None, tests: Vec::new() },
         several: sections.len() > 1,
         names: HashMap::new(),
-        last_source: None,
     };
     for section in &sections {
         finder.section(section)?;
@@ -236,7 +247,7 @@ fn find_plan<'t>(tree: &'t Tree, name: &str) -> Result<NodeRef<'t>> {
     if plan.data().contains("test") {
         return Err(refused(format!("plan {name} appears to be a test")).at(plan.position("test")));
     }
-    if plan.children().len() > 0 {
+    if !plan.is_leaf() {
         let children: Vec<_> = plan.children().map(NodeRef::own_name).collect();
         return Err(refused(format!("'{name}' matches multiple plans: {}", children.join(", "))));
     }
@@ -306,16 +317,13 @@ struct Finder<'t, 'r> {
     several: bool,
     /// Where each name is among the tests.
     names: HashMap<Text, usize>,
-    /// The last file seen and its directory, which most neighbours share.
-    last_source: Option<(&'t Path, Text)>,
 }
 
 impl<'t> Finder<'t, '_> {
     fn section(&mut self, section: &Mapping) -> Result<()> {
         let prefix = self.prefix(section)?;
-        self.last_source = None;
         let tree = self.section_tree(section, &prefix)?;
-        let number = self.found.sections.len();
+        let number = u32::try_from(self.found.sections.len()).unwrap_or(u32::MAX);
         let criteria = Criteria {
             names: self.texts(section, "test", &self.request.names)?,
             filters: self.texts(section, "filter", &self.request.filters)?,
@@ -325,11 +333,11 @@ impl<'t> Finder<'t, '_> {
         let excludes = self.request.excludes.iter().cloned();
         let excludes = NamePatterns::new(excludes.chain(self.texts(section, "exclude", &[])?));
         let first = self.found.tests.len();
-        let nodes = tree.prune(&criteria)?;
+        let nodes = tree.selected(&criteria)?;
         self.found.tests.reserve_exact(nodes.len());
-        for node in nodes {
+        for node in nodes.into_iter().map(|id| tree.node(id)) {
             if !excludes.any_found_in(node.name())? && is_test(node.data()) {
-                let test = self.test(tree, node, &prefix, number)?;
+                let test = test(node, &prefix, number)?;
                 self.found.tests.push(test);
             }
         }
@@ -346,7 +354,7 @@ impl<'t> Finder<'t, '_> {
         }
         let libraries = libraries.into_files();
         // Two nodes of one tree have the same name only where one of them has none of its own.
-        if self.several || tree.nodes().skip(1).any(|node| node.own_name().is_empty()) {
+        if self.several || tree.all().skip(1).any(|node| node.own_name().is_empty()) {
             self.found.tests.split_off(first).into_iter().for_each(|test| self.add(test));
         }
         let directory = prefix.clone();
@@ -399,35 +407,6 @@ impl<'t> Finder<'t, '_> {
         }
         texts.extend_from_slice(more);
         Ok(texts)
-    }
-
-    fn test(&mut self, tree: &'t Tree, node: NodeRef<'t>, prefix: &str, section: usize) -> Result<Test<'t>> {
-        let source_dir = self.source_directory(tree, node, prefix)?;
-        let name = match prefix {
-            "" => node.shared_name(),
-            prefix => format!("/{prefix}{}", node.name()).into(),
-        };
-        let own_name = u32::try_from(name.len() - node.name().len()).unwrap_or_default();
-        Ok(Test { name, source_dir, section, own_name, data: Data::Node(node), needs: None })
-    }
-
-    /// The directory of the last file that contributed to a node, below the prefix.
-    fn source_directory(&mut self, tree: &'t Tree, node: NodeRef<'t>, prefix: &str) -> Result<Text> {
-        let source = node.sources_from_last().next();
-        let source =
-            source.ok_or_else(|| wrong_type(format!("{}: the test comes from no file", node.name())))?;
-        if let Some((last, directory)) = &self.last_source
-            && *last == source
-        {
-            return Ok(directory.clone());
-        }
-        let directory: Text = match (prefix, relative_directory(tree.root(), source, node)?) {
-            ("", directory) => directory.into(),
-            (prefix, ".") => prefix.into(),
-            (prefix, directory) => format!("{prefix}/{directory}").into(),
-        };
-        self.last_source = Some((source, directory.clone()));
-        Ok(directory)
     }
 
     /// Adds a test; of two with the same name the later one counts, at the place of the earlier.
@@ -487,15 +466,43 @@ fn is_test(data: &Mapping) -> bool {
         && !data.get("story").is_some_and(Value::is_truthy)
 }
 
+fn test<'t>(node: NodeRef<'t>, prefix: &str, section: u32) -> Result<Test<'t>> {
+    let directory = match (prefix, source_directory(node)?) {
+        ("", _) => None,
+        (prefix, ".") => Some(Box::new(prefix.into())),
+        (prefix, directory) => Some(Box::new(format!("{prefix}/{directory}").into())),
+    };
+    let name = match prefix {
+        "" => node.shared_name(),
+        prefix => format!("/{prefix}{}", node.name()).into(),
+    };
+    let own_name = u32::try_from(name.len() - node.name().len()).unwrap_or_default();
+    Ok(Test { name, directory, section, own_name, data: Data::Node(node), needs: None })
+}
+
+/// The directory of the last file that contributed to a node, relative to the root of its tree.
+fn source_directory(node: NodeRef<'_>) -> Result<&str> {
+    let source = node.sources_from_last().next();
+    let source = source.ok_or_else(|| wrong_type(format!("{}: the test comes from no file", node.name())))?;
+    relative_directory(node.tree().root(), source, node)
+}
+
 /// A file's directory relative to the tree's root.
 pub(crate) fn relative_directory<'t>(root: &Path, source: &'t Path, node: NodeRef<'_>) -> Result<&'t str> {
-    let directory = source.parent().and_then(|directory| directory.strip_prefix(root).ok());
-    let directory = directory.ok_or_else(|| {
+    // Both paths are plain: to take them apart, as `strip_prefix` does, for each of many tests is a waste.
+    let bytes = source.as_os_str().as_bytes();
+    let below = bytes.strip_prefix(root.as_os_str().as_bytes());
+    let below =
+        below.and_then(|below| if root == Path::new("/") { Some(below) } else { below.strip_prefix(b"/") });
+    let below = below.ok_or_else(|| {
         refused(format!("{}: {} is not in the tree at {}", node.name(), source.display(), root.display()))
     })?;
-    match directory.to_str() {
-        Some("") => Ok("."),
-        Some(text) => Ok(text),
-        None => Err(Error::new(ErrorClass::Unicode, format!("{}: the name is not UTF-8", source.display()))),
+    let end = below.iter().rposition(|byte| *byte == b'/').unwrap_or_default();
+    match std::str::from_utf8(&below[..end]) {
+        Ok("") => Ok("."),
+        Ok(text) => Ok(text),
+        Err(_) => {
+            Err(Error::new(ErrorClass::Unicode, format!("{}: the name is not UTF-8", source.display())))
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Filters: `tag: quick & tier: 1 | /core`, evaluated on a node's data and name.
 
-use std::cell::OnceCell;
+use std::sync::OnceLock;
 
 use crate::error::{Error, ErrorClass};
 use crate::mapping::Mapping;
@@ -31,17 +31,17 @@ struct Atom {
 pub struct LazyPattern {
     source: String,
     at_start: bool,
-    compiled: OnceCell<Result<Pattern, Error>>,
+    compiled: OnceLock<Result<Pattern, Error>>,
 }
 
 impl LazyPattern {
     /// A pattern to be found anywhere.
     pub fn search(source: impl Into<String>) -> Self {
-        Self { source: source.into(), at_start: false, compiled: OnceCell::new() }
+        Self { source: source.into(), at_start: false, compiled: OnceLock::new() }
     }
 
     fn whole(source: &str) -> Self {
-        Self { source: format!("^{source}$"), at_start: true, compiled: OnceCell::new() }
+        Self { source: format!("^{source}$"), at_start: true, compiled: OnceLock::new() }
     }
 
     /// Whether it is found in a text.

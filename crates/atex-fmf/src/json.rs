@@ -105,16 +105,14 @@ fn without_repeated_keys<'a>(
 /// A key as JSON has it.
 #[must_use]
 pub fn key_text(key: &Key) -> Cow<'_, str> {
-    match key {
-        Key::Text(text) => Cow::Borrowed(text),
-        Key::Other(value) => match &**value {
-            Value::Tuple(items) => Cow::Owned(spaced_list(items)),
-            Value::Float(number) if !number.is_finite() => Cow::Owned(as_text(value)),
-            value @ (Value::Null | Value::Bool(_) | Value::Int(_) | Value::BigInt(_) | Value::Float(_)) => {
-                Cow::Owned(to_string(value))
-            }
-            other => Cow::Owned(as_text(other)),
-        },
+    match key.value() {
+        Value::Text(text) => Cow::Borrowed(text),
+        Value::Tuple(items) => Cow::Owned(spaced_list(items)),
+        value @ Value::Float(number) if !number.is_finite() => Cow::Owned(as_text(value)),
+        value @ (Value::Null | Value::Bool(_) | Value::Int(_) | Value::BigInt(_) | Value::Float(_)) => {
+            Cow::Owned(to_string(value))
+        }
+        other => Cow::Owned(as_text(other)),
     }
 }
 

@@ -11,13 +11,13 @@
 //! let tree = Tree::load(".", &context)?;
 //! let found = discover(&tree, &Request { plan: Some("/plans/daily".into()), libraries: true, ..Request::default() })?;
 //! for test in &found.tests {
-//!     println!("{} in {}", test.name, test.source_dir);
+//!     println!("{} in {}", test.name, test.source_dir());
 //! }
 //! # Ok::<(), atex_fmf::Error>(())
 //! ```
 //!
 //! The layers, from below: [`yaml`] (text to [`Value`]), `walk` and `build` (directories to nodes with own data),
-//! `merge` (suffixes such as `tag+`), `adjust` and `context` (rules), `filter` and `select` (which nodes),
+//! `inherit` and `merge` (complete data, suffixes such as `tag+`), `adjust` and `context` (rules), `filter` and `select` (which nodes),
 //! `discover` and `library` (which tests, and what they require), [`plan`] (the same by the rules of tmt), `remote` (trees of other repositories, for sections
 //! and libraries that name one by its URL). [`Rule`] and [`Context`] are of use on their own:
 //! any facts can be asked with them. Behaviour follows the reference implementation wherever it can be seen; the corpus
@@ -36,6 +36,7 @@ mod definitions;
 mod discover;
 mod error;
 mod filter;
+mod inherit;
 pub mod json;
 mod library;
 mod mapping;

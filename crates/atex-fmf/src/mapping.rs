@@ -8,80 +8,64 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{Hash, Hasher};
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use crate::error::Pos;
-use crate::pytext;
 use crate::value::{Text, Value};
 
 /// Up to this many entries a search from the front is quicker than hashing.
 const SEARCHED: usize = 24;
 
-/// A mapping's key: mostly text, but any scalar will do.
+/// A mapping's key: mostly text, but any scalar will do. One pointer, since there are many; equal keys are mostly one and
+/// the same.
 #[derive(Clone, Debug)]
-pub enum Key {
-    /// Text.
-    Text(Text),
-    /// Anything else that YAML allows: numbers, booleans, null, dates, tuples.
-    Other(Box<Value>),
-}
+pub struct Key(Arc<Value>);
 
 impl Key {
     pub(crate) fn new(value: Value) -> Self {
-        match value {
-            Value::Text(text) => Self::Text(text),
-            other => Self::Other(Box::new(other)),
-        }
+        Self(Arc::new(value))
+    }
+
+    /// A key that is text.
+    pub fn text(text: impl Into<Text>) -> Self {
+        Self::new(Value::Text(text.into()))
     }
 
     /// The key as a value.
     #[must_use]
-    pub fn to_value(&self) -> Value {
-        match self {
-            Self::Text(text) => Value::Text(text.clone()),
-            Self::Other(value) => (**value).clone(),
-        }
+    pub fn value(&self) -> &Value {
+        &self.0
     }
 
     /// The key, if it is text.
     #[must_use]
     pub fn as_str(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            Self::Other(_) => None,
-        }
+        self.0.as_str()
     }
 
     /// The key as Python's `str` has it.
     #[must_use]
     pub fn to_text(&self) -> Text {
-        match self {
-            Self::Text(text) => text.clone(),
-            Self::Other(value) => pytext::text(value).into(),
-        }
+        self.0.to_text()
     }
 }
 
 impl PartialEq for Key {
     fn eq(&self, other: &Self) -> bool {
-        match (self, other) {
-            // Equal keys are mostly one and the same text.
-            (Self::Text(left), Self::Text(right)) => Arc::ptr_eq(left, right) || left == right,
-            (Self::Other(left), Self::Other(right)) => left == right,
-            _ => false,
-        }
+        Arc::ptr_eq(&self.0, &other.0)
+            || match (self.as_str(), other.as_str()) {
+                (Some(left), Some(right)) => left == right,
+                _ => self.0 == other.0,
+            }
     }
 }
 
-/// NaN is not equal to itself; a second NaN key is simply another key.
+/// As in Python, NaN is equal to itself where it is the very same key, and any other NaN is simply another key.
 impl Eq for Key {}
 
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        match self {
-            Self::Text(text) => text.hash(state),
-            Self::Other(value) => hash_value(value, state),
-        }
+        hash_value(&self.0, state);
     }
 }
 
@@ -135,6 +119,11 @@ pub struct Mapping {
     form: Form,
 }
 
+/// Room for the entries of a mapping that grows, one mapping after the other. Where each grows by itself, it leaves behind
+/// a hole for each of its sizes; in large trees these were a sixth of the memory.
+#[derive(Default)]
+pub(crate) struct Room(Vec<Entry>);
+
 /// The place of a key.
 enum Place {
     Own(usize),
@@ -146,6 +135,12 @@ impl Mapping {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// An empty mapping without any memory of its own.
+    pub(crate) fn shared_empty() -> Arc<Self> {
+        static EMPTY: LazyLock<Arc<Mapping>> = LazyLock::new(Arc::default);
+        EMPTY.clone()
     }
 
     pub(crate) fn with_capacity(capacity: usize) -> Self {
@@ -168,6 +163,26 @@ impl Mapping {
             return base.with_room(more);
         }
         Self { entries: Vec::with_capacity(more), form: Form::Extending { base: base.clone(), replaced: 0 } }
+    }
+
+    /// As [`Mapping::extending`], in a room that is given back by [`Mapping::leave`].
+    pub(crate) fn extending_in(room: &mut Room, base: &Arc<Self>, more: usize) -> Self {
+        let mut mapping = Self::extending(base, 0);
+        if matches!(mapping.form, Form::Extending { .. }) && more <= SEARCHED {
+            mapping.entries = std::mem::take(&mut room.0);
+        } else {
+            mapping.entries.reserve_exact(more);
+        }
+        mapping
+    }
+
+    /// Moves the entries to where there is room for no more, and gives the room back.
+    pub(crate) fn leave(&mut self, room: &mut Room) {
+        if self.entries.len() < self.entries.capacity() {
+            let mut entries = Vec::with_capacity(self.entries.len());
+            entries.append(&mut self.entries);
+            room.0 = std::mem::replace(&mut self.entries, entries);
+        }
     }
 
     /// As [`Arc::make_mut`], but a copy keeps only what will differ, where that pays.
@@ -203,6 +218,21 @@ impl Mapping {
         }
     }
 
+    /// The mapping that this one extends, if a key is only there.
+    pub(crate) fn only_inherited(&self, key: &str) -> Option<&Arc<Self>> {
+        match &self.form {
+            Form::Extending { base, .. } => matches!(self.find_text(key)?, Place::Base(_)).then_some(base),
+            _ => None,
+        }
+    }
+
+    /// Extends another mapping, which has the same keys in the same order as the one so far.
+    pub(crate) fn set_base(&mut self, to: Arc<Self>) {
+        if let Form::Extending { base, .. } = &mut self.form {
+            *base = to;
+        }
+    }
+
     fn replaced(&self) -> usize {
         match self.form {
             Form::Extending { replaced, .. } => replaced as usize,
@@ -223,14 +253,11 @@ impl Mapping {
     }
 
     fn find(&self, key: &Key) -> Option<Place> {
-        match key {
-            Key::Text(text) => self.find_text(text),
-            other => self.search(|found| found == other, || other.clone()),
-        }
+        self.search(|found| found == key, || key.clone())
     }
 
     fn find_text(&self, key: &str) -> Option<Place> {
-        self.search(|found| found.as_str() == Some(key), || Key::Text(key.into()))
+        self.search(|found| found.as_str() == Some(key), || Key::text(key))
     }
 
     fn search(&self, is_it: impl Fn(&Key) -> bool, key: impl Fn() -> Key) -> Option<Place> {
@@ -328,13 +355,13 @@ impl Mapping {
                 let entry = self.at_mut(place);
                 (entry.value, entry.pos) = (value, pos);
             }
-            None => self.push(key().unwrap_or_else(|| Key::Text(text.into())), value, pos),
+            None => self.push(key().unwrap_or_else(|| Key::text(text)), value, pos),
         }
     }
 
     /// Sets a text key's value, at no known place.
     pub fn set(&mut self, key: &str, value: Value) {
-        self.insert(Key::Text(key.into()), value, Pos::NONE);
+        self.insert(Key::text(key), value, Pos::NONE);
     }
 
     /// Adds an entry whose key is known to be new.
@@ -480,7 +507,7 @@ impl<K: Into<Text>, V: Into<Value>> FromIterator<(K, V)> for Mapping {
     fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
         let mut mapping = Self::new();
         for (key, value) in pairs {
-            mapping.insert(Key::Text(key.into()), value.into(), Pos::NONE);
+            mapping.insert(Key::text(key), value.into(), Pos::NONE);
         }
         mapping
     }
@@ -494,7 +521,7 @@ mod tests {
     fn long_mappings_keep_order_and_find_after_removal() {
         let mut mapping: Mapping = (0..100).map(|n| (format!("k{n}"), Value::Int(n))).collect();
         mapping.set("k7", Value::Null);
-        assert_eq!(mapping.remove(&Key::Text("k3".into())), Some(Value::Int(3)));
+        assert_eq!(mapping.remove(&Key::text("k3")), Some(Value::Int(3)));
         assert_eq!(mapping.get("k99"), Some(&Value::Int(99)));
         assert_eq!(mapping.get("k3"), None);
         let keys: Vec<_> = mapping.keys().take(6).map(Key::to_text).collect();
@@ -518,13 +545,13 @@ mod tests {
     fn what_extends_another_mapping_reads_as_a_changed_copy_does() {
         type Change = fn(&mut Mapping);
         let changes: [Change; 9] = [
-            |mapping| mapping.insert(Key::Text("k3".into()), Value::text("x"), Pos::new(1, 2, 3)),
+            |mapping| mapping.insert(Key::text("k3"), Value::text("x"), Pos::new(1, 2, 3)),
             |mapping| mapping.set("new", Value::Int(1)),
             |mapping| mapping.set("k0", Value::Null),
             |mapping| *mapping.get_mut("k1").unwrap_or(&mut Value::Null) = Value::Bool(true),
             |mapping| mapping.set("k3", Value::text("y")),
             |mapping| (0..30).for_each(|n| mapping.set(&format!("k{n}"), Value::Int(-n))),
-            |mapping| drop(mapping.remove(&Key::Text("k2".into()))),
+            |mapping| drop(mapping.remove(&Key::text("k2"))),
             |mapping| mapping.values_mut().for_each(|value| *value = Value::Null),
             |mapping| mapping.try_retain(|key| Ok::<_, ()>(key.as_str() != Some("k4"))).unwrap(),
         ];

@@ -49,27 +49,69 @@ pub struct Merger<'m> {
     pub patterns: &'m mut Patterns,
     /// Set when a mapping has been given an identity.
     pub shares: &'m mut bool,
-    pub sums: &'m mut Sums,
+    /// What other nodes have come to by the same steps, where that is likely to be of use.
+    pub known: Option<&'m mut Known>,
 }
 
-/// The last sums of two lists. A rule that many nodes inherit adds the same list to the same list in each of them; the
-/// sum is then one list, too, instead of a copy for each node.
+/// The last results of merging. A rule that many nodes inherit does the same to what they have in common in each of them;
+/// the result is then one, too, instead of a copy for each node.
 #[derive(Default)]
-pub struct Sums(VecDeque<[Arc<[Value]>; 3]>);
+pub struct Known {
+    /// Two lists and their sum.
+    sums: VecDeque<[Arc<[Value]>; 3]>,
+    /// What mappings that others extend become.
+    bases: VecDeque<Change>,
+}
 
-impl Sums {
-    /// As many as a node has rules that add something.
+/// What an entry makes of a mapping; nothing when it was met once only.
+struct Change {
+    from: Arc<Mapping>,
+    key: Key,
+    given: Value,
+    to: Option<Arc<Mapping>>,
+}
+
+impl Known {
+    /// As many as a node has rules that apply.
     const KEPT: usize = 8;
 
-    fn of(&mut self, left: &Arc<[Value]>, right: &Arc<[Value]>) -> Arc<[Value]> {
-        let mut known = self.0.iter();
+    fn sum(&mut self, left: &Arc<[Value]>, right: &Arc<[Value]>) -> Arc<[Value]> {
+        let mut known = self.sums.iter();
         if let Some([.., sum]) = known.find(|[l, r, _]| Arc::ptr_eq(l, left) && Arc::ptr_eq(r, right)) {
             return sum.clone();
         }
-        let sum: Arc<[Value]> = left.iter().chain(right.iter()).cloned().collect();
-        self.0.truncate(Self::KEPT - 1);
-        self.0.push_front([left.clone(), right.clone(), sum.clone()]);
+        let sum = sum(left, right);
+        self.sums.truncate(Self::KEPT - 1);
+        self.sums.push_front([left.clone(), right.clone(), sum.clone()]);
         sum
+    }
+
+    /// The change that an entry makes to a mapping, if it is met again. If not, it is kept in mind.
+    fn change(&mut self, from: &Arc<Mapping>, key: &Key, given: &Value) -> Option<&mut Change> {
+        let is_it = |known: &Change| {
+            Arc::ptr_eq(&known.from, from) && known.key == *key && are_same(&known.given, given)
+        };
+        if let Some(at) = self.bases.iter().position(is_it) {
+            return Some(&mut self.bases[at]);
+        }
+        self.bases.truncate(Self::KEPT - 1);
+        let change = Change { from: from.clone(), key: key.clone(), given: given.clone(), to: None };
+        self.bases.push_front(change);
+        None
+    }
+}
+
+fn sum(left: &[Value], right: &[Value]) -> Arc<[Value]> {
+    left.iter().chain(right).cloned().collect()
+}
+
+/// Whether two values are one and the same.
+fn are_same(left: &Value, right: &Value) -> bool {
+    match (left, right) {
+        (Value::List(left), Value::List(right)) => Arc::ptr_eq(left, right),
+        (Value::Map(left), Value::Map(right)) => Arc::ptr_eq(left, right),
+        (Value::Text(left), Value::Text(right)) => Arc::ptr_eq(left, right),
+        _ => false,
     }
 }
 
@@ -99,19 +141,64 @@ impl Merger<'_> {
     /// Merges one entry.
     pub fn entry(&mut self, data: &mut Mapping, key: &Key, value: &Value, pos: Pos) -> Result<()> {
         let Some(text) = key.as_str() else {
-            let message = format!("key {} in {} must be text", pytext::repr(&key.to_value()), self.node);
+            let message = format!("key {} in {} must be text", pytext::repr(key.value()), self.node);
             return Err(Fault::new(ErrorClass::Type, message));
         };
         let (operation, base) = Operation::split(text);
         let plain = operation == Operation::Replace;
         let target = Target { base, key: plain.then_some(key), pos };
+        let inherited = if *self.shares { None } else { data.only_inherited(base) };
+        if let (Some(from), Some(known)) = (inherited, &mut self.known)
+            && let Some(change) = known.change(from, key, value)
+        {
+            if change.to.is_none() {
+                let from = from.clone();
+                let to = self.changed(&from, operation, &target, value, key)?;
+                data.set_base(to);
+            } else if let Some(to) = &change.to {
+                let to = to.clone();
+                data.set_base(to);
+            }
+            return Ok(());
+        }
+        self.apply(data, operation, &target, value)
+    }
+
+    /// What a mapping that others extend becomes, so that they extend that.
+    fn changed(
+        &mut self,
+        from: &Arc<Mapping>,
+        operation: Operation,
+        target: &Target<'_>,
+        value: &Value,
+        key: &Key,
+    ) -> Result<Arc<Mapping>> {
+        let mut to = from.with_room(0);
+        self.apply(&mut to, operation, target, value)?;
+        let to = Arc::new(to);
+        // What has an identity now belongs to this node alone.
+        if !*self.shares
+            && let Some(change) = self.known.as_mut().and_then(|known| known.change(from, key, value))
+        {
+            change.to = Some(to.clone());
+        }
+        Ok(to)
+    }
+
+    fn apply(
+        &mut self,
+        data: &mut Mapping,
+        operation: Operation,
+        target: &Target<'_>,
+        value: &Value,
+    ) -> Result<()> {
         match operation {
             Operation::Replace => target.store(data, value.clone()),
-            Operation::Append => self.plus(data, &target, value, false)?,
-            Operation::Prepend => self.plus(data, &target, value, true)?,
-            Operation::Remove => self.minus(data, &target, value)?,
-            Operation::RemovePattern => self.minus_pattern(data, &target, value)?,
-            Operation::Substitute => self.substitute(data, &target, value)?,
+            Operation::Append => self.plus(data, target, value, false)?,
+            Operation::Prepend => self.plus(data, target, value, true)?,
+            Operation::Remove => self.minus(data, target, value)?,
+            Operation::RemovePattern => self.minus_pattern(data, target, value)?,
+            Operation::Substitute => self.substitute(data, target, value)?,
         }
         Ok(())
     }
@@ -137,7 +224,10 @@ impl Merger<'_> {
             (current, _, _) => {
                 let (left, right) = if prepend { (given, &*current) } else { (&*current, given) };
                 let sum = match (left, right) {
-                    (Value::List(left), Value::List(right)) => Some(Value::List(self.sums.of(left, right))),
+                    (Value::List(left), Value::List(right)) => Some(Value::List(match &mut self.known {
+                        Some(known) => known.sum(left, right),
+                        None => sum(left, right),
+                    })),
                     _ => add(left, right),
                 };
                 sum.ok_or_else(|| self.error(target, &cannot_add(left, right)))?
@@ -327,7 +417,7 @@ fn listed(given: &Value) -> Option<Vec<Value>> {
     match given {
         Value::Text(_) => Some(vec![given.clone()]),
         Value::List(items) => Some(items.to_vec()),
-        other => other.as_map().map(|mapping| mapping.keys().map(Key::to_value).collect()),
+        other => other.as_map().map(|mapping| mapping.keys().map(|key| key.value().clone()).collect()),
     }
 }
 

@@ -63,7 +63,7 @@ fn write_mapping(out: &mut String, mapping: &Mapping) {
         if at > 0 {
             out.push_str(", ");
         }
-        write_repr(out, &key.to_value());
+        write_repr(out, key.value());
         out.push_str(": ");
         write_repr(out, value);
     }

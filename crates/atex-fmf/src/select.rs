@@ -52,6 +52,12 @@ impl Tree {
     /// # Errors
     /// A bad pattern, or a condition that fails.
     pub fn prune<'t>(&'t self, criteria: &Criteria<'_>) -> Result<Vec<NodeRef<'t>>, Error> {
+        let found = self.selected(criteria)?;
+        Ok(found.into_iter().map(|id| self.node(id)).collect())
+    }
+
+    /// As [`Tree::prune`], by their numbers, which take less memory.
+    pub(crate) fn selected(&self, criteria: &Criteria<'_>) -> Result<Vec<u32>, Error> {
         self.matching(criteria, NodeRef::is_selected)
     }
 
@@ -60,14 +66,15 @@ impl Tree {
     /// # Errors
     /// As [`Tree::prune`].
     pub fn prune_all<'t>(&'t self, criteria: &Criteria<'_>) -> Result<Vec<NodeRef<'t>>, Error> {
-        self.matching(criteria, |_| true)
+        let found = self.matching(criteria, |_| true)?;
+        Ok(found.into_iter().map(|id| self.node(id)).collect())
     }
 
     fn matching<'t>(
         &'t self,
         criteria: &Criteria<'_>,
         takes_part: impl Fn(NodeRef<'t>) -> bool,
-    ) -> Result<Vec<NodeRef<'t>>, Error> {
+    ) -> Result<Vec<u32>, Error> {
         let selector = Selector {
             criteria,
             names: criteria.names.iter().map(LazyPattern::search).collect(),
@@ -76,7 +83,7 @@ impl Tree {
         let mut found = Vec::new();
         for node in self.nodes().filter(|node| takes_part(*node)) {
             if selector.accepts(node)? {
-                found.push(node);
+                found.push(node.id());
             }
         }
         Ok(found)

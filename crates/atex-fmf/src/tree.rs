@@ -3,20 +3,13 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::thread::{self, ScopedJoinHandle};
 
-use crate::adjust::Adjuster;
-use crate::ahead::MAX_THREADS;
-use crate::build::{Builder, Inherited};
+use crate::build::{Builder, Built};
 use crate::context::Context;
 use crate::error::{Error, Pos, Position};
+use crate::inherit;
 use crate::mapping::Mapping;
-use crate::pyre::Patterns;
-use crate::share::Freezer;
 use crate::value::Text;
-
-/// Smaller trees are adjusted before threads would have started.
-const ADJUSTED_ALONE: usize = 1000;
 
 /// One node.
 #[derive(Debug)]
@@ -25,8 +18,8 @@ pub(crate) struct Node {
     pub name: Text,
     /// How much of the name's end is the node's own.
     own_len: u32,
-    /// In order of creation.
-    pub children: Vec<u32>,
+    /// How many nodes are below it. They stand behind it.
+    pub below: u32,
     /// Whether the node takes part in selection, if it says so.
     pub select: Option<bool>,
     pub data: Arc<Mapping>,
@@ -36,7 +29,8 @@ pub(crate) struct Node {
 impl Node {
     pub fn new(name: Text, own_len: usize) -> Self {
         let own_len = u32::try_from(own_len).unwrap_or(u32::MAX);
-        Self { name, own_len, children: Vec::new(), select: None, data: Arc::default(), sources: None }
+        let data = Mapping::shared_empty();
+        Self { name, own_len, below: 0, select: None, data, sources: None }
     }
 
     pub fn add_file(&mut self, file: u32) {
@@ -98,41 +92,9 @@ impl Tree {
     }
 
     fn build(builder: Builder, context: &Context) -> Result<Self, Error> {
-        let mut patterns = Patterns::default();
-        let Inherited { root, files, nodes, shares } = builder.inherit(&mut patterns)?;
-        let mut tree = Self { root, files, nodes };
-        tree.adjust(context, shares, &mut patterns)?;
-        Ok(tree)
-    }
-
-    fn adjust(&mut self, context: &Context, shares: bool, patterns: &mut Patterns) -> Result<(), Error> {
-        let files = &self.files;
-        // Nodes whose values may be shared have to be adjusted one after the other.
-        if shares || self.nodes.len() < ADJUSTED_ALONE {
-            adjust_all(&mut self.nodes, &mut Adjuster::new(context, patterns, shares), files)?;
-        } else {
-            let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
-            let adjust = |nodes| {
-                adjust_all(nodes, &mut Adjuster::new(context, &mut Patterns::default(), false), files)
-            };
-            thread::scope(|scope| {
-                let part = self.nodes.len().div_ceil(threads);
-                let parts = self.nodes.chunks_mut(part);
-                let running: Vec<_> = parts.map(|nodes| scope.spawn(move || adjust(nodes))).collect();
-                // Of several errors the first in the order of nodes counts.
-                running.into_iter().map(ScopedJoinHandle::join).try_for_each(|result| match result {
-                    Ok(result) => result,
-                    Err(panic) => std::panic::resume_unwind(panic),
-                })
-            })?;
-        }
-        if shares {
-            let mut freezer = Freezer::default();
-            for node in &mut self.nodes {
-                freezer.mapping(&mut node.data).map_err(|fault| fault.locate(&self.files))?;
-            }
-        }
-        Ok(())
+        let Built { root, files, mut nodes, building, shares } = builder.finish();
+        inherit::complete(&mut nodes, building, shares, context, &files)?;
+        Ok(Self { root, files, nodes })
     }
 
     /// The directory that holds the tree's `.fmf`, absolute.
@@ -156,7 +118,12 @@ impl Tree {
     /// The root node.
     #[must_use]
     pub fn root_node(&self) -> NodeRef<'_> {
-        NodeRef { tree: self, id: 0 }
+        self.node(0)
+    }
+
+    /// The node of a number that [`NodeRef::id`] gave.
+    pub(crate) fn node(&self, id: u32) -> NodeRef<'_> {
+        NodeRef { tree: self, id }
     }
 
     /// All nodes, a node before its children, children by name.
@@ -165,11 +132,19 @@ impl Tree {
         std::iter::from_fn(move || {
             let id = stack.pop()?;
             let start = stack.len();
-            stack.extend_from_slice(&self.nodes[id as usize].children);
+            stack.extend(self.children(id));
             let own_name = |id: u32| self.nodes[id as usize].own_name();
             stack[start..].sort_by(|left, right| own_name(*right).cmp(own_name(*left)));
             Some(NodeRef { tree: self, id })
         })
+    }
+
+    /// The children of a node, in order of creation.
+    fn children(&self, id: u32) -> impl Iterator<Item = u32> {
+        let end = id + self.nodes[id as usize].below;
+        let first = (id < end).then_some(id + 1);
+        let next = move |child: &u32| Some(child + self.nodes[*child as usize].below + 1);
+        std::iter::successors(first, move |child| next(child).filter(|next| *next <= end))
     }
 
     /// All nodes, a node before its children, children in order of creation.
@@ -202,7 +177,7 @@ impl Tree {
                 files.push((sources.file, node.name()));
                 next = sources.parent.as_deref();
             }
-            inherited.extend(node.node().children.iter().map(|child| (*child, all)));
+            inherited.extend(node.children().map(|child| (child.id, all)));
         }
         files.sort_unstable();
         files
@@ -215,13 +190,6 @@ impl Tree {
     }
 }
 
-/// Adjusts nodes in order: parents before children, children in order of creation.
-fn adjust_all(nodes: &mut [Node], adjuster: &mut Adjuster<'_>, files: &[PathBuf]) -> Result<(), Error> {
-    nodes
-        .iter_mut()
-        .try_for_each(|node| adjuster.adjust(&node.name, &mut node.data).map_err(|fault| fault.locate(files)))
-}
-
 /// A node of a tree.
 #[derive(Clone, Copy, Debug)]
 pub struct NodeRef<'t> {
@@ -232,6 +200,10 @@ pub struct NodeRef<'t> {
 impl<'t> NodeRef<'t> {
     pub(crate) fn tree(self) -> &'t Tree {
         self.tree
+    }
+
+    pub(crate) fn id(self) -> u32 {
+        self.id
     }
 
     fn node(self) -> &'t Node {
@@ -265,14 +237,20 @@ impl<'t> NodeRef<'t> {
     }
 
     /// The children in order of creation.
-    pub fn children(self) -> impl ExactSizeIterator<Item = Self> {
-        self.node().children.iter().map(move |id| Self { tree: self.tree, id: *id })
+    pub fn children(self) -> impl Iterator<Item = Self> {
+        self.tree.children(self.id).map(move |id| Self { tree: self.tree, id })
+    }
+
+    /// Whether there are no children.
+    #[must_use]
+    pub fn is_leaf(self) -> bool {
+        self.node().below == 0
     }
 
     /// Whether the node takes part in selection: by its `select` directive, or else if it has no children.
     #[must_use]
     pub fn is_selected(self) -> bool {
-        self.node().select.unwrap_or(self.node().children.is_empty())
+        self.node().select.unwrap_or(self.is_leaf())
     }
 
     /// The files that contributed to the node, the last one first.

@@ -95,7 +95,7 @@ fn run(tree_dir: &Path, args: &Args) -> Result<Outcome, Error> {
         let mut data = Vec::new();
         test.write_data(&mut data).unwrap();
         let data = String::from_utf8(data).unwrap();
-        let (name, dir) = (Json::from(&*test.name), Json::from(&*test.source_dir));
+        let (name, dir) = (Json::from(&*test.name), Json::from(test.source_dir()));
         format!(r#"{{"name":{name},"source_dir":{dir},"data":{data}}}"#)
     });
     let plan = found.plan.as_ref().map(|plan| json::to_string(&atex_fmf::Value::Map(plan.clone())));
@@ -244,7 +244,7 @@ fn merge_vectors() {
         let tree = Tree::from_data(data, &Context::new()).map_err(|error| class_and_message(&error))?;
         let child = tree.find("/child").unwrap();
         let mut merged = child.data().clone();
-        merged.remove(&atex_fmf::Key::Text("root".into()));
+        merged.remove(&atex_fmf::Key::text("root"));
         Ok(json::to_string(&atex_fmf::Value::Map(merged.into())))
     });
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use atex_cli::{Exit, Failure, input::reason, now};
 use atex_model::{Connect, Host, Test};
-use atex_schedule::{Event, HostId, SetupId, Tried};
+use atex_schedule::{Event, HostId, SetupId, TestTraits};
 use serde_json::Value;
 
 use super::{Dispatcher, hosts::HostEntry, resume::KnownHost};
@@ -87,8 +87,8 @@ impl Dispatcher {
         self.progress.taken_in(&test);
         let platform = test.platform.as_deref().map(|label| self.platforms.id(label));
         let is_destructive = is_destructive(&test);
-        let tried = Tried::default();
-        self.apply(Event::TestArrived { test: id, platform, setup, is_destructive, tried });
+        let is = TestTraits { platform, setup, is_destructive, ..TestTraits::default() };
+        self.apply(Event::TestArrived { test: id, is: Box::new(is) });
     }
 
     /// Takes in the tree and the plan that a test is the first to have.
@@ -147,11 +147,11 @@ impl Dispatcher {
         let (record, again, expected) = (Arc::clone(&entry.record), entry.again, entry.running.is_none());
         let kept = entry.line.as_deref().and_then(kept_in);
         let keep = kept.is_some();
-        let kind = self.platforms.kind(&record);
+        let is = self.platforms.traits(&record);
         let dirs = kept.map_or_else(|| self.work_dirs(id, &record.connect), |dir| vec![dir]);
         self.pool.order(id, Order::Join { record, dirs, keep, again, adopt });
         if expected {
-            self.apply(Event::HostExpected { host: id, kind });
+            self.apply(Event::HostExpected { host: id, is });
         }
     }
 

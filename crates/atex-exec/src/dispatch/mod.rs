@@ -30,7 +30,6 @@ pub(crate) use self::closing::last_line;
 use self::hosts::HostEntry;
 use self::resume::Before;
 use crate::announce::{Announcer, Followed, Unsaid};
-use crate::attempt::Done;
 use crate::catalog::{Identities, Platforms, Setups};
 use crate::config::Config;
 use crate::cursor::Cursor;
@@ -86,8 +85,6 @@ pub(crate) struct Dispatcher {
     host_seconds: (f64, f64),
     /// What has been said of keys that mean nothing here.
     said: BTreeSet<&'static str>,
-    /// The attempt that the scheduler is about to judge.
-    just_ended: Option<(HostId, Done)>,
     /// What earlier lives of the run have left.
     before: Before,
 }
@@ -240,7 +237,7 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
     let (items, passed) =
         sieve::put_in(&config.hooks, &surroundings, items, open_sources, &stopped).map_err(own)?;
     let ears = Ears { items, news, packed: packer.done().clone(), signals: ends.signals, output };
-    let options = Options { infra_retries: config.infra_retries };
+    let options = Options { infra_retries: config.infra_retries, ..Options::default() };
     let mut dispatcher = Dispatcher {
         scheduler: Scheduler::new(options),
         config,
@@ -268,7 +265,6 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
         storage_failed: false,
         host_seconds: (0.0, 0.0),
         said: BTreeSet::new(),
-        just_ended: None,
         before,
     };
     match past {
@@ -280,6 +276,11 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
     // Kept until here, so that the channels are never without a sender.
     drop((tell, say_failed, to, passed));
     Ok(exit)
+}
+
+/// The time, as the scheduler counts it.
+fn moment() -> atex_schedule::Time {
+    atex_schedule::Time(u64::try_from(now().0).unwrap_or(0))
 }
 
 /// The way to hosts, with as many open files as we may have; programs that we start get what we were given.
@@ -353,15 +354,17 @@ impl Dispatcher {
     // ---- Decisions ----
 
     fn apply(&mut self, event: Event) {
-        for action in self.scheduler.apply(event) {
+        for action in self.scheduler.apply(moment(), event) {
             match action {
                 Action::SetUp { host, setup, clean } => self.set_up(host, setup, clean),
                 Action::Start { host, test, attempt } => self.start(host, test, attempt),
                 Action::Cancel { host } => self.pool.order(host, Order::Cancel),
                 Action::Release { host, why } => self.release(host, why),
-                Action::Settle { .. } => self.judged(true),
-                Action::Retry { .. } => self.judged(false),
+                Action::Settle { host, why, .. } => self.judged(host, Some(why)),
+                Action::Retry { host, .. } => self.judged(host, None),
                 Action::Abandon { test, why } => self.abandon(test, why),
+                // Nobody can be asked yet: there are neither provisioners nor a policy.
+                Action::Want { .. } | Action::Extend { .. } | Action::Ask { .. } | Action::WakeAt { .. } => {}
             }
         }
     }
@@ -396,7 +399,7 @@ impl Dispatcher {
         if !std::mem::replace(&mut self.stopping, true) {
             self.stop_hooks = None;
             self.pool.stop_hooks();
-            self.apply(Event::Stop);
+            self.apply(Event::Stopped);
         }
     }
 

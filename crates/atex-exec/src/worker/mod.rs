@@ -26,6 +26,9 @@ use crate::pool::{Context, Input, News, Order, Prepared};
 /// How much of a small command's output is kept, for its answer or its error.
 const ANSWER_BYTES: usize = 64 << 10;
 
+/// With this line on both of its streams begins what the agent's session for tests brings.
+const READY: &[u8] = b"atex: ready\n";
+
 /// See the module's documentation.
 pub(crate) struct Worker {
     id: HostId,
@@ -83,7 +86,15 @@ struct Errand {
     err: Vec<u8>,
     until: Option<Instant>,
     /// A session that is dropped has its input closed.
-    running: Session,
+    running: Option<Session>,
+}
+
+impl Errand {
+    /// Whether the agent has said all that it says by itself.
+    fn is_ready(&self) -> bool {
+        self.what == Step::SetUp(Stage::Hello)
+            && [&self.out, &self.err].into_iter().all(|said| said.ends_with(READY))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -92,7 +103,11 @@ enum Step {
     Look,
     Left,
     Sizes,
-    Stop { by_force: bool },
+    Stop {
+        by_force: bool,
+    },
+    /// The end of the session that runs tests, which cleans up.
+    Farewell,
     Bye,
 }
 
@@ -228,6 +243,7 @@ impl Worker {
         let limited = !matches!(what, Step::SetUp(stage) if stage.takes_its_time());
         let until = limited.then(|| Instant::now() + context.waits.host);
         let Some((session, running)) = self.run(command, stdin, context) else { return };
+        let running = Some(running);
         self.errand = Some(Errand { session, what, out: Vec::new(), err: Vec::new(), until, running });
     }
 
@@ -253,7 +269,11 @@ impl Worker {
                 if let Some(errand) = self.errand.take() {
                     self.errand_ended(&errand, end, context);
                 }
+                return;
             }
+        }
+        if let Some(errand) = self.errand.take_if(|errand| errand.is_ready()) {
+            self.greeted_by_serve(errand, context);
         }
     }
 
@@ -272,7 +292,8 @@ impl Worker {
             Step::Left => self.sizes_of_what_is_left(&errand.out, context),
             Step::Sizes => self.sizes(&errand.out, context),
             Step::Stop { .. } => self.settle_if_complete(context),
-            Step::Bye => self.close(context),
+            Step::Farewell if !matches!(&end, Ok(exit) if exit.is_success()) => self.say_bye(context),
+            Step::Farewell | Step::Bye => self.close(context),
         }
         self.kill_if_put_off(errand.what, context);
     }
@@ -295,7 +316,7 @@ impl Worker {
         let message = format!("{}: no answer within {}", self.name(), shown(context.waits.host));
         match errand.what {
             Step::SetUp(_) => self.host_fails(message, context),
-            Step::Bye => self.close(context),
+            Step::Farewell | Step::Bye => self.close(context),
             // A connection on which nothing is answered is none.
             Step::Look | Step::Left | Step::Sizes | Step::Stop { .. } => {
                 self.drop_link(context.waits.host, message);
@@ -309,24 +330,18 @@ impl Worker {
     /// Leaves nothing of ours on the host.
     fn leave(&mut self, context: &Context) {
         self.state = State::Leaving;
-        self.serve = None;
+        // A host that stays as it is has more than that session knows of.
+        let serve = self.serve.take().filter(|_| !self.given.keep);
         match (&self.work_dir, &self.connection) {
-            // It has not been set up in this life of the run, but may have been in an earlier one.
-            (None, Some(_)) if self.again => {
-                let dirs: Vec<String> = self.dirs.iter().map(|dir| quote(dir)).collect();
-                let dirs = dirs.join(" ");
-                let end = if self.given.keep { "hello" } else { "bye; rm -rf \"$d\"" };
-                let command = format!(
-                    "for d in {dirs}; do if [ -O \"$d/agent\" ]; then sh \"$d/agent\" {end}; fi; done; true"
-                );
-                self.errand(Step::Bye, &command, Stdin::empty(), context);
-            }
-            (None, _) => self.close(context),
-            (Some(_), Some(_)) => {
-                // What a greeting does is what is left to do on a host that stays as it is.
-                let words = if self.given.keep { "hello" } else { "bye" };
-                self.errand(Step::Bye, &self.agent(words), Stdin::empty(), context);
-            }
+            (_, Some(_)) => match serve.and_then(Serve::farewell) {
+                Some((session, running)) => {
+                    let until = Some(Instant::now() + context.waits.host);
+                    let (out, err, running) = (Vec::new(), Vec::new(), Some(running));
+                    self.errand = Some(Errand { session, what: Step::Farewell, out, err, until, running });
+                }
+                None => self.say_bye(context),
+            },
+            (None, None) => self.close(context),
             // What is left there may still run. It is sought for as long as any host is that was lost then.
             (Some(_), None) => {
                 if self.away.is_none() {
@@ -335,6 +350,23 @@ impl Worker {
                 self.seek(context);
             }
         }
+    }
+
+    /// Has the agent end what runs there and remove all.
+    fn say_bye(&mut self, context: &Context) {
+        let command = if self.work_dir.is_some() {
+            // What a greeting does is what is left to do on a host that stays as it is.
+            self.agent(if self.given.keep { "hello" } else { "bye" })
+        } else if self.again {
+            // It has not been set up in this life of the run, but may have been in an earlier one.
+            let dirs: Vec<String> = self.dirs.iter().map(|dir| quote(dir)).collect();
+            let dirs = dirs.join(" ");
+            let end = if self.given.keep { "hello" } else { "bye; rm -rf \"$d\"" };
+            format!("for d in {dirs}; do if [ -O \"$d/agent\" ]; then sh \"$d/agent\" {end}; fi; done; true")
+        } else {
+            return self.close(context);
+        };
+        self.errand(Step::Bye, &command, Stdin::empty(), context);
     }
 
     fn close(&mut self, context: &Context) {

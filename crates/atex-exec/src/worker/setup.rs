@@ -4,6 +4,7 @@
 //! managers run as jobs, see `jobs`.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -12,9 +13,10 @@ use atex_model::report::Cause;
 use atex_schedule::SetupId;
 
 use super::jobs::JobSoFar;
+use super::running::Serve;
 use super::{Errand, State, Step, Worker, quote, shown};
 use crate::attempt::Job;
-use crate::helpers::AGENT;
+use crate::kit::{ALWAYS, kit};
 use crate::needs::Needs;
 use crate::plan::{self, Applies, What};
 use crate::pool::{Context, News, Prepared, Shared};
@@ -348,7 +350,9 @@ impl Worker {
             }
             // It would go on while the host is cleaned: its end is waited for, but not for long.
             Some(errand) if is_first => {
-                errand.running.close_stdin();
+                if let Some(running) = &errand.running {
+                    running.close_stdin();
+                }
                 let until = Instant::now() + context.waits.host;
                 errand.until = Some(until);
                 work.until = until;
@@ -428,18 +432,46 @@ impl Worker {
 
     /// Brings the agent, which ends what still runs there and says what the host has.
     fn hello(&mut self, bare: Option<SetupId>, context: &Context) -> bool {
-        let bare = bare.map(|setup| self.dir_of(setup)).unwrap_or_default();
+        let bare = bare.map(|setup| self.dir_of(setup));
+        let kit = match kit(bare.as_deref()) {
+            Ok(kit) => kit,
+            Err(error) => {
+                self.set_up_fails(format!("{}: the agent: {error}", self.name()), context);
+                return false;
+            }
+        };
         let dirs: Vec<String> = self.dirs.iter().map(|dir| quote(dir)).collect();
         let dirs = dirs.join(" ");
-        // A directory of this name that is somebody else's is not used.
+        let bytes = kit.len();
+        let mut words = bare.unwrap_or_else(|| "-".to_owned());
+        // The session stays and runs the tests. On a host that stays prepared there may be none.
+        if !self.given.keep {
+            self.generation += 1;
+            let _ = write!(words, " {}", self.serve_words(context));
+        }
+        // A directory of this name that is somebody else's is not used, nor one where a spool has no room. What a
+        // test may have put into one of our own is not unpacked over.
         let command = format!(
-            "umask 022; exec 3>&2; for d in {dirs}; do \
-             if {{ mkdir \"$d\" || [ -O \"$d\" ]; }} && : >\"$d/agent\"; then \
-             exec 2>&3 3>&-; cat >\"$d/agent\" && exec sh \"$d/agent\" hello {bare}; exit 125; fi; done 2>/dev/null; \
-             echo \"cannot make a directory for the run, tried:\" {dirs} >&2; exit 125"
+            "umask 022; w=; for d in {dirs}; do \
+             if e=$(mkdir \"$d\" 2>&1); then how=new; set --; \
+             elif [ -O \"$d\" ]; then how=hello; set -- {ALWAYS}; rm -f \"$d/agent\"; else w=\"$w; $e\"; continue; fi; \
+             if printf %131072s 2>/dev/null >\"$d/agent\"; then \
+             dd bs={bytes} count=1 iflag=fullblock 2>/dev/null | tar -xpf - -C \"$d\" \"$@\" && \
+             exec sh \"$d/agent\" $how {words}; exit 125; fi; \
+             e=$(dd if=/dev/zero of=\"$d/agent\" bs=131072 count=1 2>&1 | head -n 1); \
+             w=\"$w; $e\"; [ $how = hello ] || rm -rf \"$d\"; done; \
+             echo \"cannot make a directory for the run, tried:\" {dirs}\"$w\" >&2; exit 125"
         );
-        self.errand(Step::SetUp(Stage::Hello), &command, Stdin::bytes(AGENT), context);
+        self.errand(Step::SetUp(Stage::Hello), &command, Stdin::bytes(kit).keep_open(), context);
         true
+    }
+
+    /// The agent has answered, and runs tests from now on.
+    pub(super) fn greeted_by_serve(&mut self, mut errand: Errand, context: &Context) {
+        if let Some(running) = errand.running.take() {
+            self.serve = Some(Serve::new(errand.session, running, self.generation));
+        }
+        self.stage_ended(Stage::Hello, &errand, Ok(Exit::Code(0)), context);
     }
 
     fn greeted(&mut self, errand: &Errand, context: &Context) {

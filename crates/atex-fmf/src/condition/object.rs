@@ -154,7 +154,7 @@ impl<'d> Dict<'d> {
         match (self, key.object()) {
             (Self::Data(mapping), Obj::Text(text)) => mapping.get(text).map(Obj::of),
             (Self::Data(mapping), _) => {
-                let mut entries = mapping.iter().filter(|(other, _)| matches!(other, Key::Other(_)));
+                let mut entries = mapping.iter().filter(|(other, _)| other.as_str().is_none());
                 entries.find(|(other, _)| HashKey::of_key(other) == *key).map(|(_, value)| Obj::of(value))
             }
             (Self::Own(map), _) => map.get(key).cloned(),
@@ -236,17 +236,13 @@ impl<'d> Obj<'d> {
     }
 
     fn copied_map(mapping: &Mapping) -> Self {
-        let entry = |(key, value): (&Key, &Value)| {
-            (HashKey::trusted(Self::copied(&key.to_value())), Self::copied(value))
-        };
+        let entry =
+            |(key, value): (&Key, &Value)| (HashKey::trusted(Self::copied(key.value())), Self::copied(value));
         Self::Dict(Dict::Own(Rc::new(mapping.iter().map(entry).collect())))
     }
 
     pub fn of_key(key: &'d Key) -> Self {
-        match key {
-            Key::Text(text) => Self::Text(Text::Data(text)),
-            Key::Other(value) => Self::of(value),
-        }
+        Self::of(key.value())
     }
 
     pub fn text(text: impl Into<Rc<str>>) -> Self {

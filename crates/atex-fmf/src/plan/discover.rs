@@ -235,8 +235,8 @@ impl<'t> Finder<'_, 't, '_> {
         };
         Ok(Test {
             name: self.counted(name),
-            source_dir: source_dir.into(),
-            section: self.found.sections.len(),
+            directory: Some(Box::new(source_dir.into())),
+            section: u32::try_from(self.found.sections.len()).unwrap_or(u32::MAX),
             own_name: u32::try_from(own_name).unwrap_or_default(),
             data: self.finished(data),
             needs: None,
@@ -269,11 +269,11 @@ impl<'t> Finder<'_, 't, '_> {
             return data;
         }
         let mut changed = present.clone();
-        changed.remove(&Key::Text("path".into()));
+        changed.remove(&Key::text("path"));
         let values = [("environment", environment), ("duration", seconds.map(|n| format!("{n}s").into()))];
         for (key, value) in values {
             if let Some(value) = value {
-                changed.insert(Key::Text(key.into()), value, present.position(key));
+                changed.insert(Key::text(key), value, present.position(key));
             }
         }
         Data::Own(Arc::new(changed))
@@ -413,7 +413,7 @@ fn entries(phase: &Phase) -> Result<Vec<Entry>> {
             return Err(Error::new(ErrorClass::Type, message));
         };
         let mut rule = (*entry).clone();
-        rule.remove(&Key::Text("name".into()));
+        rule.remove(&Key::text("name"));
         let mut rules = common.clone();
         if !rule.is_empty() {
             rules.push(nodes::without_places(&Value::map(rule)));

@@ -163,7 +163,7 @@ pub(super) fn steps(plan: &Plan<'_>, key: &str) -> Result<Vec<Value>> {
         }
         let order = order(&step).map_err(|error| plan.place(&step, "order", error))?;
         let mut step = (*step).clone();
-        step.remove(&Key::Text("when".into()));
+        step.remove(&Key::text("when"));
         steps.push((order, Value::map(step)));
     }
     steps.sort_by_key(|(order, _)| *order);

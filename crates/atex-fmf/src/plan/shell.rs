@@ -41,7 +41,7 @@ fn written(plan: &Plan<'_>, phase: &Phase, test: &Mapping) -> Result<(String, Ma
     let name = text("name")?;
     text("test")?;
     let mut data = test.clone();
-    data.remove(&Key::Text("name".into()));
+    data.remove(&Key::text("name"));
     if data.get("duration").is_none_or(|duration| !duration.is_truthy()) {
         data.set("duration", DEFAULT_DURATION.into());
     }

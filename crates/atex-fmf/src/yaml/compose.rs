@@ -219,6 +219,7 @@ impl<'a> Composer<'a, '_> {
     fn value_of(&mut self, node: Node) -> Value {
         match node.scalar {
             Scalar::Value(value) => value,
+            Scalar::Word(key) => key.value().clone(),
             Scalar::Merge => {
                 self.malformed(node.mark, "'<<' is a merge key and cannot be a value; quote it");
                 Value::Null
@@ -243,9 +244,9 @@ impl<'a> Composer<'a, '_> {
         if let (Token::Scalar { text, plain: true }, mark) = self.scanner.peek()?
             && resolve::is_word(text)
         {
-            let (text, mark) = (self.known.keys.intern(text), *mark);
+            let (key, mark) = (self.known.key(text), *mark);
             self.scanner.next()?;
-            return Ok(self.scalar_node(Ok(Scalar::Value(Value::Text(text))), mark));
+            return Ok(self.scalar_node(Ok(Scalar::Word(key)), mark));
         }
         self.node(block, block)
     }
@@ -387,7 +388,7 @@ impl<'a> Composer<'a, '_> {
     }
 
     fn text(&mut self, text: &str) -> Scalar {
-        let stored: Text = if text.len() <= SHORT { self.known.words.intern(text) } else { text.into() };
+        let stored: Text = if text.len() <= SHORT { self.known.word(text) } else { text.into() };
         Scalar::Value(Value::Text(stored))
     }
 
@@ -562,7 +563,7 @@ impl<'a> Composer<'a, '_> {
         self.entries = entries;
         let made = match tag.map(|tag| tag.strip_prefix(YAML_TAGS).ok_or(tag)) {
             None | Some(Ok("map")) => Ok(Value::map(mapping)),
-            Some(Ok("set")) => Ok(Value::Set(mapping.keys().map(Key::to_value).collect())),
+            Some(Ok("set")) => Ok(Value::Set(mapping.keys().map(|key| key.value().clone()).collect())),
             Some(Ok(kind)) => Err(BadScalar::Malformed(format!("the tag '!!{kind}' does not fit a mapping"))),
             Some(Err(tag)) => Err(unknown_tag(tag)),
         };
@@ -620,9 +621,10 @@ impl<'a> Composer<'a, '_> {
     fn key(&mut self, node: Node) -> Option<Key> {
         let mark = node.mark;
         match node.scalar {
-            Scalar::Equals => Some(Key::Text(self.known.keys.intern("="))),
+            Scalar::Equals => Some(self.known.key("=")),
             Scalar::Merge => None,
-            Scalar::Value(Value::Text(text)) => Some(Key::Text(self.known.keys.stored(text))),
+            Scalar::Word(key) => Some(key),
+            Scalar::Value(Value::Text(text)) => Some(self.known.key(&text)),
             Scalar::Value(value) => match hashable(&value) {
                 Some(value) => Some(Key::new(value)),
                 None if matches!(value, Value::List(_)) => {
@@ -681,7 +683,7 @@ fn pairs(items: &[Value]) -> std::result::Result<Vec<(Value, Value)>, BadScalar>
     let pair = |item: &Value| {
         let mapping = item.as_map().filter(|mapping| mapping.len() == 1)?;
         let (key, value) = mapping.iter().next()?;
-        Some((key.to_value(), value.clone()))
+        Some((key.value().clone(), value.clone()))
     };
     let all: Option<Vec<_>> = items.iter().map(pair).collect();
     all.ok_or_else(|| BadScalar::Malformed("each item must be a mapping of one entry".into()))

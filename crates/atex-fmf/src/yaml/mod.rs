@@ -13,7 +13,7 @@ mod resolve;
 mod scan;
 mod text;
 
-use crate::mapping::Mapping;
+use crate::mapping::{Key, Mapping};
 use crate::share::Freezer;
 use crate::value::{Text, Value};
 
@@ -46,28 +46,25 @@ pub(crate) struct Document {
     pub shares: bool,
 }
 
-/// Texts that are likely to come again, so that equal ones are mostly stored once.
-#[derive(Default)]
+/// What is likely to come again, so that equal ones are mostly stored once. Each has one place where it can be, which
+/// another one may take over: a hash set of all would keep the names of all nodes, and hashing was 4 % of a run's
+/// instructions.
 pub(crate) struct Known {
-    keys: Texts,
+    keys: Vec<Option<Key>>,
     /// Short values such as tags; apart, so that those that come once do not drive out the keys.
-    words: Texts,
+    words: Vec<Option<Text>>,
 }
 
-/// Texts seen lately. Each has one place where it can be, which another one may take over: a hash set of all would keep
-/// the names of all nodes, and hashing was 4 % of a run's instructions.
-struct Texts(Vec<Option<Text>>);
-
-impl Default for Texts {
+impl Default for Known {
     fn default() -> Self {
-        Self(vec![None; Self::PLACES])
+        Self { keys: vec![None; Self::PLACES], words: vec![None; Self::PLACES] }
     }
 }
 
-impl Texts {
+impl Known {
     const PLACES: usize = 512;
 
-    fn place(&mut self, text: &str) -> &mut Option<Text> {
+    fn place(text: &str) -> usize {
         let bytes = text.as_bytes();
         let at = |at: usize| bytes.get(at).map_or(0, |byte| usize::from(*byte));
         let mixed = at(0)
@@ -75,23 +72,22 @@ impl Texts {
             + at(bytes.len() / 2) * 3
             + at(bytes.len().wrapping_sub(1)) * 7
             + bytes.len() * 31;
-        &mut self.0[mixed % Self::PLACES]
+        mixed % Self::PLACES
     }
 
-    fn intern(&mut self, text: &str) -> Text {
-        let place = self.place(text);
+    fn word(&mut self, text: &str) -> Text {
+        let place = &mut self.words[Self::place(text)];
         match place {
             Some(known) if **known == *text => known.clone(),
             _ => place.insert(text.into()).clone(),
         }
     }
 
-    /// As [`Texts::intern`], of a text that is stored already.
-    fn stored(&mut self, text: Text) -> Text {
-        let place = self.place(&text);
+    fn key(&mut self, text: &str) -> Key {
+        let place = &mut self.keys[Self::place(text)];
         match place {
-            Some(known) if **known == *text => known.clone(),
-            _ => place.insert(text).clone(),
+            Some(known) if known.as_str() == Some(text) => known.clone(),
+            _ => place.insert(Key::text(text)).clone(),
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::datetime::{Stamp, Timestamp};
+use crate::mapping::Key;
 use crate::number::Int;
 use crate::value::Value;
 
@@ -10,6 +11,8 @@ use crate::value::Value;
 #[derive(Clone, Debug)]
 pub enum Scalar {
     Value(Value),
+    /// A plain word where a key is expected.
+    Word(Key),
     /// `<<`, which merges mappings when it is a key.
     Merge,
     /// `=`, which is text when it is a key.

@@ -51,7 +51,7 @@ fn failure(dir: &Path, fetch: &dyn Fetch) -> Error {
 /// Each test: its name, its directory, and what it requires.
 fn lines(found: &Discovery<'_>) -> Vec<String> {
     let line = |test: &atex_fmf::Test<'_>| {
-        format!("{} {} {}", test.name, test.source_dir, json::to_string(test.get("require").unwrap()))
+        format!("{} {} {}", test.name, test.source_dir(), json::to_string(test.get("require").unwrap()))
     };
     found.tests.iter().map(line).collect()
 }

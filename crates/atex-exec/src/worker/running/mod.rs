@@ -10,7 +10,7 @@ use atex_model::{Connect, report::Cause};
 use atex_schedule::SetupId;
 
 use super::look::Sight;
-use super::{State, Worker};
+use super::{READY, State, Worker};
 use crate::artifacts::Artifacts;
 use crate::attempt::{Attempt, Done, Job, SpoolStart};
 use crate::pool::{Context, News};
@@ -53,6 +53,36 @@ pub(super) struct Serve {
     next: (u64, u64),
     /// What has been given back of the spools.
     freed: (u64, u64),
+    /// The end of what came on each stream before the agent was ready.
+    before: [Option<Vec<u8>>; 2],
+}
+
+impl Serve {
+    /// One that is ready for tests, and has run none.
+    pub(super) fn new(session: u64, running: Session, generation: u64) -> Serve {
+        let (next, freed) = ((0, 0), (0, 0));
+        Serve { session, running, generation, attached: false, next, freed, before: [None, None] }
+    }
+
+    /// What of these bytes tests have sent.
+    fn own<'a>(&mut self, bytes: &'a [u8], is_control: bool) -> &'a [u8] {
+        let slot = &mut self.before[usize::from(!is_control)];
+        let Some(before) = slot else { return bytes };
+        let length = before.len();
+        before.extend_from_slice(bytes);
+        if let Some(at) = memchr::memmem::find(before, READY) {
+            *slot = None;
+            return &bytes[at + READY.len() - length..];
+        }
+        before.drain(..before.len().saturating_sub(READY.len() - 1));
+        &[]
+    }
+
+    /// Has it clean up and end. None: another session has to.
+    pub(super) fn farewell(self) -> Option<(u64, Session)> {
+        let is_told = !self.attached && self.running.write("bye\n").is_ok();
+        is_told.then_some((self.session, self.running))
+    }
 }
 
 /// A test that runs.
@@ -246,14 +276,16 @@ impl Worker {
         self.serve = None;
         self.generation += 1;
         let generation = self.generation;
-        let command = self.agent(&format!(
-            "serve {generation} {} {} {}",
-            context.waits.spool_bytes,
-            context.waits.orphan.as_secs(),
-            context.waits.host.as_secs().max(1)
-        ));
+        let command = self.agent(&format!("serve {}", self.serve_words(context)));
         self.open_serve(&command, order, generation, (0, 0), context);
         SpoolStart { generation, control: 0, output: 0 }
+    }
+
+    /// What the agent is told that is to run tests.
+    pub(super) fn serve_words(&self, context: &Context) -> String {
+        let waits = &context.waits;
+        let (orphan, full) = (waits.orphan.as_secs(), waits.host.as_secs().max(1));
+        format!("{} {} {orphan} {full}", self.generation, waits.spool_bytes)
     }
 
     /// Starts a session that brings the spools from these bytes on.
@@ -267,12 +299,10 @@ impl Worker {
     ) {
         let session = self.run(command, Stdin::bytes(first).keep_open(), context);
         self.serve = session.map(|(session, running)| Serve {
-            session,
-            running,
-            generation,
-            attached: false,
             next: at,
             freed: at,
+            before: [Some(Vec::new()), Some(Vec::new())],
+            ..Serve::new(session, running, generation)
         });
     }
 
@@ -290,6 +320,11 @@ impl Worker {
     }
 
     fn came(&mut self, bytes: &Chunk, is_control: bool, context: &Context) {
+        let Some(serve) = &mut self.serve else { return };
+        let bytes = serve.own(bytes, is_control);
+        if bytes.is_empty() {
+            return;
+        }
         // Between tests nothing is expected, and nothing that comes is anybody's.
         let State::Running(run) = &mut self.state else { return };
         let elapsed = run.started.elapsed();
