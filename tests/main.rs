@@ -9,6 +9,7 @@ mod exec_input;
 mod exec_lab;
 mod exec_limits;
 mod exec_local;
+mod exec_policy;
 mod exec_progress;
 mod exec_resume;
 mod exec_ssh;

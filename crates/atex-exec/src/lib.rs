@@ -41,7 +41,6 @@ mod output;
 mod packer;
 mod past;
 mod plan;
-#[cfg(test)]
 mod policy;
 mod pool;
 mod prepare;

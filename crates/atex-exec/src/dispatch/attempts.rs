@@ -93,6 +93,7 @@ impl Dispatcher {
         let entry = self.entry(host);
         entry.busy += done.seconds;
         entry.ended = Some(done);
+        self.remember_end(host);
         self.apply(Event::AttemptEnded { host, end });
         if let Some(problem) = not_stored {
             let hint =

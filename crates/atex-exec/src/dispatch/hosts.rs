@@ -11,6 +11,7 @@ use atex_schedule::{Event, HostId, Release, SetupEnd, SetupId, TestId};
 use super::Dispatcher;
 use crate::attempt::{Done, Job};
 use crate::packer::{Asked, Packed};
+use crate::policy::After;
 use crate::pool::{News, Order};
 
 /// A host of the run.
@@ -24,6 +25,8 @@ pub(super) struct HostEntry {
     pub busy: f64,
     /// How the attempt ended there that the scheduler is about to judge.
     pub ended: Option<Box<Done>>,
+    /// How the last attempt there ended, for whoever is asked about it.
+    pub after: Option<After>,
     /// Why it is no longer used.
     pub trouble: Option<String>,
     /// It can no longer be reached.
@@ -47,6 +50,7 @@ impl HostEntry {
             joined: None,
             busy: 0.0,
             ended: None,
+            after: None,
             trouble: None,
             lost: false,
             again: false,

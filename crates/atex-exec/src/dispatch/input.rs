@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use atex_cli::{Exit, Failure, input::reason, now};
+use atex_control::{DurationForm, parse_duration_value};
 use atex_model::{Connect, Host, Test};
 use atex_schedule::{Event, HostId, SetupId, TestTraits};
 use serde_json::Value;
@@ -87,8 +88,24 @@ impl Dispatcher {
         self.progress.taken_in(&test);
         let platform = test.platform.as_deref().map(|label| self.platforms.id(label));
         let is_destructive = is_destructive(&test);
-        let is = TestTraits { platform, setup, is_destructive, ..TestTraits::default() };
+        let is = TestTraits {
+            platform,
+            setup,
+            is_destructive,
+            expected: self.expected(&test),
+            ..TestTraits::default()
+        };
         self.apply(Event::TestArrived { test: id, is: Box::new(is) });
+    }
+
+    /// How long a test will take: as earlier runs say, else as its metadata does, if it does.
+    pub(super) fn expected(&self, test: &Test) -> Option<atex_schedule::Millis> {
+        let known = self.config.history.expected(test.label(), &test.name);
+        let said = || {
+            let duration = test.data.get("duration").filter(|duration| !duration.is_null())?;
+            parse_duration_value(duration, DurationForm::Extended).ok()
+        };
+        known.or_else(said).and_then(|duration| duration.as_millis().try_into().ok())
     }
 
     /// Takes in the tree and the plan that a test is the first to have.

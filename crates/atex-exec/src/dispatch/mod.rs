@@ -5,9 +5,10 @@ mod attempts;
 mod closing;
 mod hosts;
 mod input;
+mod policy;
 mod resume;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -40,6 +41,7 @@ use crate::intake::{self, Item};
 use crate::journal::{Journal, PASSED_ON, PassedOn};
 use crate::packer::{Packed, Packer};
 use crate::past::Past;
+use crate::policy::{Policy, Reply, Seen};
 use crate::pool::{News, Order, Pool, Shared};
 use crate::program::remember_open_files;
 use crate::progress::Progress;
@@ -58,6 +60,9 @@ pub(crate) struct Dispatcher {
     hosts_file: HostsFile,
     announcer: Announcer,
     progress: Progress,
+    policy: Option<Policy>,
+    /// What can be answered to open questions.
+    asked: HashMap<u32, Vec<atex_schedule::Answer>>,
     scheduler: Scheduler,
     pool: Workers,
     /// Closed when the run is being stopped, so that no hook holds it up.
@@ -96,6 +101,7 @@ struct Ears {
     packed: Receiver<Packed>,
     signals: Receiver<Signal>,
     output: Receiver<Unsaid>,
+    replies: Receiver<Reply>,
 }
 
 /// What has happened.
@@ -105,6 +111,7 @@ enum Heard {
     Packed(Packed),
     Signal(Signal),
     Unsaid(Unsaid),
+    Reply(Reply),
 }
 
 impl Ears {
@@ -116,6 +123,7 @@ impl Ears {
             recv(self.packed) -> packed => Heard::Packed(packed.expect(gone)),
             recv(self.signals) -> signal => Heard::Signal(signal.expect(gone)),
             recv(self.output) -> error => Heard::Unsaid(error.expect(gone)),
+            recv(self.replies) -> reply => Heard::Reply(reply.expect(gone)),
         }
     }
 }
@@ -209,6 +217,11 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
     let own = |e: io::Error| Failure::trouble(format!("cannot start a thread: {}", reason(&e)));
     let announcer = Announcer::start(Files::followed(&dir, cursor)?, ends.output, say_failed.clone());
     let announcer = announcer.map_err(own)?;
+    let (say_reply, replies) = unbounded();
+    let policy = match &config.policy {
+        Some(policy) => Some(start_policy(policy, &dir, &say_reply)?),
+        None => None,
+    };
     let progress = Progress::start(config.progress, config.history.clone()).map_err(own)?;
     let (tell, news) = unbounded();
     let connector = connector(config.waits.host)?;
@@ -236,8 +249,12 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
     let (stop_hooks, stopped) = bounded(0);
     let (items, passed) =
         sieve::put_in(&config.hooks, &surroundings, items, open_sources, &stopped).map_err(own)?;
-    let ears = Ears { items, news, packed: packer.done().clone(), signals: ends.signals, output };
-    let options = Options { infra_retries: config.infra_retries, ..Options::default() };
+    let ears = Ears { items, news, packed: packer.done().clone(), signals: ends.signals, output, replies };
+    let options = Options {
+        infra_retries: config.infra_retries,
+        policy: config.policy.is_some(),
+        ..Options::default()
+    };
     let mut dispatcher = Dispatcher {
         scheduler: Scheduler::new(options),
         config,
@@ -247,6 +264,8 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
         hosts_file: hosts,
         announcer,
         progress,
+        policy,
+        asked: HashMap::new(),
         pool,
         stop_hooks: Some(stop_hooks),
         packer,
@@ -274,13 +293,27 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
     dispatcher.serve(&ears);
     let exit = dispatcher.end(&ears.signals);
     // Kept until here, so that the channels are never without a sender.
-    drop((tell, say_failed, to, passed));
+    drop((tell, say_failed, say_reply, to, passed));
     Ok(exit)
 }
 
 /// The time, as the scheduler counts it.
 fn moment() -> atex_schedule::Time {
     atex_schedule::Time(u64::try_from(now().0).unwrap_or(0))
+}
+
+/// Starts the program that decides.
+fn start_policy(
+    command: &crate::policy::Command,
+    dir: &RunDir,
+    tell: &Sender<Reply>,
+) -> Result<Policy, Failure> {
+    let open = |path: PathBuf| File::open(&path).map_err(|e| trouble(&path, &e));
+    let seen = Seen { dir: dir.path.clone(), journal: open(dir.journal())?, tests: open(dir.tests())? };
+    let variables =
+        vec![("ATEX_RUN_ID", dir.id.clone()), ("ATEX_RUN_DIR", dir.path.to_string_lossy().into_owned())];
+    Policy::start(command, &variables, dir.path.join("policy.log"), seen, tell.clone())
+        .map_err(|e| Failure::trouble(format!("--policy: cannot be started: {}", reason(&e))))
 }
 
 /// The way to hosts, with as many open files as we may have; programs that we start get what we were given.
@@ -336,6 +369,7 @@ impl Dispatcher {
                 Heard::Packed(packed) => self.packed(packed),
                 Heard::Signal(signal) => self.signal(signal),
                 Heard::Unsaid(unsaid) => self.unsaid(unsaid),
+                Heard::Reply(reply) => self.replied(reply),
             }
         }
     }
@@ -363,8 +397,9 @@ impl Dispatcher {
                 Action::Settle { host, why, .. } => self.judged(host, Some(why)),
                 Action::Retry { host, .. } => self.judged(host, None),
                 Action::Abandon { test, why } => self.abandon(test, why),
-                // Nobody can be asked yet: there are neither provisioners nor a policy.
-                Action::Want { .. } | Action::Extend { .. } | Action::Ask { .. } | Action::WakeAt { .. } => {}
+                Action::Ask { question, about } => self.ask(question, about),
+                // Nobody can be asked for hosts yet.
+                Action::Want { .. } | Action::Extend { .. } | Action::WakeAt { .. } => {}
             }
         }
     }
@@ -423,6 +458,7 @@ impl Dispatcher {
             Ok(()) => {
                 let taken_in = self.tests.lines().length() + self.hosts_file.lines().length();
                 self.announcer.grown(self.journal.length(), taken_in);
+                self.tell_policy();
             }
             Err(e) => self.cannot_store(&trouble(&self.dir.journal(), &e)),
         }

@@ -118,12 +118,12 @@ impl Dispatcher {
                     running.insert(host, (TestId(n), attempt));
                 }
             }
-            if self.progress.is_shown()
-                && let Ok(test) = self.tests.get(TestId(n))
-            {
-                self.progress.taken_in(&test);
+            let test = self.tests.get(TestId(n)).ok();
+            if let Some(test) = &test {
+                self.progress.taken_in(test);
             }
-            let is = TestTraits { platform, setup, is_destructive, tried, ..TestTraits::default() };
+            let expected = test.and_then(|test| self.expected(&test));
+            let is = TestTraits { platform, setup, is_destructive, tried, expected, ..TestTraits::default() };
             self.apply(Event::TestArrived { test: TestId(n), is: Box::new(is) });
         }
         running

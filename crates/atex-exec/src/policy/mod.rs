@@ -21,7 +21,7 @@ use crossbeam_channel::{Receiver, Sender, after, bounded, never, select, unbound
 use nix::sys::signal::Signal;
 
 use self::feed::{Feed, Word};
-pub(crate) use self::question::{Ask, Candidate, Question};
+pub(crate) use self::question::{After, Ask, Candidate, Question};
 use crate::program::{KILL_AFTER, Patient, Program, Shared, Variables, fault, open_log};
 
 /// The program, as it was asked for.
@@ -184,9 +184,15 @@ impl Keeper {
                     // It has closed its output: nothing more can come of it.
                     Err(_) => break,
                 },
-                recv(fault) -> error => if let Ok(error) = error {
-                    self.program.signal(Signal::SIGTERM);
-                    return self.gone(&broken(&error), asked, exit);
+                recv(fault) -> error => match error {
+                    // Most often because it has ended, which says more.
+                    Ok(error) if error.kind() == io::ErrorKind::BrokenPipe => break,
+                    Ok(error) => {
+                        self.program.signal(Signal::SIGTERM);
+                        return self.gone(&broken(&error), asked, exit);
+                    }
+                    // It has been told everything: the run is over.
+                    Err(_) => return self.end(exit),
                 },
                 recv(late) -> _ => self.late(),
             }
@@ -194,7 +200,7 @@ impl Keeper {
         let ended = exit.recv_timeout(KILL_AFTER).ok();
         let problem = match ended {
             Some(status) => fault_of(status),
-            None => "it has closed its output".to_owned(),
+            None => "it has closed its input or its output".to_owned(),
         };
         self.gone(&problem, asked, exit);
     }
@@ -310,7 +316,6 @@ fn fault_of(status: ExitStatus) -> String {
 fn broken(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::TimedOut => "it does not read what it is told".to_owned(),
-        io::ErrorKind::BrokenPipe => "it has closed its input".to_owned(),
         _ => atex_cli::input::reason(error),
     }
 }

@@ -1,6 +1,5 @@
 //! Policies as real programs.
 
-use super::question::After;
 use super::*;
 use atex_model::report::Outcome;
 use std::io::Write;
