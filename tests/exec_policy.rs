@@ -131,15 +131,17 @@ fn a_resumed_run_has_its_policy_again() {
         word.display(),
         answering("if .ask == \"next-test\" then (.candidates | length - 1) else 0 end")
     );
+    let mut in_hook = Word::new(&dir.join("hook"));
     let hook = format!(
-        "pre-test=[ $ATEX_TEST != /b ] || [ -e {0} ] || {{ : >{0}; sleep 600; }}",
-        dir.join("once").display()
+        "pre-test=[ $ATEX_TEST != /b ] || [ -e {0} ] || {{ : >{0}; echo there >{1}; sleep 600; }}",
+        dir.join("once").display(),
+        dir.join("hook").display()
     );
     let arguments = ["--local", "1", "--policy", &policy, "--hook", &hook, "--hook", "host-ready=sleep 0.3"];
     let running =
         exec(&dir, &arguments, &[test("/a", "true"), test("/b", "true"), test("/c", "true")]).start();
     there.wait();
-    running.wait_for_stdout("\"test\":\"/b\"");
+    in_hook.wait();
     running.signal(Signal::SIGKILL);
     running.finish();
     let output = tool(&dir, "atex-exec").args(["--resume", "run"]).run();
