@@ -127,7 +127,7 @@ const AHEAD: usize = 1024;
 ///     let mut data = Vec::new();
 ///     test.write_data(&mut data).expect("a Vec takes every byte");
 ///     let data = serde_json::from_slice(&data).expect("metadata is an object");
-///     job.add(Test::new(test.name.to_string(), data).of_tree(&tree_dir, test.source_dir.to_string()))?;
+///     job.add(Test::new(test.name.to_string(), data).of_tree(&tree_dir, test.source_dir().to_string()))?;
 /// }
 /// job.add(Test::shell("/exec/tap", "printf '1..2\nok 1 - a\nok 2 - b\n'").with("extra-result", "tap"))?;
 /// job.close();
