@@ -3,7 +3,7 @@
 use atex_testkit::sandbox::{Command, Dir, Output};
 use serde_json::{Value, json};
 
-use crate::stream::{Word, exec, lines, test, test_with};
+use crate::stream::{Word, exec, lines, of_type, test, test_with};
 
 /// A terminal: what has been written to it, as far as we write anything of the kind.
 #[derive(Default)]
@@ -184,6 +184,31 @@ fn how_long_it_will_take_is_known_from_earlier_runs() {
             output.stdout
         );
     }
+}
+
+#[test]
+fn what_took_longest_is_begun_first() {
+    let dir = Dir::new();
+    let end = |name: &str, seconds: f64| {
+        json!({"type": "test-end", "time": "2026-11-21T20:00:00.000Z", "run": "r", "platform": "default", "test": name,
+               "attempt": 1, "outcome": "pass", "cause": "test", "exit": 0, "seconds": seconds, "counts": {}, "final": true})
+    };
+    dir.write("kept.jsonl", lines(&[end("/short", 1.0), end("/long", 90.0), end("/said", 30.0)]));
+    let input = [
+        test("/unknown", "true"),
+        test("/short", "true"),
+        // What earlier runs know goes before what the metadata says.
+        test_with("/said", "true", json!({"duration": "1h"})),
+        test_with("/only-said", "true", json!({"duration": "1m"})),
+        test("/long", "true"),
+    ];
+    // All of them are there before the first one is chosen.
+    let wait = "host-ready=sleep 0.5";
+    let output = exec(&dir, &["--local", "1", "--history", "kept.jsonl", "--hook", wait], &input).run();
+    output.success();
+    let starts = of_type(&output, "test-start");
+    let order: Vec<&str> = starts.iter().map(|start| start["test"].as_str().unwrap()).collect();
+    assert_eq!(order, ["/long", "/only-said", "/said", "/short", "/unknown"]);
 }
 
 #[test]

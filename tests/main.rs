@@ -1,6 +1,7 @@
 //! The four binaries as their users run them: with real processes, real sshd, real hosts.
 
 mod discover;
+mod examples;
 mod exec_attach;
 mod exec_crash;
 mod exec_hooks;
@@ -9,6 +10,7 @@ mod exec_input;
 mod exec_lab;
 mod exec_limits;
 mod exec_local;
+mod exec_policy;
 mod exec_progress;
 mod exec_resume;
 mod exec_scale;

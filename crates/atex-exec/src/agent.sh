@@ -475,6 +475,8 @@ follow() {
             is_ours "$W/test/session" && set -- "$pid"
             is_ours helpers && set -- "$@" "$pid"
             kill_sessions "$@"
+            # The wrapper may still wait for helpers that were killed before they were ready.
+            echo gone 1<>done
             cd / && rm -rf "$W"
             return
             ;;
@@ -566,7 +568,12 @@ serve() { # G MAX ORPHAN [FULL]
     exec 6<&8 8<&-
     read -r _ <&6 || exit 125
     read -r relays <relays
-    cd "$W/test" || exit 125
+    cd "$W/test" || {
+        # It was `bye`, which is done when the orders end.
+        read -r _ <&3
+        [ ! -e "$W" ]
+        return
+    }
     read -r _ _ _ _ last <start
     # Looked up once, and not once a test.
     setsid=$(command -v setsid)

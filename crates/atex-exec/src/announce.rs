@@ -99,14 +99,45 @@ pub(crate) struct Tale {
 
 impl Tale {
     /// Tells it from the beginning to the end.
-    pub fn tell<W: Write>(&self, to: W) -> Result<(), Unsaid> {
-        let journal = self.journal.try_clone().map_err(Unsaid::Storage)?;
-        let (dir, cursor) = (self.dir.clone(), Cursor::beginning());
+    pub fn tell<W: Write>(&self, to: W) -> io::Result<()> {
+        let mut telling = Telling::new(self.dir.clone(), self.journal.try_clone()?, to);
+        telling.up_to(self.length)?;
+        telling.write(&self.last)?;
+        telling.flush()
+    }
+}
+
+/// All that a run says, told to somebody else while it goes on.
+pub(crate) struct Telling<W: Write>(Follower<W>);
+
+impl<W: Write> Telling<W> {
+    pub fn new(dir: PathBuf, journal: File, to: W) -> Telling<W> {
+        let cursor = Cursor::beginning();
         let followed = Followed { journal, taken_in: Vec::new(), dir, cursor, only_shown: true };
-        let mut follower = Follower::new(followed, to);
-        follower.up_to(self.length)?;
-        follower.out.append(|buffer| buffer.extend_from_slice(&self.last))?;
-        Ok(follower.out.flush()?)
+        Telling(Follower::new(followed, to))
+    }
+
+    /// Tells what the journal holds up to this length.
+    pub fn up_to(&mut self, length: u64) -> io::Result<()> {
+        self.0.up_to(length).map_err(plain)?;
+        self.0.followed.cursor.set(length)
+    }
+
+    /// Tells whole lines of others.
+    pub fn write(&mut self, lines: &[u8]) -> io::Result<()> {
+        self.0.out.append(|buffer| buffer.extend_from_slice(lines)).map_err(|e| plain(e.into()))
+    }
+
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.0.out.flush().map_err(|e| plain(e.into()))
+    }
+}
+
+/// The system's error.
+fn plain(unsaid: Unsaid) -> io::Error {
+    match unsaid {
+        Unsaid::Output(OutputError::Closed) => io::ErrorKind::BrokenPipe.into(),
+        Unsaid::Output(OutputError::Failed(e)) | Unsaid::Storage(e) => e,
     }
 }
 

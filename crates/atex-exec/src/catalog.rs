@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use atex_model::{Connect, Host, Plan, Test, Tree};
-use atex_schedule::{HostKind, PlatformId, SetupId};
+use atex_schedule::{HostTraits, PlatformId, SetupId};
 use indexmap::IndexSet;
 use serde_json::Value;
 
@@ -30,9 +30,10 @@ pub(crate) struct Platforms(IndexSet<String>);
 
 impl Platforms {
     /// What decides which tests a host may run.
-    pub fn kind(&mut self, host: &Host) -> HostKind {
+    pub fn traits(&mut self, host: &Host) -> Box<HostTraits> {
         // That is the machine of whoever runs the tests.
-        HostKind { platform: self.id(host.label()), is_spared: host.connect == Connect::Local }
+        let is_spared = host.connect == Connect::Local;
+        Box::new(HostTraits { is_spared, ..HostTraits::new(self.id(host.label())) })
     }
 
     pub fn id(&mut self, label: &str) -> PlatformId {

@@ -14,6 +14,7 @@ use crate::attempt::Quotas;
 use crate::environment::CallerEnv;
 use crate::history::History;
 use crate::hooks::Hooks;
+use crate::policy;
 use crate::pool::Waits;
 use crate::progress::Shown;
 
@@ -46,6 +47,8 @@ pub(crate) struct Config {
     pub allow_install: bool,
     pub hooks: Hooks,
     pub history: History,
+    /// Who decides in place of the built-in rules.
+    pub policy: Option<policy::Command>,
     /// Where it is shown how far the run is.
     pub progress: Shown,
 }
@@ -103,6 +106,7 @@ impl Config {
             allow_install: args.allow_install,
             hooks: args.shape.hooks.hooks()?,
             history: args.shape.history(),
+            policy: args.shape.policy.policy()?,
             progress: Shown::here(args.shape.quiet),
         })
     }

@@ -43,6 +43,7 @@ mod output;
 mod packer;
 mod past;
 mod plan;
+mod policy;
 mod pool;
 mod prepare;
 mod program;

@@ -10,7 +10,7 @@ use atex_model::report::{
     JobResumeTag, JobStart, JobStartTag, Outcome, TestEnd, TestEndTag, TestStart, TestStartTag,
 };
 use atex_model::{Host, HostTag, LineError, Time, report::End};
-use atex_schedule::{PlatformId, SetupId, TestId, Tried};
+use atex_schedule::{HostId, PlatformId, SetupId, TestId, Tried};
 
 use crate::catalog::{Identities, KnownLines, Platforms, Setups, identity, is_destructive};
 use crate::dispatch::{ended_by, exit_of};
@@ -21,7 +21,7 @@ use crate::run_dir::{DAMAGED, RunDir, trouble};
 use crate::tests_file::{TestsFile, Unusable};
 
 /// A test that was taken in.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct PastTest {
     pub platform: Option<PlatformId>,
     pub setup: SetupId,
@@ -197,13 +197,20 @@ impl Past {
         if let (Some(host), Some(artifacts)) = (&end.host, &end.artifacts) {
             self.last_ended.insert(host.clone(), artifacts.clone());
         }
+        let host = end.host.as_deref().and_then(|host| self.number_of(host));
         let Some(test) = self.known(&end.platform, &end.test) else { return };
         if test.now == Progress::Settled {
             return;
         }
         if !end.is_final {
+            let ran_on = match test.now {
+                Progress::Running { host, .. } => Some(host),
+                _ => host,
+            };
             test.now = Progress::Waiting;
-            test.tried.count(ended_by(end.cause));
+            if let Some(host) = ran_on {
+                test.tried.count(ended_by(end.cause), HostId(host));
+            }
             return;
         }
         test.now = Progress::Settled;
@@ -407,7 +414,15 @@ mod tests {
         let now: Vec<Progress> = past.tests.iter().map(|test| test.now).collect();
         let running = Progress::Running { host: 0, attempt: 1 };
         assert_eq!(now, [Progress::Settled, Progress::Waiting, running, Progress::Waiting]);
-        assert_eq!(past.tests[1].tried, Tried { attempts: 2, by_host: 1, by_us: 1 });
+        let tried = Tried {
+            attempts: 2,
+            by_host: 1,
+            by_us: 1,
+            killed: Some(HostId(1)),
+            failed_on: vec![HostId(1)],
+            ..Tried::default()
+        };
+        assert_eq!(past.tests[1].tried, tried);
         assert_eq!((past.counts[Outcome::Infra as usize], past.exit), (1, Exit::Trouble));
         assert_eq!(past.seconds, 3.0 + 2.0, "the time between two lives does not count");
         assert_eq!(past.host_seconds, (6.0, 2.0 + 2.0 + 2.0));

@@ -7,6 +7,7 @@ use atex_cli::Failure;
 use crate::config::duration;
 use crate::history::History;
 use crate::hooks::{Hook, Hooks, Phase};
+use crate::policy;
 
 /// See the module's documentation.
 #[derive(Debug, Clone, clap::Args)]
@@ -26,6 +27,9 @@ pub(crate) struct ShapeArgs {
 
     #[command(flatten)]
     pub hooks: HookArgs,
+
+    #[command(flatten)]
+    pub policy: PolicyArgs,
 }
 
 /// Commands that are run in the phases of a run.
@@ -48,6 +52,32 @@ pub(crate) struct HookArgs {
     /// Leave out the hooks of a phase; may be repeated
     #[arg(long, value_name = "PHASE")]
     pub no_hooks: Vec<Phase>,
+}
+
+/// A program that decides.
+#[derive(Debug, Clone, clap::Args)]
+#[command(next_help_heading = "Policy")]
+pub(crate) struct PolicyArgs {
+    /// Let a program decide which test runs next
+    ///
+    /// CMD is a command line for sh. It reads every record of the run, and is asked which test is next on a host,
+    /// whether a test is tried again, and whether a host can be used after it, each time with the answers that there
+    /// are. Without an answer the built-in rules decide. See atex-policy(7).
+    #[arg(long, value_name = "CMD")]
+    pub policy: Option<String>,
+
+    /// How long the policy may take to answer
+    #[arg(long, value_name = "DURATION", default_value = "1s")]
+    pub policy_timeout: String,
+}
+
+impl PolicyArgs {
+    /// What they mean.
+    pub fn policy(&self) -> Result<Option<policy::Command>, Failure> {
+        let timeout = duration("--policy-timeout", &self.policy_timeout)?;
+        let command = self.policy.clone();
+        Ok(command.map(|command| policy::Command { command, timeout }))
+    }
 }
 
 impl HookArgs {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use atex_exec::{Cause, Connect, Exit, Host, Job, Outcome, Record, Test};
 
 fn start(dir: &Path) -> Job {
-    Job::builder().local(1).run_dir(dir.join("run")).start().unwrap()
+    Job::builder().local(1).options(["--grace", "1s"]).run_dir(dir.join("run")).start().unwrap()
 }
 
 #[test]

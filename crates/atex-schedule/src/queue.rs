@@ -1,64 +1,201 @@
 //! Tests that wait.
 
-use std::collections::BTreeSet;
+use std::cmp::Reverse;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Bound;
 
-use indexmap::IndexMap;
+use indexmap::IndexSet;
 
-use crate::{HostKind, PlatformId, SetupId, TestId};
+use crate::class::{Class, ClassId, Need, NeedId};
+use crate::{MarkId, Millis, Order, TestId, TestTraits};
 
-/// What decides where a test can run, and what has to be there before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Class {
-    /// The label of its hosts; without one it runs on any.
-    pub platform: Option<PlatformId>,
-    pub setup: SetupId,
-    /// Its host cannot be used after it.
-    pub is_destructive: bool,
+/// What decides between tests of one class: the least is first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Key {
+    pub priority: Reverse<i32>,
+    /// Longest first; what is not known is last.
+    rank: u32,
+    order: i32,
+    pub test: TestId,
 }
 
-impl Class {
-    pub fn fits(self, host: HostKind) -> bool {
-        self.platform.is_none_or(|platform| platform == host.platform)
-            && !(self.is_destructive && host.is_spared)
-    }
-}
-
-/// Waiting tests by class, each class in order of arrival.
-#[derive(Debug, Default)]
-pub(crate) struct Queue {
-    classes: IndexMap<Class, BTreeSet<TestId>>,
-}
-
-impl Queue {
-    pub fn insert(&mut self, class: Class, test: TestId) {
-        self.classes.entry(class).or_default().insert(test);
-    }
-
-    /// The test that a host should run next, out of the classes that `may` admits, which is told how many
-    /// tests wait there.
-    pub fn first(&self, may: impl Fn(Class, usize) -> bool) -> Option<(Class, TestId)> {
-        let heads =
-            self.classes.iter().filter_map(|(class, tests)| Some((*class, *tests.first()?, tests.len())));
-        let best = heads.filter(|(class, _, waiting)| may(*class, *waiting)).min_by_key(|(_, test, _)| *test);
-        best.map(|(class, test, _)| (class, test))
-    }
-
-    pub fn remove(&mut self, class: Class, test: TestId) {
-        if let Some(tests) = self.classes.get_mut(&class) {
-            tests.remove(&test);
+impl Key {
+    pub fn new(test: TestId, is: &TestTraits, order: Order) -> Key {
+        match order {
+            Order::Given => Key { priority: Reverse(0), rank: GIVEN, order: is.order, test },
+            Order::Best => {
+                let rank = is.expected.map_or(u32::MAX, rank);
+                Key { priority: Reverse(is.priority), rank, order: is.order, test }
+            }
         }
     }
 
-    /// Takes out a test, whatever its class.
-    pub fn take_one(&mut self, test: TestId) -> Option<Class> {
-        self.classes.iter_mut().find_map(|(class, tests)| tests.remove(&test).then_some(*class))
+    /// The first that could be of a test of the same priority that takes at most so long.
+    fn no_longer(self, most: Millis) -> Key {
+        Key { rank: rank(most), order: i32::MIN, test: TestId(0), ..self }
+    }
+}
+
+/// The rank of all tests that are not ordered by duration.
+const GIVEN: u32 = 0;
+
+/// In milliseconds up to seven weeks. Neither [`GIVEN`] nor that of an unknown duration.
+fn rank(length: Millis) -> u32 {
+    u32::MAX - u32::try_from(length).unwrap_or(u32::MAX).clamp(1, u32::MAX - 1)
+}
+
+/// Whether a test may be taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admitted {
+    Yes,
+    /// It would take longer than this.
+    Longer(Millis),
+    /// It is to run on another host.
+    Elsewhere,
+}
+
+/// The tests of a class that wait.
+#[derive(Debug)]
+pub(crate) struct ClassQueue {
+    pub class: Class,
+    pub tests: BTreeSet<Key>,
+    /// How many hosts are being set up for them.
+    pub setting_up: u32,
+    /// How many of the tests keep away from hosts.
+    pub choosy: u32,
+}
+
+impl ClassQueue {
+    /// The tests that are admitted, best first.
+    pub fn admitted(&self, mut admits: impl FnMut(TestId) -> Admitted) -> impl Iterator<Item = Key> {
+        let mut from = Bound::Unbounded;
+        std::iter::from_fn(move || {
+            loop {
+                let key = *self.tests.range((from, Bound::Unbounded)).next()?;
+                from = Bound::Excluded(key);
+                match admits(key.test) {
+                    Admitted::Yes => return Some(key),
+                    Admitted::Elsewhere => {}
+                    Admitted::Longer(most) => {
+                        // Behind all that take longer, if they stand in this order.
+                        let next = key.no_longer(most);
+                        if key.rank != GIVEN && next > key {
+                            from = Bound::Included(next);
+                        }
+                    }
+                }
+            }
+        })
     }
 
-    /// Takes out all tests of the classes that `which` picks, in order of arrival.
-    pub fn take(&mut self, which: impl Fn(Class) -> bool) -> Vec<TestId> {
-        let picked = self.classes.iter_mut().filter(|(class, _)| which(**class));
-        let mut tests: Vec<TestId> = picked.flat_map(|(_, tests)| std::mem::take(tests)).collect();
-        tests.sort_unstable();
-        tests
+    /// More tests wait than hosts are being set up for them.
+    pub fn wants_setup(&self) -> bool {
+        (self.setting_up as usize) < self.tests.len()
+    }
+}
+
+/// How many tests have a need.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Demand {
+    pub waiting: u32,
+    pub running: u32,
+    /// They wait for other tests.
+    pub blocked: u32,
+    /// How many hosts in use fit.
+    pub reach: u32,
+}
+
+/// Waiting tests by class.
+#[derive(Debug, Default)]
+pub(crate) struct Queue {
+    numbers: HashMap<Class, ClassId>,
+    classes: Vec<ClassQueue>,
+    /// Those with waiting tests.
+    active: BTreeSet<ClassId>,
+    needs: IndexSet<Need>,
+    pub demand: Vec<Demand>,
+    /// The state of the pool by which the reach of needs was counted.
+    pub reach_of: u64,
+}
+
+impl Queue {
+    /// The number of a need; new ones have a demand of nothing.
+    pub fn need(&mut self, need: Need) -> NeedId {
+        let (at, is_new) = self.needs.insert_full(need);
+        if is_new {
+            self.demand.push(Demand::default());
+            self.reach_of = 0;
+        }
+        NeedId(u32::try_from(at).expect("there are no more needs than tests"))
+    }
+
+    /// The class of a test.
+    pub fn class(&mut self, need: NeedId, is: &TestTraits, order: Order) -> ClassId {
+        let mut prefers: Vec<MarkId> = if order == Order::Given { Vec::new() } else { is.prefers.clone() };
+        prefers.sort_unstable();
+        prefers.dedup();
+        let limit = is.expected.is_none().then_some(is.limit);
+        let class = Class { need, setup: is.setup, prefers, limit };
+        if let Some(id) = self.numbers.get(&class) {
+            return *id;
+        }
+        let id = ClassId(u32::try_from(self.classes.len()).expect("there are no more classes than tests"));
+        self.numbers.insert(class.clone(), id);
+        self.classes.push(ClassQueue { class, tests: BTreeSet::new(), setting_up: 0, choosy: 0 });
+        id
+    }
+
+    pub fn get(&self, class: ClassId) -> &ClassQueue {
+        &self.classes[class.0 as usize]
+    }
+
+    pub fn get_mut(&mut self, class: ClassId) -> &mut ClassQueue {
+        &mut self.classes[class.0 as usize]
+    }
+
+    pub fn need_of(&self, class: ClassId) -> Need {
+        self.need_at(self.get(class).class.need)
+    }
+
+    pub fn need_at(&self, need: NeedId) -> Need {
+        self.needs[need.0 as usize]
+    }
+
+    pub fn demand_of(&mut self, class: ClassId) -> &mut Demand {
+        let need = self.get(class).class.need;
+        &mut self.demand[need.0 as usize]
+    }
+
+    /// All needs, with who has them.
+    pub fn needs(&self) -> impl Iterator<Item = (Need, Demand)> {
+        self.needs.iter().copied().zip(self.demand.iter().copied())
+    }
+
+    pub fn active(&self) -> impl Iterator<Item = (ClassId, &ClassQueue)> {
+        self.active.iter().map(|class| (*class, self.get(*class)))
+    }
+
+    pub fn active_ids(&self) -> Vec<ClassId> {
+        self.active.iter().copied().collect()
+    }
+
+    pub fn insert(&mut self, class: ClassId, key: Key, is_choosy: bool) {
+        let queue = self.get_mut(class);
+        queue.tests.insert(key);
+        queue.choosy += u32::from(is_choosy);
+        self.active.insert(class);
+        self.demand_of(class).waiting += 1;
+    }
+
+    pub fn remove(&mut self, class: ClassId, key: Key, is_choosy: bool) {
+        let queue = self.get_mut(class);
+        if !queue.tests.remove(&key) {
+            return;
+        }
+        queue.choosy -= u32::from(is_choosy);
+        if queue.tests.is_empty() {
+            self.active.remove(&class);
+        }
+        self.demand_of(class).waiting -= 1;
     }
 }

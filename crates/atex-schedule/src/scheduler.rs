@@ -1,431 +1,367 @@
-//! The state machine.
+//! The state machine: what it remembers, and who looks after which event.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use crate::after::{Graph, State};
+use crate::class::{ClassId, Need};
+use crate::lease::Timers;
+use crate::policy::Policy;
 use crate::pool::{Doing, Pool};
-use crate::queue::{Class, Queue};
-use crate::{HostId, HostKind, PlatformId, SetupId, TestId};
+use crate::provision::Provisioner;
+use crate::queue::{Key, Queue};
+use crate::tests_table::{Place, TestState, Tests};
+use crate::{
+    Action, Event, ExpressionId, HostId, HostTraits, Options, Outcome, ProvisionerId, Release, SetupId,
+    TestId, TestTraits, Time, Unrunnable, Verdict,
+};
 
-/// What happened.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
-    /// A test was taken in. Tests come with rising numbers.
-    TestArrived {
-        /// Which.
-        test: TestId,
-        /// The label of the hosts that it is for; without one, any.
-        platform: Option<PlatformId>,
-        /// What it needs on its host.
-        setup: SetupId,
-        /// Its host cannot be used after it.
-        is_destructive: bool,
-        /// The attempts at it that were made before this scheduler began.
-        tried: Tried,
-    },
-    /// Neither tests nor hosts will come any more.
-    InputEnded,
-    /// A host can be reached.
-    HostReady {
-        /// Which.
-        host: HostId,
-        /// What may run there.
-        kind: HostKind,
-    },
-    /// A host is going to be ready, or not ([`Event::HostGone`]): tests wait for it.
-    HostExpected {
-        /// Which.
-        host: HostId,
-        /// What may run there.
-        kind: HostKind,
-    },
-    /// A host runs, from before this scheduler began, a test that has arrived and waits: the attempt goes on.
-    /// Answers as if it had been started here, by [`Event::AttemptEnded`].
-    HostAdopted {
-        /// Which.
-        host: HostId,
-        /// What may run there.
-        kind: HostKind,
-        /// What runs there.
-        test: TestId,
-    },
-    /// A set-up ended.
-    SetupEnded {
-        /// Where.
-        host: HostId,
-        /// How.
-        end: SetupEnd,
-    },
-    /// An attempt at the test that ran on a host ended.
-    AttemptEnded {
-        /// Where.
-        host: HostId,
-        /// How.
-        end: Ended,
-        /// What the host is good for now.
-        host_is: HostIs,
-    },
-    /// A host cannot be used any more. What ran there has been reported as ended before.
-    HostGone {
-        /// Which.
-        host: HostId,
-    },
-    /// Start nothing more, end what runs, release what is held.
-    Stop,
-}
-
-/// How a set-up ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SetupEnd {
-    /// The host has what it needs.
-    Done,
-    /// The host could not be set up.
-    HostFailed,
-    /// It is not the host's fault: no host can be given this.
-    Impossible,
-    /// It was cancelled because of [`Event::Stop`].
-    Cancelled,
-}
-
-/// Whose doing the end of an attempt was.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ended {
-    /// The test's.
-    ByTest,
-    /// The host's.
-    ByHost,
-    /// Our own.
-    ByUs,
-    /// The test was not begun, as its host lacks what it needs: to try it again is of no use.
-    Unfit,
-    /// It was cancelled because of [`Event::Stop`].
-    Cancelled,
-}
-
-/// What a host is good for after an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HostIs {
-    /// It can go on as it is.
-    Fine,
-    /// It must be cleaned and set up anew before it is used again.
-    Spoilt,
-    /// It is gone.
-    Lost,
-}
-
-/// What is to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Action {
-    /// Give a host what tests need there. Answered by [`Event::SetupEnded`].
-    SetUp {
-        /// Where.
-        host: HostId,
-        /// What.
-        setup: SetupId,
-        /// What the host was given before does not count: it is to be cleaned first.
-        clean: bool,
-    },
-    /// Start an attempt at a test. Answered by [`Event::AttemptEnded`].
-    Start {
-        /// Where.
-        host: HostId,
-        /// Which.
-        test: TestId,
-        /// The number of the attempt, from 1.
-        attempt: u32,
-    },
-    /// End the attempt or the set-up that runs on a host. Answered by [`Event::AttemptEnded`] or
-    /// [`Event::SetupEnded`], as ever.
-    Cancel {
-        /// Where.
-        host: HostId,
-    },
-    /// A host is not needed or cannot be used any more.
-    Release {
-        /// Which.
-        host: HostId,
-        /// Why.
-        why: Release,
-    },
-    /// The attempt that just ended on this host was the last one at its test.
-    Settle {
-        /// Which test.
-        test: TestId,
-    },
-    /// The attempt that just ended is not the last one at its test: it waits again.
-    Retry {
-        /// Which test.
-        test: TestId,
-    },
-    /// A test ends without (another) attempt.
-    Abandon {
-        /// Which.
-        test: TestId,
-        /// Why.
-        why: Unrunnable,
-    },
-}
-
-/// Why a host is released.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Release {
-    /// Nothing is left for it to do.
-    Done,
-    /// It could not be set up.
-    Unhealthy,
-    /// It can no longer be reached.
-    Lost,
-    /// The run was stopped.
-    Cancelled,
-}
-
-/// Why a test ends without an attempt.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Unrunnable {
-    /// No host can run it.
-    NoHost,
-    /// What it needs on its host cannot be made.
-    Setup,
-}
-
-/// What can be chosen.
-#[derive(Debug, Clone, Copy)]
-pub struct Options {
-    /// How often a test is tried again that ended by its host's fault.
-    pub infra_retries: u32,
-}
-
-impl Default for Options {
-    fn default() -> Options {
-        Options { infra_retries: 2 }
-    }
-}
-
-/// How often an attempt that ended by our own fault is repeated.
-const OWN_RETRIES: u32 = 2;
-
-/// What is remembered of a test that has had an attempt which was not its last.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Tried {
-    /// How many have ended.
-    pub attempts: u32,
-    /// Of these, by the host's doing.
-    pub by_host: u32,
-    /// By our own doing.
-    pub by_us: u32,
-}
-
-impl Tried {
-    /// Takes note of the end of an attempt.
-    pub fn count(&mut self, end: Ended) {
-        self.attempts += 1;
-        match end {
-            Ended::ByHost => self.by_host += 1,
-            Ended::ByUs => self.by_us += 1,
-            Ended::ByTest | Ended::Unfit | Ended::Cancelled => {}
-        }
-    }
-
-    /// Whether there may be another attempt after one that ended so and has been counted.
-    pub fn again(self, end: Ended, options: Options) -> bool {
-        match end {
-            Ended::ByTest | Ended::Unfit => false,
-            Ended::ByHost => self.by_host <= options.infra_retries,
-            Ended::ByUs => self.by_us <= OWN_RETRIES,
-            Ended::Cancelled => true,
-        }
-    }
+/// How a run is being brought to its end before all is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
+pub(crate) enum Ending {
+    #[default]
+    Not,
+    /// What runs goes on to its end.
+    Draining,
+    /// What runs is ended.
+    Stopping,
 }
 
 /// The state machine. See the crate's documentation.
 #[derive(Debug, Default)]
 pub struct Scheduler {
-    options: Options,
-    queue: Queue,
-    pool: Pool,
-    /// Hosts that are not ready yet: they may come to run tests of their label.
-    expected: HashMap<HostId, HostKind>,
-    tried: HashMap<TestId, Tried>,
-    input_ended: bool,
-    stopped: bool,
+    pub(crate) options: Options,
+    pub(crate) now: Time,
+    pub(crate) queue: Queue,
+    pub(crate) tests: Tests,
+    pub(crate) pool: Pool,
+    pub(crate) graph: Graph,
+    pub(crate) provisioners: BTreeMap<ProvisionerId, Provisioner>,
+    pub(crate) policy: Policy,
+    pub(crate) timers: Timers,
+    pub(crate) input_ended: bool,
+    pub(crate) ending: Ending,
+    pub(crate) is_paused: bool,
+    /// Hosts for which there may be something to do.
+    pub(crate) free_hosts: BTreeSet<HostId>,
+    /// Classes for which there may be an idle host.
+    pub(crate) open_classes: BTreeSet<ClassId>,
+    /// Some test may have lost its last host.
+    pub(crate) supply_changed: bool,
+    /// Hosts that were asked for and have just come.
+    pub(crate) new_hosts: Vec<HostId>,
+    /// What can be given to no host.
+    pub(crate) impossible: BTreeSet<SetupId>,
 }
 
 impl Scheduler {
     /// A scheduler that has seen nothing.
+    #[must_use]
     pub fn new(options: Options) -> Scheduler {
-        Scheduler { options, ..Scheduler::default() }
+        let policy = Policy::new(options.policy);
+        Scheduler { options, policy, ..Scheduler::default() }
     }
 
     /// Nothing runs, nothing waits that could run, nothing will come, no host is held.
+    #[must_use]
     pub fn is_done(&self) -> bool {
-        (self.input_ended || self.stopped) && self.pool.hosts.is_empty() && self.expected.is_empty()
+        let nothing_left = self.ending != Ending::Not || self.input_ended && self.tests.unsettled() == 0;
+        nothing_left && self.pool.is_empty()
     }
 
-    /// Takes an event and returns what to do about it, in this order.
-    pub fn apply(&mut self, event: Event) -> Vec<Action> {
+    /// How many tests have arrived and are not settled.
+    #[must_use]
+    pub fn unsettled(&self) -> usize {
+        self.tests.unsettled()
+    }
+
+    /// Takes an event that happened at this time, and returns what to do about it, in this order.
+    pub fn apply(&mut self, now: Time, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
-        match event {
-            Event::TestArrived { test, platform, setup, is_destructive, tried } => {
-                self.queue.insert(Class { platform, setup, is_destructive }, test);
-                if tried != Tried::default() {
-                    self.tried.insert(test, tried);
-                }
-            }
-            Event::InputEnded => self.input_ended = true,
-            Event::HostExpected { host, kind } => {
-                self.expected.insert(host, kind);
-            }
-            Event::HostReady { host, kind } => {
-                self.expected.remove(&host);
-                self.pool.join(host, kind);
-            }
-            Event::HostAdopted { host, kind, test } => self.adopt(host, kind, test),
-            Event::SetupEnded { host, end } => self.setup_ended(host, end, &mut actions),
-            Event::AttemptEnded { host, end, host_is } => {
-                self.attempt_ended(host, end, host_is, &mut actions)
-            }
-            Event::HostGone { host } => {
-                let known = self.expected.remove(&host).is_some() | self.pool.hosts.remove(&host).is_some();
-                if known {
-                    actions.push(Action::Release { host, why: Release::Lost });
-                }
-            }
-            Event::Stop => self.stop(&mut actions),
-        }
-        self.assign(&mut actions);
+        // Clocks are set back; what was decided is not.
+        self.now = self.now.max(now);
+        self.look_at_timers(&mut actions);
+        self.take(event, &mut actions);
+        self.settle_down(&mut actions);
+        self.set_alarm(&mut actions);
         actions
     }
 
-    fn adopt(&mut self, id: HostId, kind: HostKind, test: TestId) {
-        self.expected.remove(&id);
-        self.pool.join(id, kind);
-        if let (Some(class), Some(host)) = (self.queue.take_one(test), self.pool.get(id)) {
-            // The test could not run without what it needs.
-            host.setups.insert(class.setup);
-            host.doing = Doing::Running(class, test);
+    fn take(&mut self, event: Event, actions: &mut Vec<Action>) {
+        match event {
+            Event::TestArrived { test, is } => self.test_arrived(test, &is, actions),
+            Event::Named { name, test } => {
+                let changed = self.graph.named(name, test);
+                self.unblock(changed, actions);
+            }
+            Event::SettledBefore { test, outcome } => {
+                let changed = self.graph.settled(test, outcome);
+                self.unblock(changed, actions);
+            }
+            Event::InputEnded => {
+                self.input_ended = true;
+                self.supply_changed = true;
+                self.untie(actions);
+            }
+            Event::HostExpected { host, is } => self.host_expected(host, &is),
+            Event::HostReady { host, is } => self.host_ready(host, &is, actions),
+            Event::HostAdopted { host, is, test } => self.host_adopted(host, &is, test, actions),
+            Event::SetupEnded { host, end } => self.setup_ended(host, end, actions),
+            Event::AttemptEnded { host, end } => self.attempt_ended(host, end, actions),
+            Event::HostGone { host } => self.host_gone(host, actions),
+            Event::HostMarked { host, mark, is_set } => {
+                let Some(marks) = self.pool.get(host).map(|host| host.marks) else { return };
+                let marks = self.pool.marks.changed(marks, mark, is_set);
+                self.pool.change(host, |host| host.marks = marks);
+            }
+            Event::Judged { expression, hosts, provisioners } => {
+                self.judged(expression, &hosts, &provisioners)
+            }
+            Event::ProvisionerReady { provisioner, is } => {
+                self.provisioners.insert(provisioner, Provisioner::new(*is));
+                self.supply_changed = true;
+            }
+            Event::ProvisionFailed { provisioner, count, retry } => {
+                self.provision_failed(provisioner, count, retry)
+            }
+            Event::ProvisionerGone { provisioner } => self.provisioner_gone(provisioner),
+            Event::Answered { question, answer } => self.answered(question, answer, actions),
+            Event::PolicyGone => self.policy_gone(actions),
+            Event::Woken => self.timers.forget_alarm(),
+            Event::Paused => self.is_paused = true,
+            Event::Resumed => {
+                self.is_paused = false;
+                self.look_at_all();
+            }
+            Event::Drained => self.end(Ending::Draining, actions),
+            Event::Stopped => self.end(Ending::Stopping, actions),
+            Event::TestCancelled { test } => self.cancel_test(test, actions),
+            Event::TestSkipped { test } => self.skip_test(test, actions),
+            Event::HostDropped { host, at_once } => self.drop_host(host, at_once, actions),
+            Event::HostHeld { host } => self.hold_host(host),
+            Event::HostFreed { host } => self.free_host(host),
+            Event::MaxHosts { hosts } => {
+                self.options.max_hosts = hosts;
+                self.look_at_all();
+            }
+            Event::MaxOf { provisioner, hosts } => {
+                if let Some(of) = self.provisioners.get_mut(&provisioner) {
+                    of.set_limit(hosts);
+                }
+                self.supply_changed = true;
+            }
         }
     }
 
-    fn setup_ended(&mut self, id: HostId, end: SetupEnd, actions: &mut Vec<Action>) {
-        let Some(host) = self.pool.get(id) else { return };
-        let Doing::SettingUp(setup) = host.doing else { return };
-        host.doing = Doing::Nothing;
-        match end {
-            SetupEnd::Done => {
-                host.setups.insert(setup);
-            }
-            SetupEnd::HostFailed => {
-                self.pool.hosts.remove(&id);
-                actions.push(Action::Release { host: id, why: Release::Unhealthy });
-            }
-            SetupEnd::Cancelled => {}
-            SetupEnd::Impossible => {
-                let tests = self.queue.take(|class| class.setup == setup);
-                actions
-                    .extend(tests.into_iter().map(|test| Action::Abandon { test, why: Unrunnable::Setup }));
+    // ---- Tests ----
+
+    fn test_arrived(&mut self, test: TestId, is: &TestTraits, actions: &mut Vec<Action>) {
+        let need = self.queue.need(Need::of(is));
+        let class = self.queue.class(need, is, self.options.order);
+        let state = TestState {
+            class,
+            key: Key::new(test, is, self.options.order),
+            place: Place::Blocked,
+            is_cancelled: false,
+            reruns: is.reruns,
+            length: is.expected.unwrap_or(is.limit),
+            tried: (!is.tried.is_nothing()).then(|| Box::new(is.tried.clone())),
+        };
+        self.tests.insert(test, state);
+        self.queue.demand_of(class).blocked += 1;
+        if self.impossible.contains(&is.setup) {
+            return self.abandon(test, Unrunnable::Setup, actions);
+        }
+        let after = self.graph.arrived(test, &is.after);
+        if after == State::Blocked && self.input_ended {
+            self.untie(actions);
+        }
+        self.unblock(vec![(test, after)], actions);
+    }
+
+    /// Goes on with tests of which it is known now what those have come to that they come after.
+    fn unblock(&mut self, changed: Vec<(TestId, State)>, actions: &mut Vec<Action>) {
+        for (test, state) in changed {
+            match state {
+                State::Blocked => {}
+                State::Free => self.wait(test),
+                State::NotMet(on) => self.abandon(test, Unrunnable::NotMet(on), actions),
             }
         }
     }
 
-    fn attempt_ended(&mut self, id: HostId, end: Ended, host_is: HostIs, actions: &mut Vec<Action>) {
-        let Some(host) = self.pool.get(id) else { return };
-        let Doing::Running(class, test) = host.doing else { return };
-        host.doing = Doing::Nothing;
-        match host_is {
-            HostIs::Fine => {}
-            HostIs::Spoilt => host.setups.clear(),
-            HostIs::Lost => {
-                self.pool.hosts.remove(&id);
-            }
-        }
-        actions.push(self.judge(class, test, end));
-        if host_is == HostIs::Lost {
-            actions.push(Action::Release { host: id, why: Release::Lost });
-        }
-    }
-
-    /// Whether the attempt that just ended was the last one.
-    fn judge(&mut self, class: Class, test: TestId, end: Ended) -> Action {
-        let tried = self.tried.entry(test).or_default();
-        tried.count(end);
-        let again = tried.again(end, self.options);
-        if again {
-            self.queue.insert(class, test);
-            Action::Retry { test }
-        } else {
-            self.tried.remove(&test);
-            Action::Settle { test }
-        }
-    }
-
-    fn stop(&mut self, actions: &mut Vec<Action>) {
-        if std::mem::replace(&mut self.stopped, true) {
+    /// Ends tests that come after something that will never be.
+    fn untie(&mut self, actions: &mut Vec<Action>) {
+        if !self.graph.has_blocked() {
             return;
         }
-        let running = self.pool.hosts.iter().filter(|(_, host)| host.doing != Doing::Nothing);
-        actions.extend(running.map(|(id, _)| Action::Cancel { host: *id }));
+        for (test, name) in self.graph.nameless() {
+            self.abandon(test, Unrunnable::NeverCame(name), actions);
+        }
+        for (test, on) in self.graph.cycles() {
+            self.abandon(test, Unrunnable::Cycle(on), actions);
+        }
     }
 
-    /// Gives every idle host something to do, or lets it go.
-    fn assign(&mut self, actions: &mut Vec<Action>) {
-        let idle: Vec<(HostId, HostKind)> = self.pool.idle().collect();
-        if !self.stopped {
-            for (id, kind) in &idle {
-                self.employ(*id, *kind, actions);
-            }
-            if self.input_ended {
-                self.give_up(actions);
-            }
+    /// A test is to wait for a host.
+    pub(crate) fn wait(&mut self, test: TestId) {
+        let Some(state) = self.tests.get_mut(test) else { return };
+        let before = std::mem::replace(&mut state.place, Place::Waiting);
+        let (class, key, is_choosy) = (state.class, state.key, state.is_choosy());
+        self.no_longer(before, class);
+        self.queue.insert(class, key, is_choosy);
+        self.open_classes.insert(class);
+        self.supply_changed = true;
+    }
+
+    fn no_longer(&mut self, place: Place, class: ClassId) {
+        let demand = self.queue.demand_of(class);
+        match place {
+            Place::Blocked => demand.blocked -= 1,
+            Place::Running(_) => demand.running -= 1,
+            Place::Waiting => {}
         }
-        if !(self.stopped || self.input_ended) {
+    }
+
+    /// A test that waits is given to a host.
+    pub(crate) fn run(&mut self, test: TestId, host: HostId) {
+        let Some(state) = self.tests.get_mut(test) else { return };
+        let (class, key, is_choosy) = (state.class, state.key, state.is_choosy());
+        state.place = Place::Running(host);
+        self.queue.remove(class, key, is_choosy);
+        self.queue.demand_of(class).running += 1;
+    }
+
+    /// A test ends without (another) attempt.
+    pub(crate) fn abandon(&mut self, test: TestId, why: Unrunnable, actions: &mut Vec<Action>) {
+        if self.tests.get(test).is_none() {
             return;
         }
-        let running = self.pool.running();
-        for (id, kind) in idle {
-            let is_idle = self.pool.get(id).is_some_and(|host| host.doing == Doing::Nothing);
-            // What runs may have to be tried again, and then this host may be wanted.
-            let wanted = !self.stopped && self.is_wanted(kind, &running);
-            if is_idle && !wanted {
-                self.pool.hosts.remove(&id);
-                let why = if self.stopped { Release::Cancelled } else { Release::Done };
-                actions.push(Action::Release { host: id, why });
+        actions.push(Action::Abandon { test, why });
+        let outcome = match why {
+            Unrunnable::NoHost | Unrunnable::Undecided | Unrunnable::Setup | Unrunnable::Cancelled => {
+                Outcome::Infra
+            }
+            _ => Outcome::Skip,
+        };
+        self.settled(test, outcome, actions);
+    }
+
+    /// A test has its final outcome.
+    pub(crate) fn settled(&mut self, test: TestId, outcome: Outcome, actions: &mut Vec<Action>) {
+        let Some(state) = self.tests.remove(test) else { return };
+        if state.place == Place::Waiting {
+            self.queue.remove(state.class, state.key, state.is_choosy());
+        }
+        self.no_longer(state.place, state.class);
+        let changed = self.graph.settled(test, outcome);
+        self.unblock(changed, actions);
+    }
+
+    // ---- Hosts ----
+
+    fn host_expected(&mut self, id: HostId, is: &HostTraits) {
+        if self.pool.get(id).is_none() {
+            self.pool.join(id, is, Doing::Coming);
+            self.has_come(is);
+        }
+    }
+
+    fn host_ready(&mut self, id: HostId, is: &HostTraits, actions: &mut Vec<Action>) {
+        let before = self.pool.get(id).copied();
+        match before {
+            None => self.has_come(is),
+            Some(host) if host.doing == Doing::Coming => {
+                if host.is_dropped {
+                    return self.release(id, Release::Dropped, actions);
+                }
+                self.pool.remove(id);
+            }
+            Some(_) => return,
+        }
+        self.pool.join(id, is, Doing::Nothing);
+        if before.is_some_and(|host| host.is_held) {
+            self.hold_host(id);
+        }
+        self.free_hosts.insert(id);
+        self.watch_lease(id);
+        self.has_given(id, is);
+    }
+
+    fn host_adopted(&mut self, id: HostId, is: &HostTraits, test: TestId, actions: &mut Vec<Action>) {
+        if self.pool.remove(id).is_none() {
+            self.has_come(is);
+        }
+        let waits = self.tests.get(test).filter(|state| state.place == Place::Waiting);
+        let Some(setup) = waits.map(|state| self.queue.get(state.class).class.setup) else {
+            return self.host_ready(id, is, actions);
+        };
+        self.pool.join(id, is, Doing::Running(test));
+        // The test could not run without what it needs.
+        let setups = self.pool.setups.of(vec![setup]);
+        self.pool.change(id, |host| (host.setups, host.is_used) = (setups, true));
+        self.run(test, id);
+        self.watch_lease(id);
+    }
+
+    fn host_gone(&mut self, id: HostId, actions: &mut Vec<Action>) {
+        let Some(host) = self.pool.get(id).copied() else { return };
+        match host.doing {
+            Doing::Coming => self.setup_failed(&host),
+            Doing::Asked(question) if self.policy.is_about_end(question) => {
+                return self.policy.host_lost(question);
+            }
+            // Reported as ended before; if it was not, the test is not charged for that.
+            Doing::Running(test) => {
+                actions.push(Action::Retry { test, host: id });
+                self.wait(test);
+            }
+            Doing::SettingUp(_, class) => self.setup_over(class),
+            _ => {}
+        }
+        self.release(id, Release::Lost, actions);
+    }
+
+    /// A host leaves the pool.
+    pub(crate) fn release(&mut self, id: HostId, why: Release, actions: &mut Vec<Action>) {
+        let Some(host) = self.pool.remove(id) else { return };
+        self.has_left(&host);
+        if let Doing::Asked(question) = host.doing {
+            self.policy.forget(question);
+        }
+        self.timers.forget_host(id);
+        self.free_hosts.remove(&id);
+        actions.push(Action::Release { host: id, why });
+        self.host_left();
+    }
+
+    /// A host takes no part in the work any more: tests that keep away from others may have to make do with those.
+    pub(crate) fn host_left(&mut self) {
+        self.supply_changed = true;
+        let choosy = self.queue.active().filter(|(_, queue)| queue.choosy > 0);
+        let choosy: Vec<ClassId> = choosy.map(|(class, _)| class).collect();
+        self.open_classes.extend(choosy);
+    }
+
+    fn judged(
+        &mut self,
+        expression: ExpressionId,
+        hosts: &[(HostId, Verdict)],
+        provisioners: &[(ProvisionerId, Verdict)],
+    ) {
+        for (host, verdict) in hosts {
+            self.pool.judge(*host, expression, *verdict);
+        }
+        for (provisioner, verdict) in provisioners {
+            if let Some(of) = self.provisioners.get_mut(provisioner) {
+                of.judge(expression, *verdict);
             }
         }
+        self.supply_changed = true;
+        self.look_at_all();
     }
 
-    fn is_wanted(&self, kind: HostKind, running: &[Class]) -> bool {
-        let fits = |class: Class| class.fits(kind);
-        running.iter().any(|class| fits(*class)) || self.queue.first(|class, _| fits(class)).is_some()
-    }
-
-    fn employ(&mut self, id: HostId, kind: HostKind, actions: &mut Vec<Action>) {
-        let Scheduler { queue, pool, tried, .. } = self;
-        let Some(host) = pool.hosts.get(&id) else { return };
-        let next = queue.first(|class, waiting| {
-            // No more hosts are set up for tests than there are tests.
-            let useful = || host.setups.contains(&class.setup) || pool.setting_up(class.setup) < waiting;
-            class.fits(kind) && useful()
-        });
-        let (Some((class, test)), Some(host)) = (next, pool.get(id)) else { return };
-        if host.setups.contains(&class.setup) {
-            host.doing = Doing::Running(class, test);
-            queue.remove(class, test);
-            let attempt = tried.get(&test).map_or(0, |tried| tried.attempts) + 1;
-            actions.push(Action::Start { host: id, test, attempt });
-        } else {
-            host.doing = Doing::SettingUp(class.setup);
-            actions.push(Action::SetUp { host: id, setup: class.setup, clean: host.setups.is_empty() });
-        }
-    }
-
-    /// Ends the tests that no host can run any more.
-    fn give_up(&mut self, actions: &mut Vec<Action>) {
-        let Scheduler { queue, pool, expected, .. } = self;
-        let kinds: Vec<HostKind> =
-            pool.hosts.values().map(|host| host.kind).chain(expected.values().copied()).collect();
-        let tests = queue.take(|class| !kinds.iter().any(|kind| class.fits(*kind)));
-        for test in tests {
-            self.tried.remove(&test);
-            actions.push(Action::Abandon { test, why: Unrunnable::NoHost });
-        }
+    /// Looks again at whatever waits and whoever is idle.
+    pub(crate) fn look_at_all(&mut self) {
+        self.free_hosts.extend(self.pool.idle_ids());
     }
 }

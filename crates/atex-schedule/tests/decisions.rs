@@ -1,76 +1,11 @@
-//! What the scheduler decides, event by event.
+//! What the scheduler decides, event by event: tests, hosts and set-ups.
+
+mod table;
 
 use atex_schedule::{
-    Action, Ended, Event, HostId, HostIs, HostKind, Options, PlatformId, Scheduler, SetupEnd, SetupId,
-    TestId, Tried,
+    Action, Ended, Event, HostId, HostIs, SetupEnd, SetupId, TestId, Time, Tried, Unrunnable,
 };
-
-const A: PlatformId = PlatformId(0);
-const B: PlatformId = PlatformId(1);
-
-fn test(n: u32) -> Event {
-    Event::TestArrived {
-        test: TestId(n),
-        platform: None,
-        setup: SetupId(0),
-        is_destructive: false,
-        tried: Tried::default(),
-    }
-}
-
-fn test_for(n: u32, platform: PlatformId, setup: u32) -> Event {
-    Event::TestArrived {
-        test: TestId(n),
-        platform: Some(platform),
-        setup: SetupId(setup),
-        is_destructive: false,
-        tried: Tried::default(),
-    }
-}
-
-fn expected(n: u32, platform: PlatformId) -> Event {
-    Event::HostExpected { host: HostId(n), kind: HostKind { platform, is_spared: false } }
-}
-
-fn ready(n: u32, platform: PlatformId) -> Event {
-    Event::HostReady { host: HostId(n), kind: HostKind { platform, is_spared: false } }
-}
-
-fn set_up(n: u32) -> Event {
-    Event::SetupEnded { host: HostId(n), end: SetupEnd::Done }
-}
-
-fn ended(n: u32, end: Ended, host_is: HostIs) -> Event {
-    Event::AttemptEnded { host: HostId(n), end, host_is }
-}
-
-fn passed(n: u32) -> Event {
-    ended(n, Ended::ByTest, HostIs::Fine)
-}
-
-/// Actions as short text, so that a whole run reads as a table.
-fn text(actions: &[Action]) -> String {
-    let one = |action: &Action| match action {
-        Action::SetUp { host, setup, clean } => {
-            format!("set up {} on {}{}", setup.0, host.0, if *clean { " clean" } else { "" })
-        }
-        Action::Start { host, test, attempt } => format!("start {}.{attempt} on {}", test.0, host.0),
-        Action::Cancel { host } => format!("cancel {}", host.0),
-        Action::Release { host, why } => format!("release {} {why:?}", host.0),
-        Action::Settle { test } => format!("settle {}", test.0),
-        Action::Retry { test } => format!("retry {}", test.0),
-        Action::Abandon { test, why } => format!("abandon {} {why:?}", test.0),
-    };
-    actions.iter().map(one).collect::<Vec<_>>().join(", ")
-}
-
-fn check(table: &[(Event, &str)]) -> Scheduler {
-    let mut scheduler = Scheduler::new(Options::default());
-    for (i, (event, actions)) in table.iter().enumerate() {
-        assert_eq!(text(&scheduler.apply(*event)), *actions, "event {i}: {event:?}");
-    }
-    scheduler
-}
+use table::*;
 
 #[test]
 fn the_first_test_starts_as_soon_as_the_first_host_is_set_up() {
@@ -107,7 +42,7 @@ fn a_set_up_is_cancelled_when_the_run_is_stopped() {
         (test(0), ""),
         (ready(0, A), "set up 0 on 0 clean"),
         (ready(1, A), ""),
-        (Event::Stop, "cancel 0, release 1 Cancelled"),
+        (Event::Stopped, "cancel 0, release 1 Cancelled"),
         (Event::SetupEnded { host: HostId(0), end: SetupEnd::Cancelled }, "release 0 Cancelled"),
     ]);
     assert!(scheduler.is_done());
@@ -188,9 +123,20 @@ fn what_the_host_did_is_tried_again_elsewhere_and_not_for_ever() {
         (ended(0, Ended::ByHost, HostIs::Lost), "retry 0, release 0 Lost, set up 0 on 1 clean"),
         (set_up(1), "start 0.2 on 1"),
         (Event::InputEnded, ""),
-        (ended(1, Ended::ByHost, HostIs::Spoilt), "retry 0, set up 0 on 1 clean"),
-        (set_up(1), "start 0.3 on 1"),
-        (ended(1, Ended::ByHost, HostIs::Spoilt), "settle 0, release 1 Done"),
+        (ended(1, Ended::ByHost, HostIs::Spoilt), "settle 0 KillsHosts, release 1 Done"),
+    ]);
+}
+
+#[test]
+fn what_the_only_host_did_is_tried_again_twice() {
+    check(&[
+        (test(0), ""),
+        (ready(0, A), "set up 0 on 0 clean"),
+        (set_up(0), "start 0.1 on 0"),
+        (ended(0, Ended::ByHost, HostIs::Spoilt), "retry 0, set up 0 on 0 clean"),
+        (set_up(0), "start 0.2 on 0"),
+        (ended(0, Ended::ByHost, HostIs::Fine), "retry 0, start 0.3 on 0"),
+        (ended(0, Ended::ByHost, HostIs::Fine), "settle 0"),
     ]);
 }
 
@@ -213,7 +159,7 @@ fn a_test_without_a_host_ends_when_none_can_come() {
         (test(1), ""),
         (expected(0, A), ""),
         (Event::InputEnded, "abandon 0 NoHost"),
-        (Event::HostGone { host: HostId(0) }, "release 0 Lost, abandon 1 NoHost"),
+        (gone(0), "release 0 Lost, abandon 1 NoHost"),
     ]);
     assert!(scheduler.is_done());
 }
@@ -225,14 +171,8 @@ fn a_host_that_cannot_be_set_up_is_let_go_and_others_go_on() {
         (ready(0, A), "set up 0 on 0 clean"),
         (ready(1, A), ""),
         (Event::InputEnded, ""),
-        (
-            Event::SetupEnded { host: HostId(0), end: SetupEnd::HostFailed },
-            "release 0 Unhealthy, set up 0 on 1 clean",
-        ),
-        (
-            Event::SetupEnded { host: HostId(1), end: SetupEnd::HostFailed },
-            "release 1 Unhealthy, abandon 0 NoHost",
-        ),
+        (setup_failed(0), "release 0 Unhealthy, set up 0 on 1 clean"),
+        (setup_failed(1), "release 1 Unhealthy, abandon 0 NoHost"),
     ]);
 }
 
@@ -272,8 +212,8 @@ fn stopping_cancels_what_runs_and_settles_nothing() {
         (ready(0, A), "set up 0 on 0 clean"),
         (ready(1, A), "set up 0 on 1 clean"),
         (set_up(0), "start 0.1 on 0"),
-        (Event::Stop, "cancel 0, cancel 1"),
-        (Event::Stop, ""),
+        (Event::Stopped, "cancel 0, cancel 1"),
+        (Event::Stopped, ""),
         (set_up(1), "release 1 Cancelled"),
         (ended(0, Ended::Cancelled, HostIs::Spoilt), "retry 0, release 0 Cancelled"),
         (ready(2, A), "release 2 Cancelled"),
@@ -287,7 +227,7 @@ fn events_of_unknown_hosts_change_nothing() {
         (test(0), ""),
         (set_up(7), ""),
         (passed(7), ""),
-        (Event::HostGone { host: HostId(7) }, ""),
+        (gone(7), ""),
         (ready(0, A), "set up 0 on 0 clean"),
         (passed(0), ""),
     ]);
@@ -295,16 +235,13 @@ fn events_of_unknown_hosts_change_nothing() {
 
 /// A test that comes back with attempts that were made before.
 fn test_again(n: u32, attempts: u32, by_host: u32, by_us: u32) -> Event {
-    let tried = Tried { attempts, by_host, by_us };
-    Event::TestArrived { test: TestId(n), platform: Some(A), setup: SetupId(0), is_destructive: false, tried }
+    test_with(n, |is| {
+        (is.platform, is.tried) = (Some(A), Tried { attempts, by_host, by_us, ..Tried::default() });
+    })
 }
 
 fn adopted(n: u32, test: u32) -> Event {
-    Event::HostAdopted {
-        host: HostId(n),
-        kind: HostKind { platform: A, is_spared: false },
-        test: TestId(test),
-    }
+    Event::HostAdopted { host: HostId(n), is: host_with(A, |_| {}), test: TestId(test) }
 }
 
 #[test]
@@ -348,7 +285,7 @@ fn an_attempt_that_goes_on_can_end_in_any_way() {
         (adopted(2, 2), ""),
         (ended(0, Ended::ByUs, HostIs::Spoilt), "settle 0"),
         (ended(1, Ended::ByHost, HostIs::Lost), "retry 1, release 1 Lost, set up 0 on 0 clean"),
-        (Event::Stop, "cancel 0, cancel 2"),
+        (Event::Stopped, "cancel 0, cancel 2"),
         (ended(2, Ended::Cancelled, HostIs::Spoilt), "retry 2, release 2 Cancelled"),
     ]);
 }
@@ -360,26 +297,47 @@ fn a_host_that_is_adopted_with_an_unknown_test_is_a_clean_one() {
 
 #[test]
 fn destructive_tests_keep_away_from_hosts_that_are_to_be_spared() {
-    let spared = HostKind { platform: A, is_spared: true };
-    let destructive = Event::TestArrived {
-        test: TestId(0),
-        platform: None,
-        setup: SetupId(0),
-        is_destructive: true,
-        tried: Tried::default(),
-    };
-    let mut scheduler = Scheduler::new(Options::default());
-    assert_eq!(scheduler.apply(Event::HostReady { host: HostId(0), kind: spared }), []);
-    assert_eq!(scheduler.apply(destructive), [], "it waits for another host");
-    assert_eq!(scheduler.apply(test(1)), [Action::SetUp { host: HostId(0), setup: SetupId(0), clean: true }]);
-    let start = |test, host| Action::Start { host: HostId(host), test: TestId(test), attempt: 1 };
-    assert_eq!(scheduler.apply(set_up(0)), [start(1, 0)]);
-    scheduler.apply(ready(1, A));
-    assert_eq!(scheduler.apply(set_up(1)), [start(0, 1)]);
+    let spared = || ready_with(0, A, |is| is.is_spared = true);
+    let destructive = || test_with(0, |is| is.is_destructive = true);
+    check(&[
+        (spared(), ""),
+        (destructive(), ""),
+        (test(1), "set up 0 on 0 clean"),
+        (set_up(0), "start 1.1 on 0"),
+        (ready(1, A), "set up 0 on 1 clean"),
+        (set_up(1), "start 0.1 on 1"),
+    ]);
     // Without another host it cannot be run.
-    let mut scheduler = Scheduler::new(Options::default());
-    scheduler.apply(Event::HostReady { host: HostId(0), kind: spared });
-    scheduler.apply(destructive);
-    let abandon = Action::Abandon { test: TestId(0), why: atex_schedule::Unrunnable::NoHost };
-    assert_eq!(scheduler.apply(Event::InputEnded)[0], abandon);
+    let mut scheduler = check(&[(spared(), ""), (destructive(), "")]);
+    let abandon = Action::Abandon { test: TestId(0), why: Unrunnable::NoHost };
+    assert_eq!(scheduler.apply(Time(0), Event::InputEnded)[0], abandon);
+}
+
+#[test]
+fn what_can_be_given_to_no_host_is_not_tried_again() {
+    check(&[
+        (test(0), ""),
+        (ready(0, A), "set up 0 on 0 clean"),
+        (Event::SetupEnded { host: HostId(0), end: SetupEnd::Impossible }, "abandon 0 Setup"),
+        (test(1), "abandon 1 Setup"),
+        (test_with(2, |is| is.setup = SetupId(1)), "set up 1 on 0 clean"),
+    ]);
+}
+
+#[test]
+fn events_and_actions_can_be_written_down() {
+    for (event, line) in [
+        (Event::InputEnded, r#""input-ended""#),
+        (gone(3), r#"{"host-gone":{"host":3}}"#),
+        (
+            passed(1),
+            r#"{"attempt-ended":{"host":1,"end":{"by":"by-test","is-bad-exit":false,"outcome":"pass","host-is":"fine"}}}"#,
+        ),
+    ] {
+        assert_eq!(serde_json::to_string(&event).unwrap(), line);
+        assert_eq!(serde_json::from_str::<Event>(line).unwrap(), event);
+    }
+    let whole = test_with(7, |is| (is.priority, is.tried) = (3, Tried { attempts: 1, ..Tried::default() }));
+    let line = serde_json::to_string(&whole).unwrap();
+    assert_eq!(serde_json::from_str::<Event>(&line).unwrap(), whole);
 }

@@ -78,6 +78,10 @@ fn all() -> Result<Vec<Generated>, String> {
         let schema = format!("{:#}\n", atex_model::schemas(tool.name, &tool.schemas));
         files.push(Generated { path: format!("man/schema/{}.json", tool.name), text: schema });
     }
+    for page in man::PAGES {
+        let text = page.text().map_err(|e| format!("text/{}: {e}", page.file()))?;
+        files.push(Generated { path: format!("man/{}", page.file()), text });
+    }
     Ok(files)
 }
 

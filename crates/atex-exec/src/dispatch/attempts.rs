@@ -5,7 +5,7 @@ use atex_model::report::{
     Cause, Counts, Outcome, TestEnd, TestEndTag, TestNote, TestNoteTag, TestStart, TestStartTag,
 };
 use atex_model::{Connect, Test, artifacts::attempt_dir};
-use atex_schedule::{Ended, Event, HostId, HostIs, TestId, Unrunnable};
+use atex_schedule::{AttemptEnd, Ended, Event, HostId, HostIs, Settled, TestId, Unrunnable};
 
 use super::Dispatcher;
 use crate::artifacts;
@@ -22,8 +22,8 @@ impl Dispatcher {
             Err(e) => {
                 // Without its record there is neither a name to report nor a command to run.
                 self.cannot_store(&trouble(&self.dir.tests(), &e));
-                let end = Event::AttemptEnded { host, end: Ended::Cancelled, host_is: HostIs::Fine };
-                return self.apply(end);
+                let end = attempt_end(Ended::Cancelled, None, Outcome::Infra, HostIs::Fine);
+                return self.apply(Event::AttemptEnded { host, end });
             }
         };
         let setup = self.setups.id(&test).0;
@@ -74,7 +74,7 @@ impl Dispatcher {
         });
     }
 
-    pub(super) fn attempt_ended(&mut self, host: HostId, done: Done, lost: bool) {
+    pub(super) fn attempt_ended(&mut self, host: HostId, done: Box<Done>, lost: bool) {
         let entry = self.entry(host);
         let running = entry.running.as_ref();
         let spoils = entry.spoilt || running.is_some_and(|(_, _, test)| is_destructive(test));
@@ -90,9 +90,12 @@ impl Dispatcher {
             self.entry(host).lost = true;
         }
         let not_stored = done.note.clone().filter(|_| done.storage_failed);
-        self.entry(host).busy += done.seconds;
-        self.just_ended = Some((host, done));
-        self.apply(Event::AttemptEnded { host, end, host_is });
+        let end = attempt_end(end, done.exit, done.outcome, host_is);
+        let entry = self.entry(host);
+        entry.busy += done.seconds;
+        entry.ended = Some(done);
+        self.remember_end(host);
+        self.apply(Event::AttemptEnded { host, end });
         if let Some(problem) = not_stored {
             let hint = "make room there (or raise the limit it tells of), or put runs elsewhere with --run-dir; what was stored before is whole";
             self.cannot_store(&Failure::trouble(problem).hint(hint));
@@ -100,15 +103,22 @@ impl Dispatcher {
     }
 
     /// The host lacks what the test needs. Others are no better: they have been told the same.
-    pub(super) fn unfit(&mut self, host: HostId, done: Done) {
-        self.just_ended = Some((host, done));
-        self.apply(Event::AttemptEnded { host, end: Ended::Unfit, host_is: HostIs::Fine });
+    pub(super) fn unfit(&mut self, host: HostId, done: Box<Done>) {
+        let end = attempt_end(Ended::Unfit, done.exit, done.outcome, HostIs::Fine);
+        self.entry(host).ended = Some(done);
+        self.apply(Event::AttemptEnded { host, end });
     }
 
     /// Writes down how the attempt ended that the scheduler has just judged.
-    pub(super) fn judged(&mut self, is_final: bool) {
-        let Some((host, done)) = self.just_ended.take() else { return };
+    pub(super) fn judged(&mut self, host: HostId, settled: Option<Settled>) {
         let entry = self.entry(host);
+        let Some(mut done) = entry.ended.take() else { return };
+        let is_final = settled.is_some();
+        if settled == Some(Settled::KillsHosts) {
+            let note = done.note.take().map_or(String::new(), |note| format!(": {note}"));
+            done.note =
+                Some(format!("kills hosts: two have failed under it, and it is given no third{note}"));
+        }
         let name = entry.record.id.clone();
         let Some((_, attempt, test)) = entry.running.take() else { return };
         let artifacts = attempt_dir(test.label(), &test.name, attempt);
@@ -153,7 +163,7 @@ impl Dispatcher {
                     self.packer.problem(self.setups.id(&test).0).unwrap_or("its files cannot be had");
                 (Cause::Own, problem.to_owned())
             }
-            Unrunnable::NoHost => (Cause::Host, self.why_no_host(&test)),
+            _ => (Cause::Host, self.why_no_host(&test)),
         };
         self.test_end(
             None,
@@ -213,6 +223,24 @@ pub(crate) fn ended_by(cause: Cause) -> Ended {
         Cause::Host => Ended::ByHost,
         Cause::Own => Ended::ByUs,
         Cause::Cancelled => Ended::Cancelled,
+    }
+}
+
+fn attempt_end(by: Ended, exit: Option<i64>, outcome: Outcome, host_is: HostIs) -> AttemptEnd {
+    AttemptEnd { by, is_bad_exit: exit != Some(0), outcome: outcome_of(outcome), host_is }
+}
+
+/// What an outcome is to the scheduler.
+pub(crate) fn outcome_of(outcome: Outcome) -> atex_schedule::Outcome {
+    use atex_schedule::Outcome as Its;
+    match outcome {
+        Outcome::Infra => Its::Infra,
+        Outcome::Error => Its::Error,
+        Outcome::Fail => Its::Fail,
+        Outcome::Warn => Its::Warn,
+        Outcome::Pass => Its::Pass,
+        Outcome::Info => Its::Info,
+        Outcome::Skip => Its::Skip,
     }
 }
 

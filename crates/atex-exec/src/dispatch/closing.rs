@@ -31,6 +31,8 @@ impl Dispatcher {
         let job_end = self.job_end();
         self.record(&JobExit { kind: EXIT.into(), code: self.exit.code() });
         self.record(&job_end);
+        // It has seen everything now.
+        self.policy = None;
         if job_end.unsettled == 0 && self.tests.has_ended() {
             self.dir.tidy();
         } else {

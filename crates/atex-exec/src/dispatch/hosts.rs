@@ -9,8 +9,9 @@ use atex_model::{Host, Test};
 use atex_schedule::{Event, HostId, Release, SetupEnd, SetupId, TestId};
 
 use super::Dispatcher;
-use crate::attempt::Job;
+use crate::attempt::{Done, Job};
 use crate::packer::{Asked, Packed};
+use crate::policy::After;
 use crate::pool::{News, Order};
 
 /// A host of the run.
@@ -22,6 +23,10 @@ pub(super) struct HostEntry {
     pub running: Option<(TestId, u32, Test)>,
     pub joined: Option<Instant>,
     pub busy: f64,
+    /// How the attempt ended there that the scheduler is about to judge.
+    pub ended: Option<Box<Done>>,
+    /// How the last attempt there ended, for whoever is asked about it.
+    pub after: Option<After>,
     /// Why it is no longer used.
     pub trouble: Option<String>,
     /// It can no longer be reached.
@@ -44,6 +49,8 @@ impl HostEntry {
             running: None,
             joined: None,
             busy: 0.0,
+            ended: None,
+            after: None,
             trouble: None,
             lost: false,
             again: false,
@@ -72,7 +79,7 @@ impl Dispatcher {
                     log::warn!("{}: it is back", entry.record.id.escape_debug());
                 }
                 let record = Arc::clone(&entry.record);
-                let kind = self.platforms.kind(&record);
+                let is = self.platforms.traits(&record);
                 self.record(&HostStart {
                     kind: HostStartTag,
                     time: now(),
@@ -84,7 +91,7 @@ impl Dispatcher {
                 self.progress.host_joined();
                 // One that runs something of an earlier life is in the pool already.
                 if self.entry(host).running.is_none() {
-                    self.apply(Event::HostReady { host, kind });
+                    self.apply(Event::HostReady { host, is });
                 }
             }
             News::Described(record) => self.entry(host).record = Arc::new(*record),
@@ -98,10 +105,10 @@ impl Dispatcher {
                 self.apply(Event::SetupEnded { host, end: SetupEnd::HostFailed });
             }
             News::SetUpCancelled => self.apply(Event::SetupEnded { host, end: SetupEnd::Cancelled }),
-            News::Unfit(done) => self.unfit(host, *done),
+            News::Unfit(done) => self.unfit(host, done),
             News::Note(note) => self.note(host, note),
             News::Results(live) => self.results(host, live.take()),
-            News::Ended { done, lost } => self.attempt_ended(host, *done, lost),
+            News::Ended { done, lost } => self.attempt_ended(host, done, lost),
             News::KeptIn(_) => {}
             News::Left => {
                 self.leaving -= 1;

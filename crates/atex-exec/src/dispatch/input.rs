@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use atex_cli::{Exit, Failure, input::reason, now};
+use atex_control::{DurationForm, parse_duration_value};
 use atex_model::{Connect, Host, Test};
-use atex_schedule::{Event, HostId, SetupId, Tried};
+use atex_schedule::{Event, HostId, SetupId, TestTraits};
 use serde_json::Value;
 
 use super::{Dispatcher, hosts::HostEntry, resume::KnownHost};
@@ -87,8 +88,24 @@ impl Dispatcher {
         self.progress.taken_in(&test);
         let platform = test.platform.as_deref().map(|label| self.platforms.id(label));
         let is_destructive = is_destructive(&test);
-        let tried = Tried::default();
-        self.apply(Event::TestArrived { test: id, platform, setup, is_destructive, tried });
+        let is = TestTraits {
+            platform,
+            setup,
+            is_destructive,
+            expected: self.expected(&test),
+            ..TestTraits::default()
+        };
+        self.apply(Event::TestArrived { test: id, is: Box::new(is) });
+    }
+
+    /// How long a test will take: as earlier runs say, else as its metadata does, if it does.
+    pub(super) fn expected(&self, test: &Test) -> Option<atex_schedule::Millis> {
+        let known = self.config.history.expected(test.label(), &test.name);
+        let said = || {
+            let duration = test.data.get("duration").filter(|duration| !duration.is_null())?;
+            parse_duration_value(duration, DurationForm::Extended).ok()
+        };
+        known.or_else(said).and_then(|duration| duration.as_millis().try_into().ok())
     }
 
     /// Takes in the tree and the plan that a test is the first to have.
@@ -147,11 +164,11 @@ impl Dispatcher {
         let (record, again, expected) = (Arc::clone(&entry.record), entry.again, entry.running.is_none());
         let kept = entry.line.as_deref().and_then(kept_in);
         let keep = kept.is_some();
-        let kind = self.platforms.kind(&record);
+        let is = self.platforms.traits(&record);
         let dirs = kept.map_or_else(|| self.work_dirs(id, &record.connect), |dir| vec![dir]);
         self.pool.order(id, Order::Join { record, dirs, keep, again, adopt });
         if expected {
-            self.apply(Event::HostExpected { host: id, kind });
+            self.apply(Event::HostExpected { host: id, is });
         }
     }
 

@@ -6,9 +6,10 @@ mod closing;
 mod control;
 mod hosts;
 mod input;
+mod policy;
 mod resume;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -31,7 +32,6 @@ pub(crate) use self::closing::last_line;
 use self::hosts::HostEntry;
 use self::resume::Before;
 use crate::announce::{Announcer, Followed, Unsaid};
-use crate::attempt::Done;
 use crate::catalog::{Identities, Platforms, Setups};
 use crate::config::Config;
 use crate::control::socket::{Asked, Socket};
@@ -43,6 +43,7 @@ use crate::intake::{self, Item};
 use crate::journal::{Journal, PASSED_ON, PassedOn};
 use crate::packer::{Packed, Packer};
 use crate::past::Past;
+use crate::policy::{Policy, Reply, Seen};
 use crate::pool::{News, Order, Pool, Shared};
 use crate::program::remember_open_files;
 use crate::progress::Progress;
@@ -61,6 +62,9 @@ pub(crate) struct Dispatcher {
     hosts_file: HostsFile,
     announcer: Announcer,
     progress: Progress,
+    policy: Option<Policy>,
+    /// What can be answered to open questions.
+    asked: HashMap<u32, Vec<atex_schedule::Answer>>,
     scheduler: Scheduler,
     pool: Workers,
     /// Closed when the run is being stopped, so that no hook holds it up.
@@ -88,8 +92,6 @@ pub(crate) struct Dispatcher {
     host_seconds: (f64, f64),
     /// What has been said of keys that mean nothing here.
     said: BTreeSet<&'static str>,
-    /// The attempt that the scheduler is about to judge.
-    just_ended: Option<(HostId, Done)>,
     /// What earlier lives of the run have left.
     before: Before,
 }
@@ -103,6 +105,7 @@ struct Ears {
     output: Receiver<Unsaid>,
     asked: Receiver<Asked>,
     asking: Receiver<Signal>,
+    replies: Receiver<Reply>,
 }
 
 /// What has happened.
@@ -115,6 +118,7 @@ enum Heard {
     Asked(Asked),
     /// Somebody wants to be told how far it is.
     Asking,
+    Reply(Reply),
 }
 
 impl Ears {
@@ -128,6 +132,7 @@ impl Ears {
             recv(self.output) -> error => Heard::Unsaid(error.expect(gone)),
             recv(self.asking) -> signal => { signal.expect(gone); Heard::Asking }
             recv(self.asked) -> asked => Heard::Asked(asked.expect(gone)),
+            recv(self.replies) -> reply => Heard::Reply(reply.expect(gone)),
         }
     }
 }
@@ -226,6 +231,11 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
     let own = |e: io::Error| Failure::trouble(format!("cannot start a thread: {}", reason(&e)));
     let announcer = Announcer::start(Files::followed(&dir, cursor)?, ends.output, say_failed.clone());
     let announcer = announcer.map_err(own)?;
+    let (say_reply, replies) = unbounded();
+    let policy = match &config.policy {
+        Some(policy) => Some(start_policy(policy, &dir, &say_reply)?),
+        None => None,
+    };
     let progress = Progress::start(config.progress, config.history.clone()).map_err(own)?;
     let (tell, news) = unbounded();
     let connector = connector(config.waits.host)?;
@@ -265,8 +275,13 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
         output,
         asked,
         asking: ends.asking,
+        replies,
     };
-    let options = Options { infra_retries: config.infra_retries };
+    let options = Options {
+        infra_retries: config.infra_retries,
+        policy: config.policy.is_some(),
+        ..Options::default()
+    };
     let mut dispatcher = Dispatcher {
         scheduler: Scheduler::new(options),
         config,
@@ -276,6 +291,8 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
         hosts_file: hosts,
         announcer,
         progress,
+        policy,
+        asked: HashMap::new(),
         pool,
         stop_hooks: Some(stop_hooks),
         packer,
@@ -294,7 +311,6 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
         storage_failed: false,
         host_seconds: (0.0, 0.0),
         said: BTreeSet::new(),
-        just_ended: None,
         before,
     };
     match past {
@@ -304,8 +320,27 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
     dispatcher.serve(&ears);
     let exit = dispatcher.end(&ears.signals);
     // Kept until here, so that the channels are never without a sender.
-    drop((tell, say_failed, to, passed, ask, socket));
+    drop((tell, say_failed, say_reply, to, passed, ask, socket));
     Ok(exit)
+}
+
+/// The time, as the scheduler counts it.
+fn moment() -> atex_schedule::Time {
+    atex_schedule::Time(u64::try_from(now().0).unwrap_or(0))
+}
+
+/// Starts the program that decides.
+fn start_policy(
+    command: &crate::policy::Command,
+    dir: &RunDir,
+    tell: &Sender<Reply>,
+) -> Result<Policy, Failure> {
+    let open = |path: PathBuf| File::open(&path).map_err(|e| trouble(&path, &e));
+    let seen = Seen { dir: dir.path.clone(), journal: open(dir.journal())?, tests: open(dir.tests())? };
+    let variables =
+        vec![("ATEX_RUN_ID", dir.id.clone()), ("ATEX_RUN_DIR", dir.path.to_string_lossy().into_owned())];
+    Policy::start(command, &variables, dir.path.join("policy.log"), seen, tell.clone())
+        .map_err(|e| Failure::trouble(format!("--policy: cannot be started: {}", reason(&e))))
 }
 
 /// The way to hosts, with as many open files as we may have; programs that we start get what we were given.
@@ -363,6 +398,7 @@ impl Dispatcher {
                 Heard::Unsaid(unsaid) => self.unsaid(unsaid),
                 Heard::Asked(asked) => self.answer(asked),
                 Heard::Asking => self.progress.say(),
+                Heard::Reply(reply) => self.replied(reply),
             }
         }
     }
@@ -381,15 +417,18 @@ impl Dispatcher {
     // ---- Decisions ----
 
     fn apply(&mut self, event: Event) {
-        for action in self.scheduler.apply(event) {
+        for action in self.scheduler.apply(moment(), event) {
             match action {
                 Action::SetUp { host, setup, clean } => self.set_up(host, setup, clean),
                 Action::Start { host, test, attempt } => self.start(host, test, attempt),
                 Action::Cancel { host } => self.pool.order(host, Order::Cancel),
                 Action::Release { host, why } => self.release(host, why),
-                Action::Settle { .. } => self.judged(true),
-                Action::Retry { .. } => self.judged(false),
+                Action::Settle { host, why, .. } => self.judged(host, Some(why)),
+                Action::Retry { host, .. } => self.judged(host, None),
                 Action::Abandon { test, why } => self.abandon(test, why),
+                Action::Ask { question, about } => self.ask(question, about),
+                // Nobody can be asked for hosts yet.
+                Action::Want { .. } | Action::Extend { .. } | Action::WakeAt { .. } => {}
             }
         }
     }
@@ -424,7 +463,7 @@ impl Dispatcher {
         if !std::mem::replace(&mut self.stopping, true) {
             self.stop_hooks = None;
             self.pool.stop_hooks();
-            self.apply(Event::Stop);
+            self.apply(Event::Stopped);
         }
     }
 
@@ -448,6 +487,7 @@ impl Dispatcher {
             Ok(()) => {
                 let taken_in = self.tests.lines().length() + self.hosts_file.lines().length();
                 self.announcer.grown(self.journal.length(), taken_in);
+                self.tell_policy();
             }
             Err(e) => self.cannot_store(&trouble(&self.dir.journal(), &e)),
         }

@@ -10,7 +10,7 @@ use atex_cli::{Exit, Failure, input::Lines, input::reason, now};
 use atex_model::Test;
 use atex_model::artifacts::attempt_dir;
 use atex_model::report::{JobResume, JobResumeTag, TestStart, TestStartTag};
-use atex_schedule::{Event, HostId, SetupId, TestId};
+use atex_schedule::{Event, HostId, SetupId, TestId, TestTraits};
 
 use super::{Dispatcher, hosts::HostEntry};
 use crate::adoption::Adoption;
@@ -110,7 +110,7 @@ impl Dispatcher {
     fn tests_again(&mut self, tests: &[PastTest]) -> Running {
         let mut running = Running::new();
         for (n, past) in (0..).zip(tests) {
-            let PastTest { platform, setup, is_destructive, mut tried, now } = *past;
+            let PastTest { platform, setup, is_destructive, mut tried, now } = past.clone();
             match now {
                 Progress::Settled => continue,
                 Progress::Waiting => {}
@@ -119,11 +119,14 @@ impl Dispatcher {
                     running.insert(host, (TestId(n), attempt));
                 }
             }
-            match self.tests.get(TestId(n)) {
-                Ok(test) if self.progress.knows_durations() => self.progress.taken_in(&test),
-                _ => self.progress.taken_in_unread(1),
+            let test = self.tests.get(TestId(n)).ok();
+            match &test {
+                Some(test) => self.progress.taken_in(test),
+                None => self.progress.taken_in_unread(1),
             }
-            self.apply(Event::TestArrived { test: TestId(n), platform, setup, is_destructive, tried });
+            let expected = test.and_then(|test| self.expected(&test));
+            let is = TestTraits { platform, setup, is_destructive, tried, expected, ..TestTraits::default() };
+            self.apply(Event::TestArrived { test: TestId(n), is: Box::new(is) });
         }
         running
     }
@@ -179,8 +182,8 @@ impl Dispatcher {
                 Err(e) => return self.cannot_store(&trouble(&self.dir.tests(), &e)),
             }
             let record = Arc::clone(&self.entry(host).record);
-            let kind = self.platforms.kind(&record);
-            self.apply(Event::HostAdopted { host, kind, test: id });
+            let is = self.platforms.traits(&record);
+            self.apply(Event::HostAdopted { host, is, test: id });
             // It may be joined only after the input has ended.
             self.used_hosts += 1;
             self.adopt(host, tests[id.0 as usize].setup);

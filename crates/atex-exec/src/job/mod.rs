@@ -17,7 +17,7 @@ use crossbeam_channel::{Receiver, Sender, bounded, never};
 
 pub use self::record::Record;
 use self::record::Sink;
-use crate::announce::{Tale, Unsaid};
+use crate::announce::Tale;
 use crate::args::Args;
 use crate::catalog::identity;
 use crate::config::Config;
@@ -127,7 +127,7 @@ const AHEAD: usize = 1024;
 ///     let mut data = Vec::new();
 ///     test.write_data(&mut data).expect("a Vec takes every byte");
 ///     let data = serde_json::from_slice(&data).expect("metadata is an object");
-///     job.add(Test::new(test.name.to_string(), data).of_tree(&tree_dir, test.source_dir.to_string()))?;
+///     job.add(Test::new(test.name.to_string(), data).of_tree(&tree_dir, test.source_dir().to_string()))?;
 /// }
 /// job.add(Test::shell("/exec/tap", "printf '1..2\nok 1 - a\nok 2 - b\n'").with("extra-result", "tap"))?;
 /// job.close();
@@ -453,8 +453,5 @@ pub fn tell(dir: &Path, to: impl Write) -> Result<(), Failure> {
     let journal = File::open(&path).map_err(|e| trouble(&path, &e))?;
     let length = journal.metadata().map_err(|e| trouble(&path, &e))?.len();
     let tale = Tale { dir: dir.to_owned(), journal, length, last: Vec::new() };
-    tale.tell(to).map_err(|unsaid| match unsaid {
-        Unsaid::Output(e) => Failure::trouble(e),
-        Unsaid::Storage(e) => trouble(dir, &e),
-    })
+    tale.tell(to).map_err(|e| trouble(dir, &e))
 }

@@ -101,11 +101,6 @@ impl Progress {
         status::say(&lines.iter().map(|line| format!("{}: {line}\n", crate::TOOL.name)).collect::<String>());
     }
 
-    /// Whether earlier runs know how long tests take.
-    pub fn knows_durations(&self) -> bool {
-        !self.history.is_empty()
-    }
-
     /// How far it is.
     pub fn summary(&self) -> Summary {
         let state = lock(&self.state);

@@ -1,0 +1,62 @@
+//! What can be chosen.
+
+use serde::{Deserialize, Serialize};
+
+/// How a run is to be scheduled.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", default)]
+pub struct Options {
+    /// Which test is next.
+    pub order: Order,
+    /// How often a failed test is tried again.
+    pub reruns: u32,
+    /// What a failed test is.
+    pub rerun_on: RerunOn,
+    /// How often a test is tried again that ended by its host's fault.
+    pub infra_retries: u32,
+    /// How many set-ups may fail on hosts of one provisioner within an hour. One more, and it is used no more.
+    pub max_failed_setups: u32,
+    /// How many hosts are asked for beyond those that have a test, and kept while a test may come back.
+    pub spares: u32,
+    /// How many hosts are worked on at a time; without it, all.
+    pub max_hosts: Option<u32>,
+    /// Somebody else is asked.
+    pub policy: bool,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options {
+            order: Order::Best,
+            reruns: 0,
+            rerun_on: RerunOn::Exit,
+            infra_retries: 2,
+            max_failed_setups: 10,
+            spares: 0,
+            max_hosts: None,
+            policy: false,
+        }
+    }
+}
+
+/// Which test is next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Order {
+    /// By priority, what the host is like, and expected duration.
+    Best,
+    /// As tests say (`order`), else as they came.
+    Given,
+}
+
+/// What makes a test be tried again while it has reruns left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum RerunOn {
+    /// Its exit status was not 0, or it had to be ended.
+    Exit,
+    /// Its outcome is worse than `warn`.
+    Outcome,
+    /// Nothing.
+    Never,
+}

@@ -1,0 +1,273 @@
+//! Hosts that are asked for, and hosts that are only lent.
+
+mod table;
+
+use atex_schedule::{
+    BREAKER, Ended, Event, ExpressionId, FRUITLESS, HostId, HostIs, MARGIN, Options, ProvisionerId, Time,
+    Verdict,
+};
+use table::*;
+
+fn provision_failed(n: u32, count: u32, retry: bool) -> Event {
+    Event::ProvisionFailed { provisioner: ProvisionerId(n), count, retry }
+}
+
+#[test]
+fn as_many_hosts_are_wanted_as_tests_within_the_limits_and_in_order() {
+    let scheduler = check(&[
+        (provisioner(0, 1), ""),
+        (provisioner(1, 5), ""),
+        (test(0), "want 1 of 0"),
+        (test(1), "want 1 of 1"),
+        (test(2), "want 2 of 1"),
+        // A fixed host takes one of them.
+        (ready(0, A), "set up 0 on 0 clean, want 1 of 1"),
+        (set_up(0), "start 0.1 on 0"),
+        (given(1, 0), "set up 0 on 1 clean"),
+        (Event::InputEnded, ""),
+        (set_up(1), "start 1.1 on 1"),
+        (given(2, 1), "set up 0 on 2 clean"),
+        (passed(0), "settle 0, start 2.1 on 0"),
+        (set_up(2), "want 0 of 1, release 2 Surplus"),
+        (passed(1), "settle 1, want 0 of 0, release 1 Surplus"),
+        (passed(0), "settle 2, release 0 Done"),
+    ]);
+    assert!(scheduler.is_done());
+}
+
+#[test]
+fn a_host_that_was_destroyed_is_replaced_while_tests_wait() {
+    let spoilt = |host| ended(host, Ended::ByTest, HostIs::Spoilt);
+    let scheduler = check(&[
+        (provisioner(0, 1), ""),
+        (test(0), "want 1 of 0"),
+        (test(1), ""),
+        (Event::InputEnded, ""),
+        (given(0, 0), "set up 0 on 0 clean"),
+        (set_up(0), "start 0.1 on 0"),
+        (spoilt(0), "settle 0, release 0 Destroyed"),
+        (given(1, 0), "set up 0 on 1 clean"),
+        (set_up(1), "start 1.1 on 1"),
+        (spoilt(1), "settle 1, want 0 of 0, release 1 Destroyed"),
+    ]);
+    assert!(scheduler.is_done());
+}
+
+#[test]
+fn spares_are_asked_for_and_kept_while_a_test_may_come_back() {
+    let options = Options { spares: 1, ..Options::default() };
+    check_with(
+        options,
+        &[
+            (provisioner(0, 4), "want 1 of 0"),
+            (test(0), "want 2 of 0"),
+            (given(0, 0), "set up 0 on 0 clean"),
+            (given(1, 0), ""),
+            (set_up(0), "start 0.1 on 0"),
+            (Event::InputEnded, ""),
+            (given(2, 0), "release 2 Surplus"),
+            (ended(0, Ended::ByHost, HostIs::Lost), "retry 0, release 0 Lost, set up 0 on 1 clean"),
+            // Once nothing waits, no spare one is asked for.
+            (set_up(1), "start 0.2 on 1, want 1 of 0"),
+            (passed(1), "settle 0, want 0 of 0, release 1 Done"),
+        ],
+    );
+}
+
+#[test]
+fn a_provisioner_whose_hosts_cannot_be_set_up_is_used_no_more() {
+    let options = Options { max_failed_setups: 1, ..Options::default() };
+    let hour = 3_600_000;
+    let table = |second: u64, last: &'static str| {
+        vec![
+            (0, provisioner(0, 1), ""),
+            (0, test(0), "want 1 of 0"),
+            (0, Event::InputEnded, ""),
+            (0, given(0, 0), "set up 0 on 0 clean"),
+            (0, setup_failed(0), "release 0 Unhealthy"),
+            (0, given(1, 0), "set up 0 on 1 clean"),
+            (second, setup_failed(1), last),
+        ]
+    };
+    check_timed(options.clone(), &table(hour - 1, "want 0 of 0, release 1 Unhealthy, abandon 0 NoHost"));
+    check_timed(options, &table(hour, "release 1 Unhealthy"));
+}
+
+#[test]
+fn a_provisioner_over_its_limit_of_failures_does_not_stop_the_others() {
+    let options = Options { max_failed_setups: 0, ..Options::default() };
+    check_with(
+        options,
+        &[
+            (provisioner(0, 1), ""),
+            (provisioner(1, 1), ""),
+            (test(0), "want 1 of 0"),
+            (Event::InputEnded, ""),
+            (given(0, 0), "set up 0 on 0 clean"),
+            (setup_failed(0), "want 0 of 0, want 1 of 1, release 0 Unhealthy"),
+            (given(1, 1), "set up 0 on 1 clean"),
+        ],
+    );
+}
+
+#[test]
+fn a_provisioner_that_fails_is_asked_again_later_and_not_for_ever() {
+    let mut scheduler = check_timed(
+        Options::default(),
+        &[
+            (0, provisioner(0, 2), ""),
+            (0, test(0), "want 1 of 0"),
+            (0, test(1), "want 2 of 0"),
+            (0, Event::InputEnded, ""),
+            (1000, provision_failed(0, 1, true), "want 1 of 0, wake at 11000"),
+            (11_000, Event::Woken, "want 2 of 0"),
+            // Twice as long at the second time in a row.
+            (12_000, provision_failed(0, 1, true), "want 1 of 0, wake at 32000"),
+            (31_999, Event::Woken, "wake at 32000"),
+            (32_000, Event::Woken, "want 2 of 0"),
+        ],
+    );
+    let mut said = String::new();
+    for n in 2..u64::from(BREAKER) {
+        let at = 1_000_000 * n;
+        said = text(&scheduler.apply(Time(at), provision_failed(0, 2, true)));
+        if n + 1 < u64::from(BREAKER) {
+            scheduler.apply(Time(at + 600_000), Event::Woken);
+        }
+    }
+    assert_eq!(said, "abandon 0 NoHost, abandon 1 NoHost, want 0 of 0");
+    assert!(scheduler.is_done());
+}
+
+#[test]
+fn a_provisioner_that_says_that_there_is_no_more_is_believed() {
+    check(&[
+        (provisioner(0, 5), ""),
+        (provisioner(1, 5), ""),
+        (test(0), "want 1 of 0"),
+        (test(1), "want 2 of 0"),
+        (provision_failed(0, 1, false), "want 1 of 0, want 1 of 1"),
+        (Event::ProvisionerGone { provisioner: ProvisionerId(0) }, "want 2 of 1"),
+        (Event::MaxOf { provisioner: ProvisionerId(1), hosts: 1 }, "want 1 of 1"),
+        (Event::MaxOf { provisioner: ProvisionerId(1), hosts: 0 }, "want 0 of 1"),
+        (Event::InputEnded, "abandon 0 NoHost, abandon 1 NoHost"),
+    ]);
+}
+
+#[test]
+fn whoever_may_give_what_fits_is_asked() {
+    let wants = |n, expression| test_with(n, |is| is.expression = Some(ExpressionId(expression)));
+    let gives = |n, verdicts: &[Verdict]| {
+        provisioner_with(n, 1, |is| (is.platform, is.verdicts) = (Some(A), verdicts.to_vec()))
+    };
+    check(&[
+        (gives(0, &[Verdict::No, Verdict::Yes]), ""),
+        (gives(1, &[]), ""),
+        // The first does not have it; of the second it is not known.
+        (wants(0, 0), "want 1 of 1"),
+        (wants(1, 1), "want 1 of 0"),
+        (test_for(2, B, 0), ""),
+        (Event::InputEnded, "abandon 2 NoHost"),
+    ]);
+}
+
+#[test]
+fn whoever_gives_what_is_of_no_use_is_not_asked_for_ever() {
+    let mut table = vec![
+        (provisioner(0, 1), "".to_owned()),
+        (test_with(0, |is| is.expression = Some(ExpressionId(0))), "want 1 of 0".to_owned()),
+        (Event::InputEnded, String::new()),
+    ];
+    for n in 0..FRUITLESS - 1 {
+        table.push((given(n, 0), format!("release {n} Done")));
+    }
+    let last = FRUITLESS - 1;
+    table.push((given(last, 0), format!("abandon 0 Undecided, want 0 of 0, release {last} Done")));
+    let table: Vec<(Event, &str)> =
+        table.iter().map(|(event, text)| (event.clone(), text.as_str())).collect();
+    assert!(check(&table).is_done());
+}
+
+// ---- Leases ----
+
+fn lent(n: u32, provisioner: u32, minutes: u64) -> Event {
+    ready_with(n, A, |is| {
+        (is.provisioner, is.until) = (Some(ProvisionerId(provisioner)), Some(Time(minutes * MINUTE)));
+    })
+}
+
+#[test]
+fn a_test_is_not_begun_on_a_host_that_is_lent_for_too_short_a_time() {
+    // The margin is five minutes.
+    assert_eq!(MARGIN, 5 * MINUTE);
+    let fixed = |minutes: u64| ready_with(0, A, move |is| is.until = Some(Time(minutes * MINUTE)));
+    for (minutes, expected, text) in [
+        (15, Some(10), "set up 0 on 0 clean, wake at 600000"),
+        (15, Some(11), "wake at 600000"),
+        (15, None, "set up 0 on 0 clean, wake at 600000"),
+        (14, None, "wake at 540000"),
+    ] {
+        check(&[
+            (
+                test_with(0, |is| {
+                    (is.expected, is.limit) = (expected.map(|minutes| minutes * MINUTE), 10 * MINUTE);
+                }),
+                "",
+            ),
+            (fixed(minutes), text),
+        ]);
+    }
+    // Shorter ones are begun all the same, and one that cannot be of use any more is given back.
+    let expected = |n, minutes: u64| test_with(n, move |is| is.expected = Some(minutes * MINUTE));
+    check_timed(
+        Options::default(),
+        &[
+            (0, expected(0, 60), ""),
+            (0, expected(1, 9), ""),
+            (0, expected(2, 8), ""),
+            (0, fixed(15), "set up 0 on 0 clean, wake at 600000"),
+            (0, set_up(0), "start 1.1 on 0"),
+            (9 * MINUTE, passed(0), "settle 1"),
+            (10 * MINUTE, Event::Woken, "release 0 Expired"),
+        ],
+    );
+    check(&[(expected(0, 60), ""), (Event::InputEnded, "abandon 0 NoHost")]);
+    check(&[
+        (expected(0, 60), ""),
+        (fixed(15), "wake at 600000"),
+        (Event::InputEnded, "release 0 Expired, abandon 0 NoHost"),
+    ]);
+}
+
+#[test]
+fn a_lease_is_extended_before_a_test_and_while_it_runs() {
+    let extending = provisioner_with(0, 1, |is| (is.platform, is.extends) = (Some(A), true));
+    let long = test_with(0, |is| is.expected = Some(55 * MINUTE));
+    check_timed(
+        Options::default(),
+        &[
+            (0, extending, ""),
+            (0, long, "want 1 of 0"),
+            (0, lent(0, 0, 30), "extend 0 until 120, set up 0 on 0 clean, wake at 3600000"),
+            (0, set_up(0), "start 0.1 on 0"),
+            (60 * MINUTE, Event::Woken, "extend 0 until 180, wake at 7200000"),
+            (61 * MINUTE, passed(0), "settle 0"),
+            (120 * MINUTE, Event::Woken, ""),
+            (180 * MINUTE, Event::HostGone { host: HostId(0) }, "want 0 of 0, release 0 Lost"),
+        ],
+    );
+}
+
+#[test]
+fn whoever_lends_for_too_short_a_time_is_not_asked_for_ever() {
+    let mut scheduler = check(&[
+        (provisioner(0, 1), ""),
+        (test_with(0, |is| is.expected = Some(60 * MINUTE)), "want 1 of 0"),
+        (Event::InputEnded, ""),
+    ]);
+    for n in 0..FRUITLESS {
+        assert!(!scheduler.is_done());
+        scheduler.apply(Time(0), lent(n, 0, 30));
+    }
+    assert!(scheduler.is_done());
+}
