@@ -439,14 +439,14 @@ impl Worker {
         let dirs: Vec<String> = self.dirs.iter().map(|dir| quote(dir)).collect();
         let (dirs, bare) = (dirs.join(" "), bare.unwrap_or_default());
         // A directory of this name that is somebody else's is not used, nor one where a spool has no room. What a
-        // test may have put into one of our own is not unpacked over.
+        // test may have put into one of our own is not unpacked over. Why a file cannot be written cat says best.
         let command = format!(
             "umask 022; exec 3>&2; for d in {dirs}; do \
              if mkdir \"$d\"; then how=new; set --; \
              elif [ -O \"$d\" ]; then how=hello; set -- {ALWAYS}; rm -f \"$d/agent\"; else continue; fi; \
              if printf %131072s >\"$d/agent\"; then \
              exec 2>&3 3>&-; tar -xpf - -C \"$d\" \"$@\" && exec sh \"$d/agent\" $how {bare}; exit 125; fi; \
-             [ $how = hello ] || rm -rf \"$d\"; done 2>/dev/null; \
+             cat /bin/sh /bin/sh 2>&3 >\"$d/agent\"; [ $how = hello ] || rm -rf \"$d\"; done 2>/dev/null; \
              echo \"cannot make a directory for the run, tried:\" {dirs} >&2; exit 125"
         );
         self.errand(Step::SetUp(Stage::Hello), &command, Stdin::bytes(kit), context);
