@@ -450,7 +450,7 @@ impl Worker {
             let _ = write!(words, " {}", self.serve_words(context));
         }
         // A directory of this name that is somebody else's is not used, nor one where a spool has no room. What a
-        // test may have put into one of our own is not unpacked over.
+        // test may have put into one of our own is not unpacked over. Why a file cannot be written dd says best.
         let command = format!(
             "umask 022; w=; for d in {dirs}; do \
              if e=$(mkdir \"$d\" 2>&1); then how=new; set --; \
