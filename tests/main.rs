@@ -10,6 +10,7 @@ mod exec_limits;
 mod exec_local;
 mod exec_progress;
 mod exec_resume;
+mod exec_schedule;
 mod exec_ssh;
 mod helpers;
 mod journal;

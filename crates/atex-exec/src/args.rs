@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, Parser};
 
+use crate::schedule_args::ScheduleArgs;
 use crate::shape_args::ShapeArgs;
 
 /// Give each free host the next test and collect results
@@ -61,9 +62,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N[,N…]|any", default_value = "0")]
     pub keep_host_on: String,
 
-    /// Try a test again up to N times if its host failed
-    #[arg(long, value_name = "N", default_value_t = 2)]
-    pub infra_retries: u32,
+    #[command(flatten)]
+    pub schedule: ScheduleArgs,
 
     /// Give a host up that has not been reached for so long
     ///

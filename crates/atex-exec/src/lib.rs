@@ -47,6 +47,7 @@ mod program;
 mod progress;
 mod resume;
 mod run_dir;
+mod schedule_args;
 mod script;
 mod setup_log;
 mod shape_args;
@@ -57,6 +58,7 @@ mod throughput;
 mod trailer;
 mod unfit;
 mod upload;
+mod wishes;
 mod worker;
 
 use atex_cli::{Tool, signals};

@@ -1,6 +1,7 @@
 //! The dispatcher: one loop that takes an event, asks the scheduler, writes down what is decided, and has it
 //! carried out. It owns the state of the run; nobody else decides anything.
 
+mod arrivals;
 mod attempts;
 mod closing;
 mod hosts;
@@ -18,14 +19,14 @@ use atex_cli::{Exit, Failure, input::reason, now, status};
 use atex_connect::Connector;
 use atex_model::report::{JobStart, JobStartTag, Outcome};
 use atex_model::{Connect, Host, Time};
-use atex_schedule::{Action, Event, HostId, Options, Scheduler};
-use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
+use atex_schedule::{Action, Event, HostId, Scheduler};
+use crossbeam_channel::{Receiver, Sender, after, bounded, never, select, unbounded};
 use indexmap::IndexMap;
 use nix::sys::signal::Signal;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-pub(crate) use self::attempts::{ended_by, exit_of};
+pub(crate) use self::attempts::{ended_by, exit_of, outcome_of};
 pub(crate) use self::closing::last_line;
 use self::hosts::HostEntry;
 use self::resume::Before;
@@ -45,6 +46,7 @@ use crate::program::remember_open_files;
 use crate::progress::Progress;
 use crate::run_dir::{RunDir, trouble};
 use crate::tests_file::TestsFile;
+use crate::wishes::Wishes;
 
 /// How many lines of input are read ahead of what has been taken in.
 const READ_AHEAD: usize = 1024;
@@ -64,6 +66,7 @@ pub(crate) struct Dispatcher {
     stop_hooks: Option<Sender<()>>,
     packer: Packer,
     platforms: Platforms,
+    wishes: Wishes,
     setups: Setups,
     identities: Identities,
     hosts: IndexMap<String, HostEntry>,
@@ -79,6 +82,8 @@ pub(crate) struct Dispatcher {
     exit: Exit,
     signals: u32,
     stopping: bool,
+    /// When the scheduler wants to be woken.
+    alarm: Option<atex_schedule::Time>,
     /// The run directory cannot be written: what happens now is not on record.
     storage_failed: bool,
     /// How long hosts were busy with tests, and how long they were there.
@@ -98,6 +103,9 @@ struct Ears {
     output: Receiver<Unsaid>,
 }
 
+/// Nothing is waited for longer than this by the clock, so that a clock that is set has little effect.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
 /// What has happened.
 enum Heard {
     Item(Item),
@@ -105,17 +113,22 @@ enum Heard {
     Packed(Packed),
     Signal(Signal),
     Unsaid(Unsaid),
+    /// A time has come that the scheduler asked for.
+    Alarm,
 }
 
 impl Ears {
-    fn next(&self) -> Heard {
+    fn next(&self, alarm: Option<atex_schedule::Time>) -> Heard {
         let gone = "its sender lives as long as the dispatcher";
+        let sleep = |at: atex_schedule::Time| Duration::from_millis(at.left(moment())).min(LONGEST_SLEEP);
+        let alarm = alarm.map_or_else(never, |at| after(sleep(at)));
         select! {
             recv(self.items) -> item => Heard::Item(item.expect(gone)),
             recv(self.news) -> news => { let (host, news) = news.expect(gone); Heard::News(host, news) }
             recv(self.packed) -> packed => Heard::Packed(packed.expect(gone)),
             recv(self.signals) -> signal => Heard::Signal(signal.expect(gone)),
             recv(self.output) -> error => Heard::Unsaid(error.expect(gone)),
+            recv(alarm) -> _ => Heard::Alarm,
         }
     }
 }
@@ -237,7 +250,7 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
     let (items, passed) =
         sieve::put_in(&config.hooks, &surroundings, items, open_sources, &stopped).map_err(own)?;
     let ears = Ears { items, news, packed: packer.done().clone(), signals: ends.signals, output };
-    let options = Options { infra_retries: config.infra_retries, ..Options::default() };
+    let options = config.schedule.clone();
     let mut dispatcher = Dispatcher {
         scheduler: Scheduler::new(options),
         config,
@@ -251,6 +264,7 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
         stop_hooks: Some(stop_hooks),
         packer,
         platforms: Platforms::default(),
+        wishes: Wishes::default(),
         setups: Setups::default(),
         identities: Identities::default(),
         hosts: IndexMap::new(),
@@ -262,6 +276,7 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
         exit: Exit::Done,
         signals: 0,
         stopping: false,
+        alarm: None,
         storage_failed: false,
         host_seconds: (0.0, 0.0),
         said: BTreeSet::new(),
@@ -330,13 +345,22 @@ impl Dispatcher {
 
     fn serve(&mut self, ears: &Ears) {
         while !(self.scheduler.is_done() && self.leaving == 0) {
-            match ears.next() {
+            match ears.next(self.alarm) {
                 Heard::Item(item) => self.item(item),
                 Heard::News(host, news) => self.news(host, news),
                 Heard::Packed(packed) => self.packed(packed),
                 Heard::Signal(signal) => self.signal(signal),
                 Heard::Unsaid(unsaid) => self.unsaid(unsaid),
+                Heard::Alarm => self.alarm(),
             }
+        }
+    }
+
+    /// It may be early, if there was long to wait.
+    fn alarm(&mut self) {
+        if self.alarm.is_some_and(|at| at <= moment()) {
+            self.alarm = None;
+            self.apply(Event::Woken);
         }
     }
 
@@ -364,7 +388,8 @@ impl Dispatcher {
                 Action::Retry { host, .. } => self.judged(host, None),
                 Action::Abandon { test, why } => self.abandon(test, why),
                 // Nobody can be asked yet: there are neither provisioners nor a policy.
-                Action::Want { .. } | Action::Extend { .. } | Action::Ask { .. } | Action::WakeAt { .. } => {}
+                Action::Want { .. } | Action::Extend { .. } | Action::Ask { .. } => {}
+                Action::WakeAt { at } => self.alarm = Some(at),
             }
         }
     }

@@ -88,11 +88,6 @@ impl Progress {
         Ok(Progress { watch: Some(watch) })
     }
 
-    /// Whether it is shown to anybody.
-    pub fn is_shown(&self) -> bool {
-        self.watch.is_some()
-    }
-
     /// A test was taken in.
     pub fn taken_in(&self, test: &Test) {
         self.change(|state, history| state.taken_in(history.expected(test.label(), &test.name)));
