@@ -203,3 +203,57 @@ fn tests_go_to_hosts_with_the_marks_that_they_prefer() {
     output.success();
     assert_eq!(starts(&output), ["/disk", "/guests", "/other", "/plain"]);
 }
+
+// ---- Runs that are only simulated ----
+
+fn many(count: u32) -> Vec<Value> {
+    (0..count).map(|n| test_with(&format!("/t{n}"), "exit 9", json!({}))).collect()
+}
+
+#[test]
+fn a_simulation_tells_the_records_of_a_run_and_touches_nothing() {
+    let dir = Dir::new();
+    let mut input = many(40);
+    input.push(test_with("/slow", "exit 9", json!({"duration": "1h"})));
+    let arguments = ["--local", "4", "--simulate", "--seed", "7", "--test-failures", "0.2", "--reruns", "1"];
+    let simulate =
+        || crate::stream::tool(&dir, "atex-exec").args(arguments).stdin(crate::stream::lines(&input)).run();
+    let output = simulate();
+    output.success();
+    assert_eq!(output.stdout, simulate().stdout, "the same seed gives the same run");
+    assert!(!dir.join("atex-runs").exists());
+    let ends = of_type(&output, "test-end");
+    let settled: Vec<&Value> = ends.iter().filter(|end| end["final"] == true).collect();
+    assert_eq!(settled.len(), 41);
+    assert!(ends.len() > 41, "some are tried again");
+    let slow = settled.iter().find(|end| end["test"] == "/slow").unwrap();
+    assert_eq!(slow["seconds"], 3600.0);
+    assert_eq!(starts(&output)[0], "/slow", "the longest first");
+    let result = &of_type(&output, "simulation")[0];
+    let number = |key: &str| result[key].as_f64().unwrap();
+    assert!(number("lower_bound") >= 3600.0 && number("makespan") >= number("lower_bound"));
+    assert_eq!((number("hosts"), number("tests"), number("attempts")), (4.0, 41.0, ends.len() as f64));
+    assert!(number("busy") > 0.0 && number("host_hours") > 1.0);
+}
+
+#[test]
+fn the_smallest_pool_for_a_deadline_is_found() {
+    let dir = Dir::new();
+    let run = |arguments: &[&str]| {
+        crate::stream::tool(&dir, "atex-exec").args(arguments).stdin(crate::stream::lines(&many(60))).run()
+    };
+    let model = ["--duration-model", "equal:60", "--setup-time", "0s"];
+    for (deadline, hosts) in [("1h", 1), ("59m", 2), ("10m", 6), ("1m", 60)] {
+        let output = run(&[&["--hosts-for", deadline][..], &model].concat());
+        output.success();
+        assert_eq!(of_type(&output, "hosts-for")[0]["hosts"], hosts, "{deadline}");
+    }
+    let output = run(&[&["--hosts-for", "59s"][..], &model].concat());
+    output.code(1);
+    assert!(of_type(&output, "hosts-for")[0]["hosts"].is_null());
+    for wrong in
+        [&["--hosts-for", "soon"][..], &["--simulate"], &["--simulate", "--duration-model", "flat:1"]]
+    {
+        run(wrong).code(2);
+    }
+}

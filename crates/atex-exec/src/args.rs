@@ -7,6 +7,7 @@ use clap::{ArgMatches, CommandFactory, Parser};
 
 use crate::schedule_args::ScheduleArgs;
 use crate::shape_args::ShapeArgs;
+use crate::simulate_args::SimulateArgs;
 
 /// Give each free host the next test and collect results
 #[derive(Debug, Clone, Parser)]
@@ -120,6 +121,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub shape: ShapeArgs,
+
+    #[command(flatten)]
+    pub simulate: SimulateArgs,
 
     #[command(flatten)]
     pub quotas: QuotaArgs,

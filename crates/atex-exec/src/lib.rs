@@ -51,6 +51,8 @@ mod schedule_args;
 mod script;
 mod setup_log;
 mod shape_args;
+mod simulate_args;
+mod simulation;
 mod tap;
 mod tests_file;
 #[cfg(test)]
@@ -89,6 +91,9 @@ pub fn main() -> Result<Exit, Failure> {
     let args = atex_cli::parse_args::<args::Args>(TOOL, |args| &args.common);
     if args.common.schema {
         return atex_cli::print_schema(TOOL, &SCHEMAS).map(|()| Exit::Done);
+    }
+    if args.simulate.simulate || args.simulate.hosts_for.is_some() {
+        return simulation::run(args);
     }
     // From the first moment on, so that nothing is ever left behind half-made.
     let signals = signals::channel(&signals::ENDING)
