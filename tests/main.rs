@@ -14,6 +14,7 @@ mod exec_policy;
 mod exec_progress;
 mod exec_resume;
 mod exec_scale;
+mod exec_schedule;
 mod exec_ssh;
 mod exec_vm;
 mod exec_volume;

@@ -20,6 +20,7 @@ from pathlib import Path
 
 import discovery
 import execution
+import scheduling
 import setup
 
 REPO = Path(__file__).resolve().parents[2]
@@ -28,7 +29,7 @@ REPO = Path(__file__).resolve().parents[2]
 def parse_args():
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", default="all", choices=["discovery", "execution", "all"])
+    parser.add_argument("what", nargs="?", default="all", choices=["discovery", "execution", "scheduling", "all"])
     parser.add_argument("--quick", action="store_true", help="1 round, 1,000 tests to discover and 40 to execute")
     parser.add_argument("--rounds", type=int, help="how often each side is measured (3)")
     parser.add_argument("--tests", type=int, help="how many tests are executed (200)")
@@ -77,9 +78,11 @@ def main():
     args = parse_args()
     cache = Path(os.environ.get("CARGO_TARGET_DIR") or REPO / "target").absolute() / "bench"
     cache.mkdir(parents=True, exist_ok=True)
-    setup.install_packages(cache)
-    python = setup.find_python(cache)
-    binaries = args.binaries or setup.build(REPO)
+    needs_peers = args.what != "scheduling"
+    if needs_peers:
+        setup.install_packages(cache)
+    python = setup.find_python(cache) if needs_peers else [sys.executable]
+    binaries = (args.binaries or setup.build(REPO)) if needs_peers else None
     common = circumstances(python)
 
     def record(measurement):
@@ -95,6 +98,8 @@ def main():
             figures += discovery.compare(args, cache, binaries, python, Path(scratch), record)
         if args.what in {"execution", "all"}:
             figures += execution.compare(args, binaries, python, Path(scratch), record)
+    if args.what in {"scheduling", "all"}:
+        figures += scheduling.compare(args, REPO, record)
 
     print("\nFigures to reach")
     for text, reached in figures:

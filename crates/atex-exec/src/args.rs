@@ -6,7 +6,9 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, Parser};
 
 use crate::control::Request;
+use crate::schedule_args::ScheduleArgs;
 use crate::shape_args::ShapeArgs;
+use crate::simulate_args::SimulateArgs;
 
 /// Give each free host the next test and collect results
 #[derive(Debug, Clone, Parser)]
@@ -62,9 +64,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N[,N…]|any", default_value = "0")]
     pub keep_host_on: String,
 
-    /// Try a test again up to N times if its host failed
-    #[arg(long, value_name = "N", default_value_t = 2)]
-    pub infra_retries: u32,
+    #[command(flatten)]
+    pub schedule: ScheduleArgs,
 
     /// Give a host up that has not been reached for so long
     ///
@@ -121,6 +122,9 @@ pub(crate) struct Args {
 
     #[command(flatten)]
     pub shape: ShapeArgs,
+
+    #[command(flatten)]
+    pub simulate: SimulateArgs,
 
     #[command(flatten)]
     pub quotas: QuotaArgs,

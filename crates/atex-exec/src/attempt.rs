@@ -145,8 +145,8 @@ pub(crate) struct Attempt {
     storage_failed: bool,
 }
 
-/// What a test may run if its metadata do not say.
-fn limit_of(test: &Test) -> Duration {
+/// How long a test may run.
+pub(crate) fn limit_of(test: &Test) -> Duration {
     let set = test.data.get("duration").map(|value| parse_duration_value(value, DurationForm::Extended));
     // One that cannot be read has been refused when the test came in.
     set.and_then(Result::ok).unwrap_or(TimeLimit::DEFAULT)

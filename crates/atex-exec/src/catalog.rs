@@ -5,7 +5,7 @@ use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use atex_model::{Connect, Host, Plan, Test, Tree};
-use atex_schedule::{HostTraits, PlatformId, SetupId};
+use atex_schedule::{HostTraits, PlatformId, SetupId, TestId};
 use indexmap::IndexSet;
 use serde_json::Value;
 
@@ -110,6 +110,12 @@ struct Seen {
     number: u32,
     /// It was taken in by an earlier life of the run, and has not come again in this one.
     before: bool,
+    /// The test itself, once it is known.
+    test: Option<TestId>,
+}
+
+impl Seen {
+    const NEW: Seen = Seen { number: 1, before: false, test: None };
 }
 
 /// What a test's identity says of it.
@@ -132,8 +138,7 @@ impl Identities {
             other => return other,
         }
         loop {
-            let seen =
-                self.0.entry(identity(platform, &test.name)).or_insert(Seen { number: 1, before: false });
+            let seen = self.0.entry(identity(platform, &test.name)).or_insert(Seen::NEW);
             seen.number += 1;
             let name = format!("{} ({})", test.name, seen.number);
             match self.meet(platform, &name) {
@@ -145,14 +150,26 @@ impl Identities {
     }
 
     /// A test that an earlier life of the run has taken in.
-    pub fn add_before(&mut self, identity: [u8; 16]) {
-        self.0.insert(identity, Seen { number: 1, before: true });
+    pub fn add_before(&mut self, identity: [u8; 16], test: TestId) {
+        self.0.insert(identity, Seen { before: true, test: Some(test), ..Seen::NEW });
+    }
+
+    /// The number of a test that was added.
+    pub fn set_number(&mut self, test: &Test, id: TestId) {
+        if let Some(seen) = self.0.get_mut(&identity(test.platform.as_deref(), &test.name)) {
+            seen.test = Some(id);
+        }
+    }
+
+    /// The number of the test of an identity.
+    pub fn number_of(&self, identity: [u8; 16]) -> Option<TestId> {
+        self.0.get(&identity)?.test
     }
 
     fn meet(&mut self, platform: Option<&str>, name: &str) -> Identity {
         match self.0.entry(identity(platform, name)) {
             Entry::Vacant(entry) => {
-                entry.insert(Seen { number: 1, before: false });
+                entry.insert(Seen::NEW);
                 Identity::New
             }
             Entry::Occupied(mut entry) if entry.get().before => {
@@ -252,7 +269,7 @@ mod tests {
     fn what_an_earlier_life_took_in_is_recognised_once() {
         let mut all = Identities::default();
         for name in ["/a", "/a (2)", "/b"] {
-            all.add_before(identity(None, name));
+            all.add_before(identity(None, name), TestId(0));
         }
         for (name, is) in [
             ("/a", Identity::Repeated),
@@ -263,7 +280,7 @@ mod tests {
         ] {
             assert_eq!(all.add(&test(None, name), Duplicates::Number), is, "{name}");
         }
-        all.add_before(identity(None, "/c"));
+        all.add_before(identity(None, "/c"), TestId(3));
         assert_eq!(all.add(&test(None, "/c"), Duplicates::Error), Identity::Repeated);
         assert_eq!(all.add(&test(None, "/c"), Duplicates::Error), Identity::Known);
     }

@@ -51,9 +51,12 @@ mod progress;
 mod prune;
 mod resume;
 mod run_dir;
+mod schedule_args;
 mod script;
 mod setup_log;
 mod shape_args;
+mod simulate_args;
+mod simulation;
 mod tap;
 mod tests_file;
 #[cfg(test)]
@@ -61,6 +64,7 @@ mod throughput;
 mod trailer;
 mod unfit;
 mod upload;
+mod wishes;
 mod worker;
 
 use atex_cli::{Tool, signals};
@@ -98,6 +102,9 @@ pub fn main() -> Result<Exit, Failure> {
         Some(args::Command::Ctl(ctl)) => return control::client::ctl(ctl),
         Some(args::Command::Prune(prune)) => return prune::run(prune),
         Some(args::Command::Prepare(_)) | None => {}
+    }
+    if args.simulate.simulate || args.simulate.hosts_for.is_some() {
+        return simulation::run(args);
     }
     // From the first moment on, so that nothing is ever left behind half-made.
     let signals = signals::channel(&signals::ENDING)

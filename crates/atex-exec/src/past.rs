@@ -10,9 +10,9 @@ use atex_model::report::{
     JobResumeTag, JobStart, JobStartTag, Outcome, TestEnd, TestEndTag, TestStart, TestStartTag,
 };
 use atex_model::{Host, HostTag, LineError, Time, report::End};
-use atex_schedule::{HostId, PlatformId, SetupId, TestId, Tried};
+use atex_schedule::{HostId, SetupId, TestId, Tried};
 
-use crate::catalog::{Identities, KnownLines, Platforms, Setups, identity, is_destructive};
+use crate::catalog::{Identities, KnownLines, Setups, identity};
 use crate::dispatch::{ended_by, exit_of};
 use crate::hosts_file::{self, From, TakenIn};
 use crate::journal::{EXIT, JobExit, PASSED_ON, passed_on};
@@ -23,9 +23,7 @@ use crate::tests_file::{TestsFile, Unusable};
 /// A test that was taken in.
 #[derive(Debug, Clone)]
 pub(crate) struct PastTest {
-    pub platform: Option<PlatformId>,
     pub setup: SetupId,
-    pub is_destructive: bool,
     pub tried: Tried,
     pub now: Progress,
 }
@@ -39,7 +37,7 @@ pub(crate) enum Progress {
         host: u32,
         attempt: u32,
     },
-    Settled,
+    Settled(Outcome),
 }
 
 /// A host that was taken in.
@@ -68,7 +66,6 @@ pub(crate) struct Past {
     pub hosts: Vec<PastHost>,
     pub identities: Identities,
     pub setups: Setups,
-    pub platforms: Platforms,
     /// Lines of the input that were handed on. Empty if the input has ended: it is not read again.
     pub lines: KnownLines,
     /// The input has ended.
@@ -106,7 +103,6 @@ impl Past {
             hosts: Vec::new(),
             identities: Identities::default(),
             setups: Setups::default(),
-            platforms: Platforms::default(),
             lines: KnownLines::default(),
             input_ended: false,
             incomplete: false,
@@ -144,14 +140,11 @@ impl Past {
 
     fn test(&mut self, id: TestId, test: &atex_model::Test) {
         let hash = identity(test.platform.as_deref(), &test.name);
-        self.identities.add_before(hash);
+        self.identities.add_before(hash, id);
         self.by_identity.insert(hash, id.0);
-        let platform = test.platform.as_deref().map(|label| self.platforms.id(label));
         let (setup, _) = self.setups.id(test);
         self.setups.need(setup, Needs::of(test));
-        let is_destructive = is_destructive(test);
-        let tried = Tried::default();
-        self.tests.push(PastTest { platform, setup, is_destructive, tried, now: Progress::Waiting });
+        self.tests.push(PastTest { setup, tried: Tried::default(), now: Progress::Waiting });
     }
 
     fn host(&mut self, taken: TakenIn) {
@@ -199,7 +192,7 @@ impl Past {
         }
         let host = end.host.as_deref().and_then(|host| self.number_of(host));
         let Some(test) = self.known(&end.platform, &end.test) else { return };
-        if test.now == Progress::Settled {
+        if matches!(test.now, Progress::Settled(_)) {
             return;
         }
         if !end.is_final {
@@ -213,7 +206,7 @@ impl Past {
             }
             return;
         }
-        test.now = Progress::Settled;
+        test.now = Progress::Settled(end.outcome);
         self.counts[end.outcome as usize] += 1;
         self.exit = self.exit.max(exit_of(end.outcome));
     }
@@ -247,7 +240,7 @@ impl Past {
 
     fn host_end(&mut self, end: &HostEnd) {
         self.last = end.time;
-        if !matches!(end.reason, HostEndReason::Done | HostEndReason::Cancelled | HostEndReason::Surplus) {
+        if is_trouble(end.reason) {
             self.exit = self.exit.max(Exit::Trouble);
         }
         let Some(number) = self.number_of(&end.host) else { return };
@@ -314,6 +307,11 @@ impl Past {
     pub fn over(&self) -> Option<&Over> {
         self.over.as_ref().filter(|_| self.input_ended)
     }
+}
+
+/// Whether a host that left for this reason has failed.
+pub(crate) fn is_trouble(reason: HostEndReason) -> bool {
+    matches!(reason, HostEndReason::Lost | HostEndReason::Unhealthy | HostEndReason::Quarantined)
 }
 
 /// Hands over the lines of a file; what is wrong with one is said with its place.
@@ -413,7 +411,7 @@ mod tests {
         );
         let now: Vec<Progress> = past.tests.iter().map(|test| test.now).collect();
         let running = Progress::Running { host: 0, attempt: 1 };
-        assert_eq!(now, [Progress::Settled, Progress::Waiting, running, Progress::Waiting]);
+        assert_eq!(now, [Progress::Settled(Outcome::Infra), Progress::Waiting, running, Progress::Waiting]);
         let tried = Tried {
             attempts: 2,
             by_host: 1,

@@ -14,7 +14,7 @@ use atex_schedule::{HostId, SetupId};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use crate::adoption::Adoption;
-use crate::attempt::{Done, Job, Quotas};
+use crate::attempt::{Done, Job, Mark, Quotas};
 use crate::environment::CallerEnv;
 use crate::live::Live;
 use crate::needs::Needs;
@@ -87,6 +87,8 @@ pub(crate) enum News {
     SetUpCancelled,
     /// The test sent a progress line.
     Note(String),
+    /// The test has set a mark on the host, or cleared it.
+    Mark(Mark),
     /// The test has reported results.
     Results(Live),
     /// An attempt ended; `lost`: and the host with it.

@@ -268,7 +268,12 @@ impl Preparer {
             }
             News::Left => return self.left(host),
             // No test is run here.
-            News::Described(_) | News::Note(_) | News::Results(_) | News::Ended { .. } | News::Unfit(_) => {}
+            News::Described(_)
+            | News::Note(_)
+            | News::Mark(_)
+            | News::Results(_)
+            | News::Ended { .. }
+            | News::Unfit(_) => {}
         }
         Ok(())
     }

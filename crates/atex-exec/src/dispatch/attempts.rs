@@ -7,7 +7,7 @@ use atex_model::report::{
 use atex_model::{Connect, Test, artifacts::attempt_dir};
 use atex_schedule::{AttemptEnd, Ended, Event, HostId, HostIs, Settled, TestId, Unrunnable};
 
-use super::Dispatcher;
+use super::{Dispatcher, hosts::HostEntry};
 use crate::artifacts;
 use crate::attempt::{Done, Job};
 use crate::catalog::is_destructive;
@@ -157,13 +157,17 @@ impl Dispatcher {
     /// A test ends without an attempt.
     pub(super) fn abandon(&mut self, id: TestId, why: Unrunnable) {
         let Ok(test) = self.tests.get(id) else { return };
-        let (cause, note) = match why {
+        let (outcome, cause, note) = match why {
             Unrunnable::Setup => {
                 let problem =
                     self.packer.problem(self.setups.id(&test).0).unwrap_or("its files cannot be had");
-                (Cause::Own, problem.to_owned())
+                (Outcome::Infra, Cause::Own, problem.to_owned())
             }
-            _ => (Cause::Host, self.why_no_host(&test)),
+            Unrunnable::NoHost | Unrunnable::Undecided => {
+                (Outcome::Infra, Cause::Host, self.why_no_host(&test))
+            }
+            Unrunnable::Cancelled => (Outcome::Infra, Cause::Cancelled, "cancelled".into()),
+            _ => (Outcome::Skip, Cause::Skipped, self.why_skipped(why)),
         };
         self.test_end(
             None,
@@ -175,7 +179,7 @@ impl Dispatcher {
                 test: test.name,
                 attempt: 0,
                 host: None,
-                outcome: Outcome::Infra,
+                outcome,
                 cause,
                 exit: None,
                 note: Some(note),
@@ -194,9 +198,42 @@ impl Dispatcher {
         if is_destructive(test) && fitting().any(|host| host.record.connect == Connect::Local) {
             return "no host matches: a test tagged `destructive` is not run on a local host".into();
         }
-        match fitting().find_map(|host| host.trouble.as_deref()) {
-            Some(problem) => format!("no host is left that could run it: {problem}"),
+        let missing = fitting().find_map(|host| {
+            let facts = self.wishes.missing(test, &host.record);
+            (!facts.is_empty()).then(|| (facts.join("`, `"), host.record.id.escape_debug()))
+        });
+        if let Some((facts, host)) = missing {
+            return format!(
+                "no host matches: `extra-host` cannot be decided, as `{facts}` of host {host} is not known"
+            );
+        }
+        let suits = |host: &&HostEntry| self.wishes.suits(test, &host.record);
+        if let Some(problem) = fitting().filter(suits).find_map(|host| host.trouble.as_deref()) {
+            return format!("no host is left that could run it: {problem}");
+        }
+        match test.data.get("extra-host").and_then(|text| text.as_str()) {
+            Some(_) if fitting().any(|host| suits(&host)) => {
+                "no host matches: those that would do are lent for too short a time".into()
+            }
+            Some(text) => format!("no host matches `{}`", text.escape_debug()),
+            None if fitting().next().is_some() => {
+                "no host matches: those that would do are lent for too short a time".into()
+            }
             None => format!("no host matches platform `{}`", test.label().escape_debug()),
+        }
+    }
+
+    fn why_skipped(&self, why: Unrunnable) -> String {
+        let name = |id: TestId| {
+            self.tests.get(id).map_or(String::new(), |test| test.name.escape_debug().to_string())
+        };
+        match why {
+            Unrunnable::NeverCame(id) => {
+                format!("comes after `{}`, which never came", self.wishes.text_of(id).escape_debug())
+            }
+            Unrunnable::NotMet(id) => format!("comes after `{}`, which did not end as it should", name(id)),
+            Unrunnable::Cycle(id) => format!("comes after itself, by way of `{}`", name(id)),
+            _ => "skipped, as somebody asked for it".into(),
         }
     }
 

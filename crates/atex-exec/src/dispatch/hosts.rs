@@ -9,7 +9,7 @@ use atex_model::{Host, Test};
 use atex_schedule::{Event, HostId, Release, SetupEnd, SetupId, TestId};
 
 use super::Dispatcher;
-use crate::attempt::{Done, Job};
+use crate::attempt::{Done, Job, Mark};
 use crate::packer::{Asked, Packed};
 use crate::policy::After;
 use crate::pool::{News, Order};
@@ -33,6 +33,8 @@ pub(super) struct HostEntry {
     pub lost: bool,
     /// It was taken in by an earlier life of the run.
     pub again: bool,
+    /// Why the scheduler has let it go.
+    pub released: Option<Release>,
     /// It has left the pool.
     pub gone: bool,
     /// What it was given for that test cannot be given again.
@@ -54,6 +56,7 @@ impl HostEntry {
             trouble: None,
             lost: false,
             again: false,
+            released: None,
             gone: false,
             spoilt: false,
             adopting: None,
@@ -79,7 +82,7 @@ impl Dispatcher {
                     log::warn!("{}: it is back", entry.record.id.escape_debug());
                 }
                 let record = Arc::clone(&entry.record);
-                let is = self.platforms.traits(&record);
+                let is = self.traits(&record);
                 self.record(&HostStart {
                     kind: HostStartTag,
                     time: now(),
@@ -107,6 +110,10 @@ impl Dispatcher {
             News::SetUpCancelled => self.apply(Event::SetupEnded { host, end: SetupEnd::Cancelled }),
             News::Unfit(done) => self.unfit(host, done),
             News::Note(note) => self.note(host, note),
+            News::Mark(Mark { name, set: is_set }) => {
+                let mark = self.wishes.mark(&name);
+                self.apply(Event::HostMarked { host, mark, is_set });
+            }
             News::Results(live) => self.results(host, live.take()),
             News::Ended { done, lost } => self.attempt_ended(host, done, lost),
             News::KeptIn(_) => {}
@@ -150,6 +157,11 @@ impl Dispatcher {
     }
 
     pub(super) fn release(&mut self, host: HostId, why: Release) {
+        if why == Release::Quarantined {
+            let problem = "quarantined: two tests in a row have ended by its doing".to_owned();
+            self.host_trouble(host, problem);
+        }
+        self.entry(host).released = Some(why);
         if why == Release::Lost {
             self.host_ended(host);
         } else {
@@ -162,12 +174,17 @@ impl Dispatcher {
         let stopping = self.stopping;
         let entry = self.entry(host);
         entry.gone = true;
-        let reason = match (&entry.trouble, entry.joined) {
-            (None, _) if stopping => HostEndReason::Cancelled,
-            (None, _) => HostEndReason::Done,
-            (Some(_), None) => HostEndReason::Unhealthy,
-            (Some(_), Some(_)) if entry.lost => HostEndReason::Lost,
-            (Some(_), Some(_)) => HostEndReason::Unhealthy,
+        let reason = match (entry.released.take(), &entry.trouble, entry.joined) {
+            (Some(Release::Quarantined), ..) => HostEndReason::Quarantined,
+            (_, Some(_), None) => HostEndReason::Unhealthy,
+            (_, Some(_), Some(_)) if entry.lost => HostEndReason::Lost,
+            (_, Some(_), Some(_)) => HostEndReason::Unhealthy,
+            (Some(Release::Destroyed), ..) => HostEndReason::Destroyed,
+            (Some(Release::Expired), ..) => HostEndReason::Expired,
+            (Some(Release::Surplus), ..) => HostEndReason::Surplus,
+            (Some(Release::Dropped), ..) => HostEndReason::Dropped,
+            _ if stopping => HostEndReason::Cancelled,
+            _ => HostEndReason::Done,
         };
         // One that was lost may come back: it is handed on when nothing more can come of it.
         let line = if entry.lost { None } else { entry.line.take() };

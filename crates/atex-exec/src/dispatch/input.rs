@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use atex_cli::{Exit, Failure, input::reason, now};
-use atex_control::{DurationForm, parse_duration_value};
 use atex_model::{Connect, Host, Test};
-use atex_schedule::{Event, HostId, SetupId, TestTraits};
+use atex_schedule::{Event, HostId, SetupId, Tried};
 use serde_json::Value;
 
 use super::{Dispatcher, hosts::HostEntry, resume::KnownHost};
 use crate::adoption::Adoption;
-use crate::catalog::{Identity, is_destructive};
+use crate::catalog::Identity;
 use crate::hosts_file::From;
 use crate::intake::Item;
 use crate::journal::{INPUT_ENDED, InputEnded};
@@ -76,6 +75,13 @@ impl Dispatcher {
             }
         }
         self.say_what_is_ignored(&test);
+        let wish = match self.wishes.of(&test, &self.config.history) {
+            Ok(wish) => wish,
+            Err(problem) => {
+                let message = format!("{place}: test {}: {problem}", test.name.escape_debug());
+                return self.refuse(&Failure::usage(message));
+            }
+        };
         let (setup, is_new) = self.setups.id(&test);
         if is_new && let Err(failure) = self.new_setup(setup, &test, place) {
             return self.refuse(&failure);
@@ -86,26 +92,7 @@ impl Dispatcher {
             Err(e) => return self.cannot_store(&trouble(&self.dir.tests(), &e)),
         };
         self.progress.taken_in(&test);
-        let platform = test.platform.as_deref().map(|label| self.platforms.id(label));
-        let is_destructive = is_destructive(&test);
-        let is = TestTraits {
-            platform,
-            setup,
-            is_destructive,
-            expected: self.expected(&test),
-            ..TestTraits::default()
-        };
-        self.apply(Event::TestArrived { test: id, is: Box::new(is) });
-    }
-
-    /// How long a test will take: as earlier runs say, else as its metadata does, if it does.
-    pub(super) fn expected(&self, test: &Test) -> Option<atex_schedule::Millis> {
-        let known = self.config.history.expected(test.label(), &test.name);
-        let said = || {
-            let duration = test.data.get("duration").filter(|duration| !duration.is_null())?;
-            parse_duration_value(duration, DurationForm::Extended).ok()
-        };
-        known.or_else(said).and_then(|duration| duration.as_millis().try_into().ok())
+        self.arrive(id, &test, wish, Tried::default());
     }
 
     /// Takes in the tree and the plan that a test is the first to have.
@@ -164,7 +151,7 @@ impl Dispatcher {
         let (record, again, expected) = (Arc::clone(&entry.record), entry.again, entry.running.is_none());
         let kept = entry.line.as_deref().and_then(kept_in);
         let keep = kept.is_some();
-        let is = self.platforms.traits(&record);
+        let is = self.traits(&record);
         let dirs = kept.map_or_else(|| self.work_dirs(id, &record.connect), |dir| vec![dir]);
         self.pool.order(id, Order::Join { record, dirs, keep, again, adopt });
         if expected {
@@ -205,6 +192,7 @@ impl Dispatcher {
             self.complain(&Failure::usage("there is no host to run tests on").hint(hint));
         }
         self.progress.input_ended();
+        self.resolve_without_label();
         self.apply(Event::InputEnded);
     }
 

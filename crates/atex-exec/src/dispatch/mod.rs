@@ -1,6 +1,7 @@
 //! The dispatcher: one loop that takes an event, asks the scheduler, writes down what is decided, and has it
 //! carried out. It owns the state of the run; nobody else decides anything.
 
+mod arrivals;
 mod attempts;
 mod closing;
 mod control;
@@ -20,14 +21,14 @@ use atex_cli::{Exit, Failure, input::reason, now, signals, status};
 use atex_connect::Connector;
 use atex_model::report::{JobStart, JobStartTag, Outcome};
 use atex_model::{Connect, Host, Time};
-use atex_schedule::{Action, Event, HostId, Options, Scheduler};
-use crossbeam_channel::{Receiver, Sender, bounded, select, unbounded};
+use atex_schedule::{Action, Event, HostId, Scheduler};
+use crossbeam_channel::{Receiver, Sender, after, bounded, never, select, unbounded};
 use indexmap::IndexMap;
 use nix::sys::signal::Signal;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-pub(crate) use self::attempts::{ended_by, exit_of};
+pub(crate) use self::attempts::{ended_by, exit_of, outcome_of};
 pub(crate) use self::closing::last_line;
 use self::hosts::HostEntry;
 use self::resume::Before;
@@ -49,6 +50,7 @@ use crate::program::remember_open_files;
 use crate::progress::Progress;
 use crate::run_dir::{RunDir, trouble};
 use crate::tests_file::TestsFile;
+use crate::wishes::Wishes;
 
 /// How many lines of input are read ahead of what has been taken in.
 const READ_AHEAD: usize = 1024;
@@ -71,6 +73,7 @@ pub(crate) struct Dispatcher {
     stop_hooks: Option<Sender<()>>,
     packer: Packer,
     platforms: Platforms,
+    wishes: Wishes,
     setups: Setups,
     identities: Identities,
     hosts: IndexMap<String, HostEntry>,
@@ -86,6 +89,8 @@ pub(crate) struct Dispatcher {
     exit: Exit,
     signals: u32,
     stopping: bool,
+    /// When the scheduler wants to be woken.
+    alarm: Option<atex_schedule::Time>,
     /// The run directory cannot be written: what happens now is not on record.
     storage_failed: bool,
     /// How long hosts were busy with tests, and how long they were there.
@@ -108,6 +113,9 @@ struct Ears {
     replies: Receiver<Reply>,
 }
 
+/// Nothing is waited for longer than this by the clock, so that a clock that is set has little effect.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
+
 /// What has happened.
 enum Heard {
     Item(Item),
@@ -119,11 +127,15 @@ enum Heard {
     /// Somebody wants to be told how far it is.
     Asking,
     Reply(Reply),
+    /// A time has come that the scheduler asked for.
+    Alarm,
 }
 
 impl Ears {
-    fn next(&self) -> Heard {
+    fn next(&self, alarm: Option<atex_schedule::Time>) -> Heard {
         let gone = "its sender lives as long as the dispatcher";
+        let sleep = |at: atex_schedule::Time| Duration::from_millis(at.left(moment())).min(LONGEST_SLEEP);
+        let alarm = alarm.map_or_else(never, |at| after(sleep(at)));
         select! {
             recv(self.items) -> item => Heard::Item(item.expect(gone)),
             recv(self.news) -> news => { let (host, news) = news.expect(gone); Heard::News(host, news) }
@@ -133,6 +145,7 @@ impl Ears {
             recv(self.asking) -> signal => { signal.expect(gone); Heard::Asking }
             recv(self.asked) -> asked => Heard::Asked(asked.expect(gone)),
             recv(self.replies) -> reply => Heard::Reply(reply.expect(gone)),
+            recv(alarm) -> _ => Heard::Alarm,
         }
     }
 }
@@ -277,11 +290,7 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
         asking: ends.asking,
         replies,
     };
-    let options = Options {
-        infra_retries: config.infra_retries,
-        policy: config.policy.is_some(),
-        ..Options::default()
-    };
+    let options = atex_schedule::Options { policy: config.policy.is_some(), ..config.schedule.clone() };
     let mut dispatcher = Dispatcher {
         scheduler: Scheduler::new(options),
         config,
@@ -297,6 +306,7 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
         stop_hooks: Some(stop_hooks),
         packer,
         platforms: Platforms::default(),
+        wishes: Wishes::default(),
         setups: Setups::default(),
         identities: Identities::default(),
         hosts: IndexMap::new(),
@@ -308,6 +318,7 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
         exit: Exit::Done,
         signals: 0,
         stopping: false,
+        alarm: None,
         storage_failed: false,
         host_seconds: (0.0, 0.0),
         said: BTreeSet::new(),
@@ -390,7 +401,7 @@ impl Dispatcher {
 
     fn serve(&mut self, ears: &Ears) {
         while !(self.scheduler.is_done() && self.leaving == 0) {
-            match ears.next() {
+            match ears.next(self.alarm) {
                 Heard::Item(item) => self.item(item),
                 Heard::News(host, news) => self.news(host, news),
                 Heard::Packed(packed) => self.packed(packed),
@@ -399,7 +410,16 @@ impl Dispatcher {
                 Heard::Asked(asked) => self.answer(asked),
                 Heard::Asking => self.progress.say(),
                 Heard::Reply(reply) => self.replied(reply),
+                Heard::Alarm => self.alarm(),
             }
+        }
+    }
+
+    /// It may be early, if there was long to wait.
+    fn alarm(&mut self) {
+        if self.alarm.is_some_and(|at| at <= moment()) {
+            self.alarm = None;
+            self.apply(Event::Woken);
         }
     }
 
@@ -428,7 +448,8 @@ impl Dispatcher {
                 Action::Abandon { test, why } => self.abandon(test, why),
                 Action::Ask { question, about } => self.ask(question, about),
                 // Nobody can be asked for hosts yet.
-                Action::Want { .. } | Action::Extend { .. } | Action::WakeAt { .. } => {}
+                Action::Want { .. } | Action::Extend { .. } => {}
+                Action::WakeAt { at } => self.alarm = Some(at),
             }
         }
     }

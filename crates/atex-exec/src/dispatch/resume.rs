@@ -9,10 +9,10 @@ use std::sync::Arc;
 use atex_cli::{Exit, Failure, input::Lines, input::reason, now};
 use atex_model::Test;
 use atex_model::artifacts::attempt_dir;
-use atex_model::report::{JobResume, JobResumeTag, TestStart, TestStartTag};
-use atex_schedule::{Event, HostId, SetupId, TestId, TestTraits};
+use atex_model::report::{JobResume, JobResumeTag, Outcome, TestStart, TestStartTag};
+use atex_schedule::{Event, HostId, SetupId, TestId};
 
-use super::{Dispatcher, hosts::HostEntry};
+use super::{Dispatcher, arrivals::Outcomes, hosts::HostEntry};
 use crate::adoption::Adoption;
 use crate::attempt::Job;
 use crate::catalog::KnownLines;
@@ -39,12 +39,21 @@ pub(super) struct Before {
     pub lines: KnownLines,
     /// How long the run was at work.
     pub seconds: f64,
+    /// How tests were settled.
+    outcomes: Outcomes,
 }
 
 impl Before {
     pub fn new(resumed: bool, sources: &[Lines]) -> Before {
         let stdin = sources.iter().any(|source| source.name() == Lines::stdin().name());
         Before { resumed, stdin, ..Before::default() }
+    }
+}
+
+impl Before {
+    /// How a test was settled, if it was.
+    pub fn outcome_of(&self, test: TestId) -> Option<Outcome> {
+        self.outcomes.of(test)
     }
 }
 
@@ -65,7 +74,7 @@ impl Dispatcher {
     /// Puts the run into the state in which it was.
     pub(super) fn come_back(&mut self, past: Past) {
         let Past { tests, hosts, to_hand_on, input_ended, incomplete, exit, .. } = past;
-        (self.identities, self.setups, self.platforms) = (past.identities, past.setups, past.platforms);
+        (self.identities, self.setups) = (past.identities, past.setups);
         (self.counts, self.host_seconds) = (past.counts, past.host_seconds);
         (self.before.lines, self.before.seconds, self.before.lives) = (past.lines, past.seconds, past.lives);
         self.progress.settled_before(&self.counts);
@@ -83,6 +92,11 @@ impl Dispatcher {
             });
         }
         past.last_ended.values().for_each(|artifacts| self.settle(artifacts));
+        let settled = tests.iter().map(|test| match test.now {
+            Progress::Settled(outcome) => Some(outcome),
+            _ => None,
+        });
+        self.before.outcomes = Outcomes(settled.collect());
         self.setups_again();
         let running = self.tests_again(&tests);
         self.hosts_again(hosts, to_hand_on);
@@ -110,23 +124,31 @@ impl Dispatcher {
     fn tests_again(&mut self, tests: &[PastTest]) -> Running {
         let mut running = Running::new();
         for (n, past) in (0..).zip(tests) {
-            let PastTest { platform, setup, is_destructive, mut tried, now } = past.clone();
+            let PastTest { mut tried, now, .. } = past.clone();
             match now {
-                Progress::Settled => continue,
+                Progress::Settled(_) => continue,
                 Progress::Waiting => {}
                 Progress::Running { host, attempt } => {
                     tried.attempts = attempt.saturating_sub(1);
                     running.insert(host, (TestId(n), attempt));
                 }
             }
-            let test = self.tests.get(TestId(n)).ok();
-            match &test {
-                Some(test) => self.progress.taken_in(test),
-                None => self.progress.taken_in_unread(1),
+            let test = match self.tests.get(TestId(n)) {
+                Ok(test) => test,
+                Err(e) => {
+                    self.cannot_store(&trouble(&self.dir.tests(), &e));
+                    break;
+                }
+            };
+            self.progress.taken_in(&test);
+            match self.wishes.of(&test, &self.config.history) {
+                Ok(wish) => self.arrive(TestId(n), &test, wish, tried),
+                Err(problem) => {
+                    let message = format!("test {}: {problem}", test.name.escape_debug());
+                    self.refuse(&Failure::usage(message).hint(DAMAGED));
+                    break;
+                }
             }
-            let expected = test.and_then(|test| self.expected(&test));
-            let is = TestTraits { platform, setup, is_destructive, tried, expected, ..TestTraits::default() };
-            self.apply(Event::TestArrived { test: TestId(n), is: Box::new(is) });
         }
         running
     }
@@ -182,7 +204,7 @@ impl Dispatcher {
                 Err(e) => return self.cannot_store(&trouble(&self.dir.tests(), &e)),
             }
             let record = Arc::clone(&self.entry(host).record);
-            let is = self.platforms.traits(&record);
+            let is = self.traits(&record);
             self.apply(Event::HostAdopted { host, is, test: id });
             // It may be joined only after the input has ended.
             self.used_hosts += 1;

@@ -337,6 +337,9 @@ impl Worker {
         for note in run.attempt.notes.drain(..) {
             context.tell(self.id, News::Note(note));
         }
+        for mark in run.attempt.marks.drain(..) {
+            context.tell(self.id, News::Mark(mark));
+        }
         if let Some(live) = run.attempt.news_of_results() {
             context.tell(self.id, News::Results(live));
         }
