@@ -215,3 +215,117 @@ fn what_is_not_needed_is_pruned_and_nothing_else() {
     go(&dir);
     life.finish().code(1);
 }
+
+/// A run of tests that each wait for a file of their name, on so many local hosts.
+fn begin_waiting(dir: &Dir, tests: u32, hosts: &str) -> Running {
+    let wait = |n| format!("until [ -e '{}/go{n}' ]; do sleep 0.02; done", dir.path().display());
+    let input: Vec<Value> = (0..tests).map(|n| test(&format!("/t{n}"), &wait(n))).collect();
+    let mut command = tool(dir, "atex-exec");
+    command.args(["--run-dir", "run", "--grace", "1s", "--local", hosts]).stdin(lines(&input)).start()
+}
+
+fn names(answer: &Value) -> Vec<&str> {
+    answer["tests"].as_array().unwrap().iter().map(|test| test["test"].as_str().unwrap()).collect()
+}
+
+#[test]
+fn tests_are_listed_cancelled_and_skipped_while_it_goes_on() {
+    let dir = Dir::new();
+    let life = begin_waiting(&dir, 6, "1");
+    life.wait_for_stdout(r#""test":"/t0","attempt":1,"host""#);
+    assert_eq!(names(&ctl(&dir, &["tests"])), ["/t0"]);
+    let waiting = ctl(&dir, &["tests", "--state", "waiting", "--limit", "2", "t[1-5]"]);
+    assert_eq!((names(&waiting), &waiting["count"]), (vec!["/t1", "/t2"], &json!(5)));
+    assert_eq!(ctl(&dir, &["skip", "t[23]$"])["count"], 2);
+    assert_eq!(ctl(&dir, &["skip", "t[023]$"])["count"], 0, "what runs or is settled is not skipped");
+    assert_eq!(ctl(&dir, &["cancel", "/t4"])["count"], 1);
+    assert_eq!(ctl(&dir, &["cancel", "/t0"])["count"], 1);
+    let refused = tool(&dir, "atex-exec").args(["ctl", "run", "cancel", "/none"]).run();
+    refused.code(2).stderr_has("/none: there is no such test").stdout_is("");
+    let refused = tool(&dir, "atex-exec").args(["ctl", "run", "skip", "("]).run();
+    refused.code(2).stderr_has("`(` is not a regular expression");
+    dir.write("go1", "");
+    dir.write("go5", "");
+    let output = life.finish();
+    let ends: Vec<String> = records(&output)
+        .into_iter()
+        .filter(|record| record["type"] == "test-end")
+        .map(|end| {
+            format!("{} {} {}", end["test"].as_str().unwrap(), end["outcome"], end["cause"]).replace('"', "")
+        })
+        .collect();
+    for expected in [
+        "/t0 infra cancelled",
+        "/t1 pass test",
+        "/t2 skip skipped",
+        "/t3 skip skipped",
+        "/t4 infra cancelled",
+        "/t5 pass test",
+    ] {
+        assert!(ends.contains(&expected.to_owned()), "{expected}: {}", output.report());
+    }
+    assert_eq!(ends.len(), 6);
+}
+
+#[test]
+fn it_pauses_and_its_hosts_come_and_go() {
+    let dir = Dir::new();
+    let life = begin_waiting(&dir, 5, "1");
+    life.wait_for_stdout(r#""test":"/t0","attempt":1,"host""#);
+    ctl(&dir, &["pause"]);
+    assert_eq!(status(&dir)["state"], "paused");
+    dir.write("go0", "");
+    life.wait_for_stdout(r#""test":"/t0","attempt":1,"host":"local/1","outcome":"pass""#);
+    assert_eq!(status(&dir)["tests"]["running"], 0, "nothing is started");
+    ctl(&dir, &["resume"]);
+    life.wait_for_stdout(r#""test":"/t1","attempt":1,"host":"local/1""#);
+    ctl(&dir, &["add-host", r#"{"type":"host","id":"more","connect":{"how":"local"}}"#]);
+    life.wait_for_stdout(r#""test":"/t2","attempt":1,"host":"more""#);
+    for (words, message) in [
+        (
+            vec!["add-host", r#"{"type":"host","id":"more","connect":{"how":"local"}}"#],
+            "one of this id already",
+        ),
+        (vec!["add-host", r#"{"id":"bad"}"#], "not a host record"),
+        (vec!["hold", "nobody"], "host nobody: there is none of this id"),
+    ] {
+        tool(&dir, "atex-exec").args(["ctl", "run"]).args(words).run().code(2).stderr_has(message);
+    }
+    assert_eq!(ctl(&dir, &["hold", "more"])["connect"]["how"], "local");
+    dir.write("go2", "");
+    life.wait_for_stdout(r#""test":"/t2","attempt":1,"host":"more","outcome":"pass""#);
+    ctl(&dir, &["drop-host", "local/1", "--now"]);
+    life.wait_for_stdout(r#""host":"local/1","platform":"default","reason""#);
+    assert_eq!(status(&dir)["tests"]["running"], 0, "one host is gone and one is held");
+    ctl(&dir, &["free", "more"]);
+    for n in [1, 3, 4] {
+        dir.write(format!("go{n}"), "");
+    }
+    let output = life.finish();
+    output.success();
+    let places: Vec<String> = records(&output)
+        .into_iter()
+        .filter(|record| record["type"] == "test-end" && record["final"] == true)
+        .map(|end| format!("{} {}", end["test"], end["host"]).replace('"', ""))
+        .collect();
+    assert_eq!(places.len(), 5, "{places:?}");
+    assert!(places.contains(&"/t1 more".to_owned()), "what was cut off by us runs elsewhere: {places:?}");
+}
+
+#[test]
+fn drained_it_ends_when_what_runs_has_ended() {
+    let dir = Dir::new();
+    let life = begin_waiting(&dir, 3, "1");
+    life.wait_for_stdout(r#""test":"/t0","attempt":1,"host""#);
+    ctl(&dir, &["max-hosts", "1"]);
+    ctl(&dir, &["drain"]);
+    assert_eq!(status(&dir)["state"], "draining");
+    dir.write("go0", "");
+    let output = life.finish();
+    output.code(4).stderr_has("not all was run: --resume ");
+    assert_eq!(status(&dir)["state"], "cut-short");
+    for n in [1, 2] {
+        dir.write(format!("go{n}"), "");
+    }
+    tool(&dir, "atex-exec").args(["--resume", "run"]).run().success();
+}

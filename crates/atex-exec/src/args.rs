@@ -364,7 +364,7 @@ may watch one run; it does not know of them. Of a run that has ended the whole s
 const CTL: &str = "\
 Ask a run that goes on for something, or tell it what to do
 
-Sends one request over the socket in the run directory and writes the answer, a line of JSON. atex-control(7) has the \
+Sends one request over the socket in the run directory and writes the answer, a line of JSON. atex-ctl(7) has the \
 protocol.";
 
 const PRUNE: &str = "\

@@ -68,6 +68,11 @@ impl Scheduler {
         nothing_left && self.pool.is_empty()
     }
 
+    /// Whether a test runs; nothing if it is settled, or has never come.
+    pub fn is_running(&self, test: TestId) -> Option<bool> {
+        Some(matches!(self.tests.get(test)?.place, Place::Running(_)))
+    }
+
     /// How many tests have arrived and are not settled.
     #[must_use]
     pub fn unsettled(&self) -> usize {

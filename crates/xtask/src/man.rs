@@ -46,12 +46,20 @@ pub(crate) struct Page {
 }
 
 /// All of them.
-pub(crate) const PAGES: [Page; 1] = [Page {
-    name: "atex-policy",
-    section: "7",
-    about: "programs that decide which test runs next",
-    text: include_str!("../text/atex-policy.7"),
-}];
+pub(crate) const PAGES: [Page; 2] = [
+    Page {
+        name: "atex-ctl",
+        section: "7",
+        about: "asking and telling a run that goes on",
+        text: include_str!("../text/atex-ctl.7"),
+    },
+    Page {
+        name: "atex-policy",
+        section: "7",
+        about: "programs that decide which test runs next",
+        text: include_str!("../text/atex-policy.7"),
+    },
+];
 
 impl Page {
     pub fn file(&self) -> String {

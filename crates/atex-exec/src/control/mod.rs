@@ -7,10 +7,13 @@
 //! `socket` is the side of the run, `client` the other one. What requests do is the dispatcher's business.
 
 pub(crate) mod client;
+mod names;
 pub(crate) mod socket;
 
 use std::path::Path;
 
+use atex_model::Host;
+use atex_schedule::TestId;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -19,6 +22,9 @@ const SOCKET: &str = "control.sock";
 
 /// The longest line of a request.
 const MAX_LINE: u64 = 1 << 20;
+
+/// How many tests an answer lists, unless more are asked for.
+const LISTED: usize = 1000;
 
 /// What can be asked of a run: as it is sent, and as it is typed behind `ctl DIR`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, clap::Subcommand)]
@@ -30,6 +36,122 @@ pub(crate) enum Request {
     Hosts,
     /// How long it will take
     Eta,
+    /// Tests that wait, run, or are settled
+    Tests {
+        #[arg(long, value_enum, default_value_t)]
+        #[serde(default)]
+        state: TestState,
+        /// Only those in whose name this regular expression finds something
+        #[arg(value_name = "PATTERN")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pattern: Option<String>,
+        /// No more than so many
+        #[arg(long, value_name = "N", default_value_t = LISTED)]
+        #[serde(default = "listed")]
+        limit: usize,
+    },
+    /// Start no more tests, until `resume`
+    Pause,
+    /// Start tests again
+    Resume,
+    /// Start no more tests, and end when those that run have ended
+    Drain,
+    /// End a test, or take it out of those that wait: it is settled as `infra`, cancelled
+    Cancel {
+        /// Its name
+        #[arg(value_name = "TEST")]
+        test: String,
+        /// Its label, if tests of this name have several
+        #[arg(long, value_name = "LABEL")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        platform: Option<String>,
+    },
+    /// Settle tests that wait as `skip`
+    Skip {
+        /// Those in whose name this regular expression finds something
+        #[arg(value_name = "PATTERN")]
+        pattern: String,
+    },
+    /// Use one host more
+    AddHost {
+        /// Its record
+        #[arg(value_name = "RECORD", value_parser = json)]
+        host: Value,
+    },
+    /// Use a host no more
+    DropHost {
+        #[arg(value_name = "HOST")]
+        host: String,
+        /// Do not wait for the test that runs there: it runs elsewhere
+        #[arg(long)]
+        #[serde(default)]
+        now: bool,
+    },
+    /// Start nothing more on a host and keep it as it is, until `free`; the run does not end before
+    Hold {
+        #[arg(value_name = "HOST")]
+        host: String,
+    },
+    /// Use a host again that was held
+    Free {
+        #[arg(value_name = "HOST")]
+        host: String,
+    },
+    /// Use at most N hosts at a time; without N, all
+    MaxHosts {
+        #[arg(value_name = "N")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        n: Option<u32>,
+    },
+}
+
+/// The states that a test can be in.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum TestState {
+    Waiting,
+    #[default]
+    Running,
+    Settled,
+}
+
+/// What the dispatcher is asked: the same as [`Request`], with tests by their numbers.
+#[derive(Debug)]
+pub(crate) enum Ask {
+    Status,
+    Hosts,
+    Eta,
+    /// The states of all tests, in the order of their numbers.
+    States,
+    Pause,
+    Resume,
+    Drain,
+    Cancel(Vec<TestId>),
+    Skip(Vec<TestId>),
+    /// A host, with the line of its record.
+    AddHost(Box<Host>, String),
+    DropHost {
+        host: String,
+        now: bool,
+    },
+    Hold(String),
+    Free(String),
+    MaxHosts(Option<u32>),
+}
+
+/// What it answers.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Said(Value),
+    States(Vec<TestState>),
+}
+
+fn listed() -> usize {
+    LISTED
+}
+
+fn json(text: &str) -> Result<Value, String> {
+    serde_json::from_str(text).map_err(|e| e.to_string())
 }
 
 /// An answer that says no.
@@ -56,12 +178,31 @@ mod tests {
             (r#"{"cmd":"status"}"#, Request::Status),
             (r#"{"cmd":"hosts"}"#, Request::Hosts),
             (r#"{"cmd":"eta"}"#, Request::Eta),
+            (
+                r#"{"cmd":"tests","state":"waiting","pattern":"^/a","limit":3}"#,
+                Request::Tests { state: TestState::Waiting, pattern: Some("^/a".into()), limit: 3 },
+            ),
+            (
+                r#"{"cmd":"tests"}"#,
+                Request::Tests { state: TestState::Running, pattern: None, limit: LISTED },
+            ),
+            (r#"{"cmd":"cancel","test":"/a"}"#, Request::Cancel { test: "/a".into(), platform: None }),
+            (r#"{"cmd":"drop-host","host":"h"}"#, Request::DropHost { host: "h".into(), now: false }),
+            (r#"{"cmd":"max-hosts","n":3}"#, Request::MaxHosts { n: Some(3) }),
+            (r#"{"cmd":"max-hosts"}"#, Request::MaxHosts { n: None }),
         ] {
             assert_eq!(serde_json::from_str::<Request>(line).unwrap(), request, "{line}");
             let again = serde_json::to_string(&request).unwrap();
             assert_eq!(serde_json::from_str::<Request>(&again).unwrap(), request, "{again}");
         }
-        for line in [r#"{"cmd":"statu"}"#, r#"{"cmd":1}"#, "[]", ""] {
+        for line in [
+            r#"{"cmd":"statu"}"#,
+            r#"{"cmd":1}"#,
+            r#"{"cmd":"cancel"}"#,
+            r#"{"cmd":"max-hosts","n":-1}"#,
+            "[]",
+            "",
+        ] {
             assert!(serde_json::from_str::<Request>(line).is_err(), "{line}");
         }
     }

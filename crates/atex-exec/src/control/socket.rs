@@ -7,17 +7,17 @@ use std::net::Shutdown;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::Sender;
 use nix::sys::socket::sockopt::PeerCredentials;
 use nix::sys::socket::{self, getsockopt};
 use nix::unistd::Uid;
 use serde_json::Value;
 
-use super::{MAX_LINE, Request, refusal, way_to};
+use super::{Answer, Ask, MAX_LINE, names, refusal, way_to};
 use crate::run_dir::RunDir;
 
 /// More connections at one time are refused.
@@ -26,10 +26,10 @@ const MAX_CONNECTIONS: usize = 64;
 /// What each thread needs.
 const STACK: usize = 256 << 10;
 
-/// A request, and where the answer goes.
+/// What is asked, and where the answer goes.
 pub(crate) struct Asked {
-    pub request: Request,
-    pub answer: Sender<Value>,
+    pub ask: Ask,
+    pub answer: Sender<Answer>,
 }
 
 /// The socket of a run. It is gone when this is dropped.
@@ -54,7 +54,8 @@ impl Socket {
         let listener = Arc::new(UnixListener::bind(&path)?);
         fs::set_permissions(&path, Permissions::from_mode(0o600))?;
         let connections = Connections::default();
-        let door = Door { listener: Arc::clone(&listener), connections: connections.clone(), ask };
+        let dir = dir.path.clone();
+        let door = Door { listener: Arc::clone(&listener), connections: connections.clone(), ask, dir };
         let thread = thread::Builder::new().name("control".into()).stack_size(STACK);
         let thread = Some(thread.spawn(move || door.attend())?);
         Ok(Socket { listener, path, _dir: held, connections, thread })
@@ -110,6 +111,8 @@ struct Door {
     listener: Arc<UnixListener>,
     connections: Connections,
     ask: Sender<Asked>,
+    /// The run directory.
+    dir: PathBuf,
 }
 
 impl Door {
@@ -140,11 +143,11 @@ impl Door {
         let Some(number) = self.connections.add(stream.try_clone()?) else {
             return say(&mut stream, &refusal("there are too many connections"));
         };
-        let (ask, connections) = (self.ask.clone(), self.connections.clone());
+        let (ask, connections, dir) = (self.ask.clone(), self.connections.clone(), self.dir.clone());
         let thread = thread::Builder::new().name("control".into()).stack_size(STACK);
         let started = thread.spawn(move || {
             // Who does not read or write any more is not answered any more.
-            let _ = answer(stream, &ask);
+            let _ = answer(stream, &ask, &dir);
             connections.remove(number);
         });
         started.map(|_| ()).inspect_err(|_| self.connections.remove(number))
@@ -152,7 +155,7 @@ impl Door {
 }
 
 /// Answers all that is asked over a connection.
-fn answer(mut stream: UnixStream, ask: &Sender<Asked>) -> io::Result<()> {
+fn answer(mut stream: UnixStream, ask: &Sender<Asked>, dir: &Path) -> io::Result<()> {
     let mut lines = BufReader::new(stream.try_clone()?);
     let mut line = Vec::new();
     loop {
@@ -165,17 +168,11 @@ fn answer(mut stream: UnixStream, ask: &Sender<Asked>) -> io::Result<()> {
             return say(&mut stream, &refusal(format!("a request is longer than {MAX_LINE} bytes")));
         }
         let said = match serde_json::from_slice(&line) {
-            Ok(request) => put(request, ask),
+            Ok(request) => names::put(request, ask, dir),
             Err(e) => refusal(format!("not a request: {e}")),
         };
         say(&mut stream, &said)?;
     }
-}
-
-fn put(request: Request, ask: &Sender<Asked>) -> Value {
-    let (answer, answered) = bounded(1);
-    let asked = ask.send(Asked { request, answer });
-    asked.ok().and_then(|()| answered.recv().ok()).unwrap_or_else(|| refusal("the run is ending"))
 }
 
 fn say(stream: &mut UnixStream, value: &Value) -> io::Result<()> {

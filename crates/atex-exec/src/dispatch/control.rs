@@ -1,24 +1,136 @@
 //! What people ask of the run while it goes on.
 
 use atex_model::report::Outcome;
-use atex_schedule::HostId;
+use atex_schedule::{Event, HostId, TestId};
 use serde_json::{Map, Value, json};
 
 use super::Dispatcher;
 use super::attempts::round;
 use super::hosts::HostEntry;
-use crate::control::Request;
 use crate::control::socket::Asked;
+use crate::control::{Answer, Ask, TestState, refusal};
+use crate::hosts_file::From;
+
+/// Whether tests are started.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Pace {
+    #[default]
+    Running,
+    Paused,
+    Draining,
+}
+
+impl Pace {
+    fn word(self) -> &'static str {
+        match self {
+            Pace::Running => "running",
+            Pace::Paused => "paused",
+            Pace::Draining => "draining",
+        }
+    }
+}
 
 impl Dispatcher {
     pub(super) fn answer(&mut self, asked: Asked) {
-        let answer = match asked.request {
-            Request::Status => self.status(),
-            Request::Hosts => json!({"ok": true, "cmd": "hosts", "hosts": self.host_list()}),
-            Request::Eta => json!({"ok": true, "cmd": "eta", "eta_seconds": self.eta()}),
+        let answer = match asked.ask {
+            Ask::States => Answer::States(self.states()),
+            ask => Answer::Said(self.obey(ask).unwrap_or_else(refusal)),
         };
         // Who has gone need not be told.
         let _ = asked.answer.send(answer);
+    }
+
+    fn states(&self) -> Vec<TestState> {
+        let ids = (0..self.tests.len()).map(|n| TestId(u32::try_from(n).unwrap_or(u32::MAX)));
+        ids.map(|id| match self.scheduler.is_running(id) {
+            Some(true) => TestState::Running,
+            Some(false) => TestState::Waiting,
+            None => TestState::Settled,
+        })
+        .collect()
+    }
+
+    fn obey(&mut self, ask: Ask) -> Result<Value, String> {
+        if self.stopping && !matches!(ask, Ask::Status | Ask::Hosts | Ask::Eta | Ask::States) {
+            return Err("the run is being stopped".into());
+        }
+        let done = |cmd: &str| json!({"ok": true, "cmd": cmd});
+        Ok(match ask {
+            Ask::Status | Ask::States => self.status(),
+            Ask::Hosts => json!({"ok": true, "cmd": "hosts", "hosts": self.host_list()}),
+            Ask::Eta => json!({"ok": true, "cmd": "eta", "eta_seconds": self.eta()}),
+            Ask::Pause => {
+                self.pace = Pace::Paused;
+                self.apply(Event::Paused);
+                done("pause")
+            }
+            Ask::Resume => {
+                if self.pace == Pace::Draining {
+                    return Err("the run is being drained".into());
+                }
+                self.pace = Pace::Running;
+                self.apply(Event::Resumed);
+                done("resume")
+            }
+            Ask::Drain => {
+                self.pace = Pace::Draining;
+                self.apply(Event::Drained);
+                done("drain")
+            }
+            Ask::Cancel(tests) => json!({"ok": true, "cmd": "cancel", "count": self.end_tests(tests, true)}),
+            Ask::Skip(tests) => json!({"ok": true, "cmd": "skip", "count": self.end_tests(tests, false)}),
+            Ask::AddHost(host, line) => {
+                if self.hosts.contains_key(&host.id) {
+                    return Err(format!("host {}: there is one of this id already", host.id));
+                }
+                self.host(*host, From::Input, line);
+                done("add-host")
+            }
+            Ask::DropHost { host, now } => {
+                let host = self.there(&host)?;
+                self.apply(Event::HostDropped { host, at_once: now });
+                done("drop-host")
+            }
+            Ask::Hold(name) => {
+                let host = self.there(&name)?;
+                self.apply(Event::HostHeld { host });
+                json!({"ok": true, "cmd": "hold", "host": name, "connect": self.entry(host).record.connect})
+            }
+            Ask::Free(name) => {
+                let host = self.there(&name)?;
+                self.apply(Event::HostFreed { host });
+                done("free")
+            }
+            Ask::MaxHosts(hosts) => {
+                self.apply(Event::MaxHosts { hosts });
+                done("max-hosts")
+            }
+        })
+    }
+
+    /// Ends tests, or those of them that wait only. Returns how many that are.
+    fn end_tests(&mut self, tests: Vec<TestId>, also_running: bool) -> usize {
+        let mut count = 0;
+        for test in tests {
+            match self.scheduler.is_running(test) {
+                Some(true) if !also_running => continue,
+                Some(_) => count += 1,
+                None => continue,
+            }
+            self.apply(if also_running {
+                Event::TestCancelled { test }
+            } else {
+                Event::TestSkipped { test }
+            });
+        }
+        count
+    }
+
+    /// The number of a host that is used.
+    fn there(&self, name: &str) -> Result<HostId, String> {
+        let found = self.hosts.get_full(name).filter(|(_, _, entry)| !entry.gone);
+        let (at, _, _) = found.ok_or_else(|| format!("host {name}: there is none of this id"))?;
+        Ok(HostId(u32::try_from(at).unwrap_or(u32::MAX)))
     }
 
     fn status(&self) -> Value {
@@ -40,7 +152,7 @@ impl Dispatcher {
             "run": self.dir.id,
             "dir": self.dir.path.to_string_lossy(),
             "pid": std::process::id(),
-            "state": if self.stopping { "stopping" } else { "running" },
+            "state": if self.stopping { "stopping" } else { self.pace.word() },
             "seconds": round(self.before.seconds + summary.seconds),
             "eta_seconds": self.eta(),
             "tests": {

@@ -88,6 +88,8 @@ pub(crate) struct Dispatcher {
     counts: [u64; Outcome::ALL.len()],
     exit: Exit,
     signals: u32,
+    /// What has been asked of it over the control socket.
+    pace: control::Pace,
     stopping: bool,
     /// When the scheduler wants to be woken.
     alarm: Option<atex_schedule::Time>,
@@ -317,6 +319,7 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
         counts: [0; Outcome::ALL.len()],
         exit: Exit::Done,
         signals: 0,
+        pace: control::Pace::default(),
         stopping: false,
         alarm: None,
         storage_failed: false,
