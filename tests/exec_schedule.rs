@@ -204,7 +204,36 @@ fn tests_go_to_hosts_with_the_marks_that_they_prefer() {
     assert_eq!(starts(&output), ["/disk", "/guests", "/other", "/plain"]);
 }
 
-// ---- Runs that are only simulated ----
+// ---- Runs that are only simulated, or were recorded ----
+
+#[test]
+fn a_recorded_run_is_decided_the_same_again() {
+    let dir = Dir::new();
+    let input = [
+        host("h0", json!({})),
+        host("h1", json!({})),
+        test_with("/fails", "exit 1", json!({})),
+        test_with("/after", "true", json!({"extra-after": "/fails"})),
+        test_with("/never", "true", json!({"extra-after": "/nobody"})),
+    ];
+    exec(&dir, &["--reruns", "1", "--keep-host-on", "any"], &input).run().code(1);
+    let replay = || crate::stream::tool(&dir, "atex-exec").args(["--replay", "run/journal.jsonl"]).run();
+    let output = replay();
+    output.success();
+    let said = &of_type(&output, "replay")[0];
+    assert_eq!((&said["lives"], &said["differ"]), (&json!(1), &json!(0)));
+    assert!(said["events"].as_u64().unwrap() > 10);
+    // What was decided otherwise is found, with its place.
+    let journal = dir.read("run/journal.jsonl");
+    let changed = journal.replacen(r#""attempt":2}}"#, r#""attempt":3}}"#, 1);
+    assert_ne!(journal, changed);
+    dir.write("run/journal.jsonl", changed);
+    let output = replay();
+    output.code(1);
+    assert_eq!(of_type(&output, "replay")[0]["differ"], 1);
+    output.stderr_has("run/journal.jsonl:");
+    crate::stream::tool(&dir, "atex-exec").args(["--replay", "run/tests.jsonl"]).run().code(2);
+}
 
 fn many(count: u32) -> Vec<Value> {
     (0..count).map(|n| test_with(&format!("/t{n}"), "exit 9", json!({}))).collect()

@@ -73,6 +73,9 @@ impl Run {
             "test-note" | "live-results" => ensure(self.test(record).running.is_some(), "it does not run")?,
             "test-end" => return self.test_end(record),
             "passed-on" => ensure(record["line"].is_object(), "no record")?,
+            // `--replay` looks at these.
+            "scheduler" => ensure(record["options"].is_object(), "no options")?,
+            "decision" => ensure(record["actions"].is_array(), "no decision")?,
             _ => return Err("a type that does not belong here"),
         }
         Ok(())

@@ -55,7 +55,7 @@ const PASSED_ON_START: &str = r#"{"type":"passed-on","line":"#;
 
 /// Whether records of this type are for the journal only.
 pub(crate) fn is_internal(kind: &str) -> bool {
-    matches!(kind, INPUT_ENDED | EXIT | LIVE_RESULTS)
+    matches!(kind, INPUT_ENDED | EXIT | LIVE_RESULTS | OPTIONS | DECISION)
 }
 
 /// The `type` of [`InputEnded`].
@@ -84,6 +84,39 @@ pub(crate) struct LiveResults {
     pub attempt: u32,
     pub host: String,
     pub length: u64,
+}
+
+/// The `type` of [`WithOptions`].
+pub(crate) const OPTIONS: &str = "scheduler";
+
+/// A scheduler begins, in each life of a run.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct WithOptions {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub options: atex_schedule::Options,
+}
+
+/// The `type` of [`Decision`].
+pub(crate) const DECISION: &str = "decision";
+
+/// What the scheduler was told, and what it decided.
+#[derive(Debug, Serialize)]
+pub(crate) struct Decision<'a> {
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    /// As the scheduler counts time.
+    pub at: atex_schedule::Time,
+    pub event: &'a atex_schedule::Event,
+    pub actions: &'a [atex_schedule::Action],
+}
+
+/// A [`Decision`] that is read back.
+#[derive(Debug, Deserialize)]
+pub(crate) struct Decided {
+    pub at: atex_schedule::Time,
+    pub event: atex_schedule::Event,
+    pub actions: Vec<atex_schedule::Action>,
 }
 
 /// The `type` of [`JobExit`].

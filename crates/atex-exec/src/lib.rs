@@ -49,6 +49,7 @@ mod prepare;
 mod program;
 mod progress;
 mod prune;
+mod replay;
 mod resume;
 mod run_dir;
 mod schedule_args;
@@ -102,6 +103,9 @@ pub fn main() -> Result<Exit, Failure> {
         Some(args::Command::Ctl(ctl)) => return control::client::ctl(ctl),
         Some(args::Command::Prune(prune)) => return prune::run(prune),
         Some(args::Command::Prepare(_)) | None => {}
+    }
+    if let Some(journal) = &args.simulate.replay {
+        return replay::run(journal);
     }
     if args.simulate.simulate || args.simulate.hosts_for.is_some() {
         return simulation::run(args);

@@ -1,5 +1,7 @@
 //! Options of a run that is only simulated.
 
+use std::path::PathBuf;
+
 /// See the module's documentation.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Simulation")]
@@ -18,6 +20,12 @@ pub(crate) struct SimulateArgs {
     /// no number is enough.
     #[arg(long, value_name = "DURATION")]
     pub hosts_for: Option<String>,
+
+    /// Give the events of a run that was recorded to the scheduler, and see whether it decides the same
+    ///
+    /// JOURNAL is the file journal.jsonl in the directory of a run. Ends with 1 if anything is decided otherwise.
+    #[arg(long, value_name = "JOURNAL")]
+    pub replay: Option<PathBuf>,
 
     /// How long tests take of which that is not known
     ///

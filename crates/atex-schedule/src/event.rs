@@ -185,12 +185,15 @@ pub enum Event {
 #[serde(rename_all = "kebab-case", default)]
 pub struct TestTraits {
     /// The label of the hosts that it is for; without one, any.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub platform: Option<PlatformId>,
     /// What must hold on its host.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expression: Option<ExpressionId>,
     /// What it needs on its host.
     pub setup: SetupId,
     /// Its host cannot be used after it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_destructive: bool,
     /// Marks that it would like its host to have.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -200,10 +203,12 @@ pub struct TestTraits {
     /// Lower runs sooner, all else being equal.
     pub order: i32,
     /// How long it is expected to take.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<Millis>,
     /// How long it may take.
     pub limit: Millis,
     /// How often it is tried again if it fails, if that is not as for the others.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub reruns: Option<u32>,
     /// What must have ended before.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -269,13 +274,13 @@ pub struct HostTraits {
     /// Its label.
     pub platform: PlatformId,
     /// It outlives the run, and is not to be harmed: no destructive test runs there.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_spared: bool,
     /// Who gave it, and can give another one; without it, it is the only one of its kind.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provisioner: Option<ProvisionerId>,
     /// When its lease ends.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Time>,
     /// Marks that it has.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

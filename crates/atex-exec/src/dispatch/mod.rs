@@ -41,7 +41,7 @@ use crate::hooks::gate::Workers;
 use crate::hooks::{Surroundings, sieve};
 use crate::hosts_file::{From, HostsFile};
 use crate::intake::{self, Item};
-use crate::journal::{Journal, PASSED_ON, PassedOn};
+use crate::journal::{DECISION, Decision, Journal, OPTIONS, PASSED_ON, PassedOn, WithOptions};
 use crate::packer::{Packed, Packer};
 use crate::past::Past;
 use crate::policy::{Policy, Reply, Seen};
@@ -393,6 +393,13 @@ impl Dispatcher {
             dir: self.dir.path.to_string_lossy().into_owned(),
             version: env!("CARGO_PKG_VERSION").into(),
         });
+        self.say_options();
+    }
+
+    /// Says how it is scheduled, for those who replay it.
+    fn say_options(&mut self) {
+        let options = self.config.schedule.clone();
+        self.record(&WithOptions { kind: OPTIONS.into(), options });
     }
 
     /// Brings in a host on this machine.
@@ -440,7 +447,10 @@ impl Dispatcher {
     // ---- Decisions ----
 
     fn apply(&mut self, event: Event) {
-        for action in self.scheduler.apply(moment(), event) {
+        let at = moment();
+        let actions = self.scheduler.apply(at, event.clone());
+        self.record(&Decision { kind: DECISION, at, event: &event, actions: &actions });
+        for action in actions {
             match action {
                 Action::SetUp { host, setup, clean } => self.set_up(host, setup, clean),
                 Action::Start { host, test, attempt } => self.start(host, test, attempt),

@@ -90,6 +90,7 @@ impl Dispatcher {
                 dir: self.dir.path.to_string_lossy().into_owned(),
                 version: env!("CARGO_PKG_VERSION").into(),
             });
+            self.say_options();
         }
         past.last_ended.values().for_each(|artifacts| self.settle(artifacts));
         let settled = tests.iter().map(|test| match test.now {
