@@ -15,32 +15,35 @@ const FAKE: &str = r#"#!/bin/sh
 cd "$1"
 case $4 in
 *'tar -xpf'*)
-    cat >/dev/null
+    # The agent comes first, and then orders.
+    size=${4##*dd bs=}
+    head -c "${size%% *}" >/dev/null
     printf 'dir=/fake\nboot=b/1\nmissing=\ntty=no\n'
     ;;
-*' serve '*)
-    control=0 output=0
-    while read -r order word size lines id; do
-        case $order in
-        run)
-            while [ "$lines" -gt 0 ]; do
-                IFS= read -r line
-                lines=$((lines - 1))
-            done
-            said="files $(ulimit -n)"
-            echo "$said" >&2
-            output=$((output + ${#said} + 1))
-            [ ! -p go ] || read -r _ 2>/dev/null <go
-            line="$word 0 $control $output"
-            echo "$line"
-            control=$((control + ${#line} + 1))
-            ;;
-        bye) exit 0 ;;
-        esac
-    done
-    ;;
+*' serve '*) ;;
 *) exit 125 ;;
 esac
+echo 'atex: ready'
+echo 'atex: ready' >&2
+control=0 output=0
+while read -r order word size lines id; do
+    case $order in
+    run)
+        while [ "$lines" -gt 0 ]; do
+            IFS= read -r line
+            lines=$((lines - 1))
+        done
+        said="files $(ulimit -n)"
+        echo "$said" >&2
+        output=$((output + ${#said} + 1))
+        [ ! -p go ] || read -r _ 2>/dev/null <go
+        line="$word 0 $control $output"
+        echo "$line"
+        control=$((control + ${#line} + 1))
+        ;;
+    bye) exit 0 ;;
+    esac
+done
 "#;
 
 /// So many fake hosts, and a test for each.

@@ -5,6 +5,7 @@ use std::future::Future;
 use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::io::AsyncWriteExt;
@@ -54,7 +55,7 @@ struct Feed {
 
 enum Opened {
     Empty,
-    Bytes(Vec<u8>),
+    Bytes(Arc<[u8]>),
     File(File),
 }
 

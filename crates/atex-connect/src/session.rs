@@ -54,8 +54,8 @@ pub enum Content {
     /// Nothing.
     #[default]
     Empty,
-    /// These bytes.
-    Bytes(Vec<u8>),
+    /// These bytes, which several commands may share.
+    Bytes(Arc<[u8]>),
     /// This file, read as the command consumes it.
     File(PathBuf),
 }
@@ -68,7 +68,12 @@ impl Stdin {
 
     /// These bytes, then the end.
     pub fn bytes(bytes: impl Into<Vec<u8>>) -> Self {
-        Content::Bytes(bytes.into()).into()
+        Stdin::shared(bytes.into().into())
+    }
+
+    /// These bytes, of which other commands get the same copy, then the end.
+    pub fn shared(bytes: Arc<[u8]>) -> Self {
+        Content::Bytes(bytes).into()
     }
 
     /// This file, then the end.

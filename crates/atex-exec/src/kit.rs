@@ -4,6 +4,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tar::{Builder, EntryType, Header};
 
@@ -35,8 +36,26 @@ const STUB: &str = "#!/bin/bash\n. \"${0%/*}/../commands\"\n";
 /// A directory that any user may write into.
 const FOR_ALL: u32 = 0o1777;
 
-/// The kit; with the name of a set-up, also its directory, for a set-up that has no files.
-pub(crate) fn kit(setup: Option<&str>) -> io::Result<Vec<u8>> {
+/// A kit, and the set-up that it is for.
+struct Made {
+    setup: Option<String>,
+    kit: Arc<[u8]>,
+}
+
+/// The kit; with the name of a set-up, also its directory, for a set-up that has no files. It is the same for most
+/// hosts, and there may be thousands of them: they share one copy.
+pub(crate) fn kit(setup: Option<&str>) -> io::Result<Arc<[u8]>> {
+    static LAST: Mutex<Option<Made>> = Mutex::new(None);
+    let mut last = LAST.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(made) = last.as_ref().filter(|made| made.setup.as_deref() == setup) {
+        return Ok(Arc::clone(&made.kit));
+    }
+    let kit: Arc<[u8]> = pack(setup)?.into();
+    *last = Some(Made { setup: setup.map(str::to_owned), kit: Arc::clone(&kit) });
+    Ok(kit)
+}
+
+fn pack(setup: Option<&str>) -> io::Result<Vec<u8>> {
     let mut kit = Kit(Builder::new(Vec::new()));
     kit.file("agent", 0o644, include_str!("agent.sh"))?;
     kit.file("commands", 0o644, include_str!("helpers.sh"))?;

@@ -462,7 +462,7 @@ impl Worker {
              w=\"$w; $e\"; [ $how = hello ] || rm -rf \"$d\"; done; \
              echo \"cannot make a directory for the run, tried:\" {dirs}\"$w\" >&2; exit 125"
         );
-        self.errand(Step::SetUp(Stage::Hello), &command, Stdin::bytes(kit).keep_open(), context);
+        self.errand(Step::SetUp(Stage::Hello), &command, Stdin::shared(kit).keep_open(), context);
         true
     }
 
