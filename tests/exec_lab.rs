@@ -73,12 +73,19 @@ fn a_host_with_a_full_disk_is_let_go_and_another_does_the_work() {
     let dir = Dir::new();
     lab.limit_disk(0, "/srv", 64 << 10);
     dir.write("tree/big", vec![b'x'; 1 << 20]);
-    let mut a = test("/a", "wc -c <big");
-    a["tree"] = dir.join("tree").to_str().unwrap().into();
-    let output =
-        exec_in(&lab, &dir, &["--work-dir", "/srv"], &[lab_host(&lab, 0), lab_host(&lab, 1), a]).run();
-    output.code(3).stderr_has("h0: ").stderr_has("No space left on device");
-    assert_eq!(verdicts(&output), ["/a pass test"]);
+    // Until it has been seen the other host is busy with one of two tests.
+    let tests = ["/a", "/b"].map(|name| {
+        let mut test = test(name, "until [ -e /go ]; do sleep 0.05; done; wc -c <big");
+        test["tree"] = dir.join("tree").to_str().unwrap().into();
+        test
+    });
+    let input = [vec![lab_host(&lab, 0), lab_host(&lab, 1)], tests.to_vec()].concat();
+    let life = exec_in(&lab, &dir, &["--work-dir", "/srv"], &input).start();
+    life.wait_for_stderr("No space left on device");
+    lab.run(1, "touch /go");
+    let output = life.finish();
+    output.code(3).stderr_has("h0: ");
+    assert_eq!(verdicts(&output), ["/a pass test", "/b pass test"]);
     assert_eq!(printed(&dir, &output, "/a"), "1048576\n");
 }
 
