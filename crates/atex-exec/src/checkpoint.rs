@@ -97,7 +97,7 @@ pub(crate) fn remove(dir: &Path) -> Result<(), Trouble> {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
-    use crate::artifacts::Artifacts;
+    use crate::artifacts::{Artifacts, settle};
     use crate::attempt::{Attempt, Done, Job, Quotas};
     use atex_model::report::Cause;
     use proptest::prelude::*;
@@ -221,7 +221,15 @@ pub(crate) mod tests {
             }
         }
         spools.feed_rest(&mut attempt);
-        (attempt.finish(Duration::ZERO), contents(&job.artifacts))
+        let mut done = attempt.finish(Duration::ZERO);
+        if is_saved {
+            // As if we had died before its end was on record.
+            let (mut attempt, _) = restored(&job).unwrap();
+            spools.feed_rest(&mut attempt);
+            done = attempt.finish(Duration::ZERO);
+        }
+        settle(&job.artifacts).unwrap();
+        (done, contents(&job.artifacts))
     }
 
     pub(crate) fn result(json: &str) -> String {
@@ -296,6 +304,8 @@ pub(crate) mod tests {
         attempt.control(b"other 0 7 9\n", elapsed);
         let done = attempt.finish(elapsed);
         assert_eq!((done.cause, done.note.as_deref()), (Cause::Host, Some("gone")));
+        assert!(job.artifacts.join(NAME).exists(), "its end is not on record");
+        settle(&job.artifacts).unwrap();
         assert!(!job.artifacts.join(NAME).exists());
     }
 
