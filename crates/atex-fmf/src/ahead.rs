@@ -44,17 +44,21 @@ impl Ahead {
         let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS);
         thread::scope(|scope| {
             let mut others = Vec::new();
-            let mut handed_out = 0;
-            let mut hand_out = |batch: Batch| {
-                handed_out += batch.len();
-                if handed_out > READ_ALONE && others.is_empty() {
-                    others.extend((1..threads).map(|_| scope.spawn(|| parse_all(&waiting))));
+            let mut batch = Batch::new();
+            let mut found = |number, path: &Path| {
+                batch.push((number, path.to_owned()));
+                // Across directories, as waking a thread for each file would cost as much as the file.
+                if batch.len() == BATCH {
+                    if others.is_empty() && number as usize > READ_ALONE {
+                        others.extend((1..threads).map(|_| scope.spawn(|| parse_all(&waiting))));
+                    }
+                    // The receiver lives as long as this function.
+                    let _ = batches.send(std::mem::take(&mut batch));
                 }
-                // The receiver lives as long as this function.
-                let _ = batches.send(batch);
             };
             let mut files = Vec::new();
-            let listing = list_all(root, config, 0, &mut files, &mut hand_out);
+            let listing = list_all(root, config, 0, &mut files, &mut found);
+            let _ = batches.send(batch);
             drop(batches);
             let mut documents = Vec::new();
             documents.resize_with(files.len(), || None);
@@ -70,13 +74,13 @@ impl Ahead {
     }
 }
 
-/// Lists a directory and those below it, and hands out their files.
+/// Lists a directory and those below it, and tells of their files.
 fn list_all(
     directory: &Path,
     config: &Config,
     level: usize,
     files: &mut Vec<PathBuf>,
-    hand_out: &mut impl FnMut(Batch),
+    found: &mut impl FnMut(u32, &Path),
 ) -> Listing {
     let mut listing = walk::list(directory);
     // Another tree is none of our business.
@@ -84,22 +88,15 @@ fn list_all(
         return listing;
     }
     let wanted = |path: &Path| config.accepts(path).unwrap_or(false);
-    let mut batch = Batch::new();
     for file in listing.files.iter_mut().filter(|file| wanted(&file.path)) {
         let number = u32::try_from(files.len()).unwrap_or(u32::MAX);
         file.number = Some(number);
         files.push(file.path.clone());
-        batch.push((number, file.path.clone()));
-        if batch.len() == BATCH {
-            hand_out(std::mem::take(&mut batch));
-        }
-    }
-    if !batch.is_empty() {
-        hand_out(batch);
+        found(number, &file.path);
     }
     for below in listing.directories.iter_mut().filter(|below| !below.is_link && wanted(&below.path)) {
         if level < MAX_LEVELS {
-            below.listing = Some(list_all(&below.path, config, level + 1, files, hand_out));
+            below.listing = Some(list_all(&below.path, config, level + 1, files, found));
         }
     }
     listing
