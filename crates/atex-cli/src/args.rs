@@ -2,7 +2,6 @@
 
 use std::io::{self, Write};
 
-use atex_model::Schema;
 use clap::Parser;
 
 use crate::{Failure, Tool, input::reason, log};
@@ -31,19 +30,18 @@ pub fn parse_args<A: Parser>(tool: Tool, common: fn(&A) -> &Common) -> A {
     args
 }
 
-/// Prints the schema of records of these kinds to stdout.
+/// Prints the tool's schema to stdout.
 ///
 /// A reader that goes away has what it wanted: that is no error.
 ///
 /// # Errors
 /// stdout cannot be written.
-pub fn print_schema(tool: Tool, kinds: &[Schema]) -> Result<(), Failure> {
-    write_schema(io::stdout(), tool, kinds)
+pub fn print_schema(tool: Tool) -> Result<(), Failure> {
+    write_schema(io::stdout(), tool)
 }
 
-fn write_schema(mut to: impl Write, tool: Tool, kinds: &[Schema]) -> Result<(), Failure> {
-    let schema = atex_model::schemas(tool.name, kinds);
-    match writeln!(to, "{schema:#}").and_then(|()| to.flush()) {
+fn write_schema(mut to: impl Write, tool: Tool) -> Result<(), Failure> {
+    match to.write_all(tool.schema.as_bytes()).and_then(|()| to.flush()) {
         Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::trouble(format!("stdout: {}", reason(&e))))
         }
@@ -55,24 +53,15 @@ fn write_schema(mut to: impl Write, tool: Tool, kinds: &[Schema]) -> Result<(), 
 mod tests {
     use super::*;
 
-    const TOOL: Tool = Tool { name: "some-tool" };
-
-    #[test]
-    fn a_schema_is_one_json_document() {
-        let mut text = Vec::new();
-        write_schema(&mut text, TOOL, &[Schema::Test, Schema::End]).unwrap();
-        let schema: serde_json::Value = serde_json::from_slice(&text).unwrap();
-        assert_eq!(schema["title"], TOOL.name);
-        assert!(text.ends_with(b"}\n"));
-    }
+    const TOOL: Tool = Tool { name: "some-tool", schema: "{}\n" };
 
     #[test]
     fn a_reader_of_a_schema_that_went_away_is_told_from_other_trouble() {
         let (reader, writer) = io::pipe().unwrap();
         drop(reader);
-        write_schema(writer, TOOL, &[Schema::Test]).unwrap();
+        write_schema(writer, TOOL).unwrap();
         let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
-        let failure = write_schema(full, TOOL, &[Schema::Test]).unwrap_err();
+        let failure = write_schema(full, TOOL).unwrap_err();
         assert_eq!(failure.message, "stdout: No space left on device");
     }
 }

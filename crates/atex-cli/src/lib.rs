@@ -29,6 +29,9 @@ pub use exit::{EXIT_STATUS, Exit, Failure, Kind};
 pub struct Tool {
     /// The name of the program.
     pub name: &'static str,
+    /// The JSON Schema of its records, as `--schema` prints it. It is generated from the types beforehand
+    /// (`xtask generate`), so that no program carries what generates it.
+    pub schema: &'static str,
 }
 
 /// Runs a tool and turns what becomes of it into an exit status. A [`Failure`] is said on stderr.

@@ -1,12 +1,14 @@
 //! Opens connections; owns the thread that everything happens on.
 
+use std::convert::Infallible;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tokio::runtime::{Builder, Runtime};
-use tokio::sync::Semaphore;
+use tokio::runtime::{Builder, Handle};
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::connection::{Connection, Limits};
 use crate::directory::Directory;
@@ -67,8 +69,11 @@ impl Default for Options {
 /// reported as lost, and the ssh masters end. It must not be dropped on its own thread, that
 /// is, by a closure that was given to it.
 pub struct Connector {
-    runtime: Runtime,
+    runtime: Handle,
     shared: Arc<Shared>,
+    /// Dropping the sender ends the thread, and all that runs on it.
+    stop: Option<oneshot::Sender<Infallible>>,
+    thread: Option<JoinHandle<()>>,
 }
 
 struct Shared {
@@ -79,11 +84,9 @@ struct Shared {
 impl Connector {
     /// Starts the thread and makes the private folder.
     pub fn new(options: Options) -> io::Result<Self> {
-        let runtime = Builder::new_multi_thread()
-            .worker_threads(1)
+        let runtime = Builder::new_current_thread()
             // Only input files are read there.
             .max_blocking_threads(2)
-            .thread_name("atex-connect")
             .enable_io()
             .enable_time()
             .build()?;
@@ -102,7 +105,13 @@ impl Connector {
             child_open_files: options.child_open_files,
         };
         let shared = Arc::new(Shared { setup, limits });
-        Ok(Connector { runtime, shared })
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = oneshot::channel();
+        let thread = thread::Builder::new().name("atex-connect".to_owned()).spawn(move || {
+            // Nothing is ever sent: what comes is that the sender is gone.
+            let _ = runtime.block_on(stopped);
+        })?;
+        Ok(Connector { runtime: handle, shared, stop: Some(stop), thread: Some(thread) })
     }
 
     /// Opens a connection. `done` is called exactly once, on the connector's thread, and must
@@ -112,7 +121,7 @@ impl Connector {
     /// shows when a command is run.
     pub fn open(&self, target: Target, done: impl FnOnce(Result<Connection, ConnectError>) + Send + 'static) {
         let shared = Arc::clone(&self.shared);
-        let runtime = self.runtime.handle().clone();
+        let runtime = self.runtime.clone();
         let answer = Answer::new(target.name(), done);
         self.runtime.spawn(async move {
             let limits = shared.limits;
@@ -127,6 +136,14 @@ impl Connector {
             };
             answer.give(opened);
         });
+    }
+}
+
+impl Drop for Connector {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        // A thread that panicked has said so.
+        let _ = self.thread.take().map(JoinHandle::join);
     }
 }
 

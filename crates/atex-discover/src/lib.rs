@@ -55,7 +55,8 @@ use atex_model::Schema;
 pub use args::Args;
 
 /// This tool.
-pub const TOOL: atex_cli::Tool = atex_cli::Tool { name: "atex-discover" };
+pub const TOOL: atex_cli::Tool =
+    atex_cli::Tool { name: "atex-discover", schema: include_str!("../../../man/schema/atex-discover.json") };
 
 /// What it reads and writes, for schemas.
 pub const SCHEMAS: [Schema; 3] = [Schema::Test, Schema::Host, Schema::End];
@@ -72,7 +73,7 @@ pub fn command() -> clap::Command {
 pub fn main() -> Result<Exit, Failure> {
     let args = atex_cli::parse_args(TOOL, |args: &Args| &args.common);
     if args.common.schema {
-        atex_cli::print_schema(TOOL, &SCHEMAS)?;
+        atex_cli::print_schema(TOOL)?;
         return Ok(Exit::Done);
     }
     run(args, &mut Output::stdout())

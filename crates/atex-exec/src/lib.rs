@@ -79,7 +79,7 @@ pub use atex_model::{Connect, Host, Test};
 pub use job::{Builder, Finished, Job, Record, Settled, tell};
 
 /// The tool as its users know it.
-pub const TOOL: Tool = Tool { name: "atex-exec" };
+pub const TOOL: Tool = Tool { name: "atex-exec", schema: include_str!("../../../man/schema/atex-exec.json") };
 
 /// Its command line, for manuals.
 pub fn command() -> clap::Command {
@@ -96,7 +96,7 @@ pub const SCHEMAS: [Schema; 4] = [Schema::Test, Schema::Host, Schema::Report, Sc
 pub fn main() -> Result<Exit, Failure> {
     let args = atex_cli::parse_args::<args::Args>(TOOL, |args| &args.common);
     if args.common.schema {
-        return atex_cli::print_schema(TOOL, &SCHEMAS).map(|()| Exit::Done);
+        return atex_cli::print_schema(TOOL).map(|()| Exit::Done);
     }
     match &args.command {
         Some(args::Command::Attach(attach)) => return attach::run(attach),

@@ -23,7 +23,10 @@ pub use config::{Config, From};
 pub use run::run;
 
 /// This tool.
-pub const TOOL: atex_cli::Tool = atex_cli::Tool { name: "atex-provision" };
+pub const TOOL: atex_cli::Tool = atex_cli::Tool {
+    name: "atex-provision",
+    schema: include_str!("../../../man/schema/atex-provision.json"),
+};
 
 /// What it reads and writes, for schemas.
 pub const SCHEMAS: [Schema; 2] = [Schema::Host, Schema::End];
@@ -40,7 +43,7 @@ pub fn command() -> clap::Command {
 pub fn main() -> Result<Exit, Failure> {
     let args = atex_cli::parse_args(TOOL, |args: &Args| &args.common);
     if args.common.schema {
-        atex_cli::print_schema(TOOL, &SCHEMAS)?;
+        atex_cli::print_schema(TOOL)?;
         return Ok(Exit::Done);
     }
     run(&Config::new(args)?, &mut Output::stdout())

@@ -26,7 +26,8 @@ use atex_model::Schema;
 use clap::CommandFactory as _;
 
 /// The tool as its users know it.
-pub const TOOL: Tool = Tool { name: "atex-report" };
+pub const TOOL: Tool =
+    Tool { name: "atex-report", schema: include_str!("../../../man/schema/atex-report.json") };
 
 /// What it reads and writes, for schemas.
 pub const SCHEMAS: [Schema; 2] = [Schema::Report, Schema::End];
@@ -44,7 +45,7 @@ pub fn command() -> clap::Command {
 pub fn main() -> Result<Exit, Failure> {
     let args: args::Args = atex_cli::parse_args(TOOL, |args: &args::Args| &args.common);
     if args.common.schema {
-        atex_cli::print_schema(TOOL, &SCHEMAS)?;
+        atex_cli::print_schema(TOOL)?;
         return Ok(Exit::Done);
     }
     run(&Config::new(args)?, std::io::stdout(), &mut |message| log::warn!("{message}"))

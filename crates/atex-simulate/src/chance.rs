@@ -36,10 +36,10 @@ impl Chance {
         probability > 0.0 && self.share() < probability
     }
 
-    /// With a mean of 0 and a deviation of 1.
+    /// With a mean of 0 and a deviation of 1. By the crate libm, since those of C libraries differ in the last bit.
     pub fn normal(&mut self) -> f64 {
-        let radius = (-2.0 * (1.0 - self.share()).ln()).sqrt();
-        radius * (std::f64::consts::TAU * self.share()).cos()
+        let radius = (-2.0 * libm::log(1.0 - self.share())).sqrt();
+        radius * libm::cos(std::f64::consts::TAU * self.share())
     }
 
     /// One of several. There must be one.

@@ -28,9 +28,9 @@ impl Model {
         let seconds = match self {
             Model::Equal(seconds) => seconds,
             Model::Uniform(least, most) => least + (most - least) * chance.share(),
-            Model::Lognormal(median, sigma) => median * (sigma * chance.normal()).exp(),
-            Model::Pareto(least, alpha) => least / (1.0 - chance.share()).powf(1.0 / alpha),
-            Model::Exponential(mean) => -mean * (1.0 - chance.share()).ln(),
+            Model::Lognormal(median, sigma) => median * libm::exp(sigma * chance.normal()),
+            Model::Pareto(least, alpha) => least / libm::pow(1.0 - chance.share(), 1.0 / alpha),
+            Model::Exponential(mean) => -mean * libm::log(1.0 - chance.share()),
         };
         ((seconds.clamp(0.0, LONGEST) * 1000.0).round() as Millis).max(1)
     }
