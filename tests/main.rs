@@ -16,6 +16,7 @@ mod exec_resume;
 mod exec_scale;
 mod exec_schedule;
 mod exec_ssh;
+mod exec_stop;
 mod exec_vm;
 mod exec_volume;
 mod exec_watch;

@@ -27,6 +27,7 @@ mod checkpoint;
 mod config;
 mod control;
 mod cursor;
+mod deadline;
 mod dispatch;
 mod durable;
 mod environment;
@@ -59,6 +60,7 @@ mod setup_log;
 mod shape_args;
 mod simulate_args;
 mod simulation;
+mod stop_args;
 mod tap;
 mod tests_file;
 #[cfg(test)]

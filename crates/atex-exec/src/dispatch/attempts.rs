@@ -250,6 +250,9 @@ impl Dispatcher {
         }
         self.record(&end);
         self.progress.ended(host, &end);
+        if end.is_final {
+            self.count_failed(end.outcome);
+        }
     }
 }
 

@@ -23,7 +23,8 @@ impl Dispatcher {
             let hint = "atex-discover finds tests; --allow-empty makes this no error";
             self.complain(&Failure::usage("no test found in the input").hint(hint));
         }
-        if self.unsettled() > 0 {
+        self.say_late();
+        if self.unsettled() > 0 || !self.tests.has_ended() {
             self.exit = self.exit.max(Exit::Stopped);
         }
         self.post_tests(signals);

@@ -9,8 +9,9 @@ mod hosts;
 mod input;
 mod policy;
 mod resume;
+mod stops;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -91,8 +92,13 @@ pub(crate) struct Dispatcher {
     /// What has been asked of it over the control socket.
     pace: control::Pace,
     stopping: bool,
+    /// What the scheduler is to be told, in order: it is told of one thing after another is carried out.
+    events: VecDeque<Event>,
+    is_applying: bool,
     /// When the scheduler wants to be woken.
     alarm: Option<atex_schedule::Time>,
+    /// How many tests have failed in this life of the run.
+    failed: u64,
     /// The run directory cannot be written: what happens now is not on record.
     storage_failed: bool,
     /// How long hosts were busy with tests, and how long they were there.
@@ -321,7 +327,10 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
         signals: 0,
         pace: control::Pace::default(),
         stopping: false,
+        events: VecDeque::new(),
+        is_applying: false,
         alarm: None,
+        failed: 0,
         storage_failed: false,
         host_seconds: (0.0, 0.0),
         said: BTreeSet::new(),
@@ -411,7 +420,7 @@ impl Dispatcher {
 
     fn serve(&mut self, ears: &Ears) {
         while !(self.scheduler.is_done() && self.leaving == 0) {
-            match ears.next(self.alarm) {
+            match ears.next(self.next_alarm()) {
                 Heard::Item(item) => self.item(item),
                 Heard::News(host, news) => self.news(host, news),
                 Heard::Packed(packed) => self.packed(packed),
@@ -427,6 +436,7 @@ impl Dispatcher {
 
     /// It may be early, if there was long to wait.
     fn alarm(&mut self) {
+        self.look_at_clock();
         if self.alarm.is_some_and(|at| at <= moment()) {
             self.alarm = None;
             self.apply(Event::Woken);
@@ -446,7 +456,20 @@ impl Dispatcher {
 
     // ---- Decisions ----
 
+    /// Tells the scheduler of an event and has done what it decides. What comes up meanwhile is told behind it, so
+    /// that orders are given in the order in which they were decided.
     fn apply(&mut self, event: Event) {
+        self.events.push_back(event);
+        if std::mem::replace(&mut self.is_applying, true) {
+            return;
+        }
+        while let Some(event) = self.events.pop_front() {
+            self.decide(event);
+        }
+        self.is_applying = false;
+    }
+
+    fn decide(&mut self, event: Event) {
         let at = moment();
         let actions = self.scheduler.apply(at, event.clone());
         self.record(&Decision { kind: DECISION, at, event: &event, actions: &actions });

@@ -1,0 +1,42 @@
+//! What ends a run before all is done, beside people: a deadline, and failures.
+
+use atex_cli::Exit;
+use atex_model::report::Outcome;
+
+use super::{Dispatcher, attempts::exit_of, moment};
+
+impl Dispatcher {
+    /// When something happens by the clock.
+    pub(super) fn next_alarm(&self) -> Option<atex_schedule::Time> {
+        let deadline = self.config.stops.deadline.filter(|_| !self.stopping);
+        [self.alarm, deadline].into_iter().flatten().min()
+    }
+
+    /// Does what was to be done by now.
+    pub(super) fn look_at_clock(&mut self) {
+        if self.config.stops.deadline.is_some_and(|at| at <= moment()) && !self.stopping {
+            log::warn!("the deadline has come: ending what runs");
+            self.stop();
+        }
+    }
+
+    /// A test has this outcome for good.
+    pub(super) fn count_failed(&mut self, outcome: Outcome) {
+        if exit_of(outcome) != Exit::Failed {
+            return;
+        }
+        self.failed += 1;
+        if self.config.stops.max_fail == Some(self.failed) && !self.stopping {
+            log::warn!("{} tests have failed (--max-fail): ending what runs", self.failed);
+            self.stop();
+        }
+    }
+
+    /// For those who wonder why a run has ended before its deadline.
+    pub(super) fn say_late(&self) {
+        let late = self.scheduler.late();
+        if late > 0 {
+            log::warn!("{late} tests were not begun: they take longer than was left until the deadline");
+        }
+    }
+}
