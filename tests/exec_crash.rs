@@ -134,12 +134,15 @@ fn reboot_who_asks(lab: &Lab, is_over: &AtomicBool) {
     }
 }
 
-/// What is still there of a run when it is over.
-fn remains(lab: &Lab) -> String {
-    let of_host = |n: usize| {
-        lab.run(n, "ls -d /var/atex-* /tmp/atex-* 2>/dev/null; grep -lsE '^(dd|tail|setsid|sleep)$' /proc/[0-9]*/comm; true")
-    };
-    (0..HOSTS).map(of_host).collect()
+/// What is still there of the run in a directory when it is over. Other runs may use the machine under the hosts.
+fn remains(lab: &Lab, run: &Path) -> String {
+    let called: Value = serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap();
+    let id = called["run"].as_str().unwrap();
+    let look = format!(
+        "ls -d /var/atex-{id}-* /tmp/atex-{id}-* 2>/dev/null
+        grep -lsE '^(dd|tail|setsid|sleep)$' /proc/[0-9]*/comm; true"
+    );
+    (0..HOSTS).map(|n| lab.run(n, &look)).collect()
 }
 
 fn command(dir: &Dir, lab: &Lab, arguments: &[&str]) -> Command {
@@ -185,7 +188,7 @@ fn disturb(victims: &[Victim], times: u64) {
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let undisturbed = command(&dir, &lab, &["--run-dir", "calm"]).stdin(lines.clone()).run();
             undisturbed.code(1);
-            assert_eq!(remains(&lab), "", "an undisturbed run leaves nothing");
+            assert_eq!(remains(&lab, &dir.join("calm")), "", "an undisturbed run leaves nothing");
             let expected = fruits(&dir.join("calm"));
             assert_eq!(expected.len(), TESTS);
             let mut left = crashes;
@@ -265,7 +268,7 @@ fn disturbed(
     let finals = run.of_type("test-end").into_iter().filter(|end| end["final"] == true);
     let said: BTreeMap<String, Value> = finals.map(|end| (end["test"].to_string(), end)).collect();
     assert_eq!(said.len(), TESTS, "stdout has said all of it");
-    assert_eq!(remains(lab), "", "no process and no directory is left on a host");
+    assert_eq!(remains(lab, &dir.join("run")), "", "no process and no directory is left on a host");
     left
 }
 

@@ -52,6 +52,7 @@ mod program;
 mod progress;
 mod prune;
 mod replay;
+mod repro;
 mod resume;
 mod run_dir;
 mod schedule_args;

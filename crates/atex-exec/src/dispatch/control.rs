@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::Dispatcher;
 use super::attempts::round;
+use super::hold::Held;
 use super::hosts::HostEntry;
 use crate::control::socket::Asked;
 use crate::control::{Answer, Ask, TestState, refusal};
@@ -93,12 +94,14 @@ impl Dispatcher {
             }
             Ask::Hold(name) => {
                 let host = self.there(&name)?;
+                self.forget_hold(host);
+                self.entry(host).held = Some(Held::OnRequest);
                 self.apply(Event::HostHeld { host });
                 json!({"ok": true, "cmd": "hold", "host": name, "connect": self.entry(host).record.connect})
             }
             Ask::Free(name) => {
                 let host = self.there(&name)?;
-                self.apply(Event::HostFreed { host });
+                self.free(host);
                 done("free")
             }
             Ask::MaxHosts(hosts) => {
@@ -199,6 +202,8 @@ fn state_of(entry: &HostEntry) -> &'static str {
         "lost"
     } else if entry.running.is_some() {
         "busy"
+    } else if entry.joined.is_some() && entry.held.is_some() {
+        "held"
     } else if entry.joined.is_some() {
         "free"
     } else {

@@ -5,6 +5,7 @@ mod arrivals;
 mod attempts;
 mod closing;
 mod control;
+mod hold;
 mod hosts;
 mod input;
 mod policy;
@@ -97,6 +98,8 @@ pub(crate) struct Dispatcher {
     is_applying: bool,
     /// When the scheduler wants to be woken.
     alarm: Option<atex_schedule::Time>,
+    /// Hosts that are held for a time, and until when.
+    held: BTreeSet<(atex_schedule::Time, HostId)>,
     /// How many tests have failed in this life of the run.
     failed: u64,
     /// The run directory cannot be written: what happens now is not on record.
@@ -330,6 +333,7 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
         events: VecDeque::new(),
         is_applying: false,
         alarm: None,
+        held: BTreeSet::new(),
         failed: 0,
         storage_failed: false,
         host_seconds: (0.0, 0.0),

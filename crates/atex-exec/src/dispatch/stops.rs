@@ -9,7 +9,8 @@ impl Dispatcher {
     /// When something happens by the clock.
     pub(super) fn next_alarm(&self) -> Option<atex_schedule::Time> {
         let deadline = self.config.stops.deadline.filter(|_| !self.stopping);
-        [self.alarm, deadline].into_iter().flatten().min()
+        let held = self.held.first().map(|(until, _)| *until);
+        [self.alarm, deadline, held].into_iter().flatten().min()
     }
 
     /// Does what was to be done by now.
@@ -18,6 +19,7 @@ impl Dispatcher {
             log::warn!("the deadline has come: ending what runs");
             self.stop();
         }
+        self.free_by_clock();
     }
 
     /// A test has this outcome for good.
