@@ -38,6 +38,7 @@ impl Dispatcher {
             test: test.name.clone(),
             attempt,
             host: name,
+            rerun_of: test.rerun_of.clone(),
         };
         self.record(&start);
         self.progress.started(host, &start);
@@ -142,6 +143,7 @@ impl Dispatcher {
             is_final,
             artifacts: Some(artifacts.clone()),
             test: test.name,
+            rerun_of: test.rerun_of,
         };
         self.test_end(Some(host), &end);
         if !self.storage_failed {
@@ -190,6 +192,7 @@ impl Dispatcher {
                 counts: Counts::new(),
                 is_final: true,
                 artifacts: None,
+                rerun_of: test.rerun_of,
             },
         );
     }

@@ -22,6 +22,11 @@ pub(super) enum Pace {
 }
 
 impl Pace {
+    /// Whether tests that come now will be run.
+    pub fn takes_tests(self) -> bool {
+        self != Pace::Draining
+    }
+
     fn word(self) -> &'static str {
         match self {
             Pace::Running => "running",
@@ -78,6 +83,7 @@ impl Dispatcher {
                 self.apply(Event::Drained);
                 done("drain")
             }
+            Ask::Rerun(tests) => json!({"ok": true, "cmd": "rerun", "tests": self.rerun(&tests)?}),
             Ask::Cancel(tests) => json!({"ok": true, "cmd": "cancel", "count": self.end_tests(tests, true)}),
             Ask::Skip(tests) => json!({"ok": true, "cmd": "skip", "count": self.end_tests(tests, false)}),
             Ask::AddHost(host, line) => {

@@ -9,6 +9,7 @@ mod hold;
 mod hosts;
 mod input;
 mod policy;
+mod rerun;
 mod resume;
 mod stops;
 
