@@ -110,6 +110,13 @@ fn cut_three_times(run: &Path) -> BTreeSet<String> {
     cuts.into_iter().filter(|(_, count)| *count >= 3).map(|(name, _)| name).collect()
 }
 
+/// Hosts that have failed, in the words of the journal.
+fn bad_ends(run: &Path) -> String {
+    let journal = fs::read_to_string(run.join("journal.jsonl")).unwrap();
+    let ends = journal.lines().filter(|line| line.starts_with(r#"{"type":"host-end""#));
+    ends.filter(|line| !line.contains(r#""reason":"done""#)).map(|line| format!("{line}\n")).collect()
+}
+
 fn collect(dir: &Path, at: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
     for entry in fs::read_dir(dir).unwrap().flatten() {
         let at = at.join(entry.file_name());
@@ -258,7 +265,14 @@ fn disturbed(
     let fruits = fruits(&dir.join("run"));
     assert_eq!(fruits.len(), expected.len(), "each test is settled once");
     let given_up = cut_three_times(&dir.join("run"));
-    output.code(if given_up.is_empty() { 1 } else { 3 });
+    let expected_exit = if given_up.is_empty() { 1 } else { 3 };
+    assert_eq!(
+        output.status.code(),
+        Some(expected_exit),
+        "{}\n{}",
+        run.complained,
+        bad_ends(&dir.join("run"))
+    );
     for (name, fruit) in &fruits {
         match given_up.contains(name) {
             true => assert_eq!(fruit.0, "infra", "{name}"),
