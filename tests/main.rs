@@ -4,6 +4,7 @@ mod discover;
 mod examples;
 mod exec_attach;
 mod exec_crash;
+mod exec_detach;
 mod exec_hold;
 mod exec_hooks;
 mod exec_hostile;

@@ -81,9 +81,9 @@ impl Config {
     ) -> Result<Config, Failure> {
         let sources = sources(&args.hosts, !input_ended)?;
         called.stop = args.stop.clone().or(called.stop);
-        let config = Config::with_sources(called, sources, env)?;
         // Who looks at it may be another one.
-        Ok(Config { progress: Shown::here(args.shape.quiet), ..config })
+        called.shape.quiet = args.shape.quiet;
+        Config::with_sources(called, sources, env)
     }
 
     fn with_sources(args: Args, sources: Vec<Lines>, env: CallerEnv) -> Result<Config, Failure> {
@@ -117,7 +117,10 @@ impl Config {
             hooks: args.shape.hooks.hooks()?,
             history: args.shape.history(),
             policy: args.shape.policy.policy()?,
-            progress: Shown::here(args.shape.quiet),
+            progress: match args.stop.detach {
+                true => Shown::without_terminal(args.shape.quiet),
+                false => Shown::here(args.shape.quiet),
+            },
         })
     }
 }

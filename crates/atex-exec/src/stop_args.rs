@@ -44,6 +44,28 @@ pub(crate) struct StopArgs {
     /// How long a host is kept [default: 1h]
     #[arg(long, value_name = "DURATION")]
     pub hold_for: Option<String>,
+
+    /// What the first INT, TERM or HUP does [default: stop]
+    #[arg(long, value_name = "HOW")]
+    pub on_term: Option<OnTerm>,
+
+    /// Go to the background, and write the run directory to standard output
+    ///
+    /// That is done when the run can be talked to: by `atex-exec status`, `ctl` and `attach`. Until then errors are
+    /// reported as ever. The output of the run and its messages are kept in the run directory, in `stdout.jsonl` and
+    /// `stderr.log`. Standard input is read to its end, unless it is a terminal.
+    #[arg(long)]
+    pub detach: bool,
+}
+
+/// What a first signal does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum OnTerm {
+    /// End what runs, and release the hosts
+    #[default]
+    Stop,
+    /// Leave tests running and hosts as they are, for --resume
+    Detach,
 }
 
 /// On what hosts are kept, and how many at a time.
@@ -69,6 +91,7 @@ pub(crate) struct Stops {
     pub deadline: Option<atex_schedule::Time>,
     pub max_fail: Option<u64>,
     pub hold: Option<Hold>,
+    pub on_term: OnTerm,
 }
 
 /// Hosts are kept as failed tests have left them.
@@ -80,7 +103,7 @@ pub(crate) struct Hold {
 }
 
 /// What is typed, of those that have a meaning beside `--resume`.
-pub(crate) const IDS: [&str; 4] = ["deadline", "max_fail", "hold_on", "hold_for"];
+pub(crate) const IDS: [&str; 6] = ["deadline", "max_fail", "hold_on", "hold_for", "on_term", "detach"];
 
 impl StopArgs {
     /// These, and where nothing is said, those.
@@ -90,6 +113,9 @@ impl StopArgs {
             max_fail: self.max_fail.or(those.max_fail),
             hold_on: self.hold_on.or(those.hold_on),
             hold_for: self.hold_for.or(those.hold_for),
+            on_term: self.on_term.or(those.on_term),
+            // Whoever comes back says so again.
+            detach: self.detach,
         }
     }
 
@@ -100,6 +126,6 @@ impl StopArgs {
         let deadline = deadline.map(|at| atex_schedule::Time(u64::try_from(at.0).unwrap_or(0)));
         let length = duration("--hold-for", self.hold_for.as_deref().unwrap_or(HOLD_FOR))?;
         let hold = self.hold_on.map(|HoldOn(most)| Hold { most, length });
-        Ok(Stops { deadline, max_fail: self.max_fail, hold })
+        Ok(Stops { deadline, max_fail: self.max_fail, hold, on_term: self.on_term.unwrap_or_default() })
     }
 }

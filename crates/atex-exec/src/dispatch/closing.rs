@@ -43,6 +43,16 @@ impl Dispatcher {
         self.exit
     }
 
+    /// The last words of a life whose run goes on elsewhere: on its hosts, and in the next life.
+    pub(super) fn end_of_life(mut self) -> Exit {
+        self.policy = None;
+        self.progress.finish();
+        // It is not written down: the run has not ended.
+        let last = last_line(&self.job_end(), self.exit.code());
+        self.announcer.finish(last);
+        self.exit
+    }
+
     fn unsettled(&self) -> u64 {
         self.tests.len() as u64 - self.counts.iter().sum::<u64>()
     }

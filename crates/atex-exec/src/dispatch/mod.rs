@@ -40,6 +40,7 @@ use crate::catalog::{Identities, Platforms, Setups};
 use crate::config::Config;
 use crate::control::socket::{Asked, Socket};
 use crate::cursor::Cursor;
+use crate::detach::Caller;
 use crate::hooks::gate::Workers;
 use crate::hooks::{Surroundings, sieve};
 use crate::hosts_file::{From, HostsFile};
@@ -52,6 +53,7 @@ use crate::pool::{News, Order, Pool, Shared};
 use crate::program::remember_open_files;
 use crate::progress::Progress;
 use crate::run_dir::{RunDir, trouble};
+use crate::stop_args::OnTerm;
 use crate::tests_file::TestsFile;
 use crate::wishes::Wishes;
 
@@ -91,6 +93,8 @@ pub(crate) struct Dispatcher {
     counts: [u64; Outcome::ALL.len()],
     exit: Exit,
     signals: u32,
+    /// The run is left as it is.
+    is_left: bool,
     /// What has been asked of it over the control socket.
     pace: control::Pace,
     stopping: bool,
@@ -200,17 +204,19 @@ pub(crate) struct Ends {
     pub asking: Receiver<Signal>,
     /// Where records are written.
     pub output: Box<dyn Write + Send>,
+    /// Who waits for the run to be under way.
+    pub caller: Option<Caller>,
     /// The channel of tests and hosts, if somebody of this process sends some.
     pub items: Option<(Sender<Item>, Receiver<Item>)>,
 }
 
 impl Ends {
     /// Those of a program.
-    pub fn of_program(signals: Receiver<Signal>) -> Result<Ends, Failure> {
+    pub fn of_program(signals: Receiver<Signal>, caller: Option<Caller>) -> Result<Ends, Failure> {
         let asking = signals::channel(&[Signal::SIGUSR1])
             .map_err(|e| Failure::trouble(format!("cannot handle signals: {e}")))?;
         // At a terminal, records must not get in among the lines that say how far it is.
-        Ok(Ends { signals, asking, output: Box::new(status::Above::new(io::stdout())), items: None })
+        Ok(Ends { signals, asking, output: Box::new(status::Above::new(io::stdout())), caller, items: None })
     }
 }
 
@@ -292,6 +298,9 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
     // There are file systems without sockets.
     let socket = Socket::open(&dir, ask.clone())
         .inspect_err(|e| log::warn!("{}", trouble(&dir.path.join("control.sock"), e)));
+    if let Some(caller) = ends.caller {
+        caller.let_go(&dir.path)?;
+    }
     let ears = Ears {
         items,
         news,
@@ -329,6 +338,7 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
         counts: [0; Outcome::ALL.len()],
         exit: Exit::Done,
         signals: 0,
+        is_left: false,
         pace: control::Pace::default(),
         stopping: false,
         events: VecDeque::new(),
@@ -346,7 +356,7 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
         Some(past) => dispatcher.come_back(past),
     }
     dispatcher.serve(&ears);
-    let exit = dispatcher.end(&ears.signals);
+    let exit = if dispatcher.is_left { dispatcher.end_of_life() } else { dispatcher.end(&ears.signals) };
     // Kept until here, so that the channels are never without a sender.
     drop((tell, say_failed, say_reply, to, passed, ask, socket));
     Ok(exit)
@@ -424,7 +434,7 @@ impl Dispatcher {
     }
 
     fn serve(&mut self, ears: &Ears) {
-        while !(self.scheduler.is_done() && self.leaving == 0) {
+        while !(self.is_left || self.scheduler.is_done() && self.leaving == 0) {
             match ears.next(self.next_alarm()) {
                 Heard::Item(item) => self.item(item),
                 Heard::News(host, news) => self.news(host, news),
@@ -500,6 +510,7 @@ impl Dispatcher {
         let exit = Exit::Signal(u8::try_from(signal as i32).unwrap_or(0));
         self.exit = self.exit.max(exit);
         match self.signals {
+            1 if self.config.stops.on_term == OnTerm::Detach && !self.stopping => self.leave(signal),
             1 => {
                 log::warn!("{signal}: ending what runs; once more: kill it");
                 self.stop();

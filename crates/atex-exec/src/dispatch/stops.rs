@@ -3,6 +3,8 @@
 use atex_cli::Exit;
 use atex_model::report::Outcome;
 
+use nix::sys::signal::Signal;
+
 use super::{Dispatcher, attempts::exit_of, moment};
 
 impl Dispatcher {
@@ -32,6 +34,20 @@ impl Dispatcher {
             log::warn!("{} tests have failed (--max-fail): ending what runs", self.failed);
             self.stop();
         }
+    }
+
+    /// Leaves tests that run to their hosts, and hosts to whoever goes on with the run.
+    pub(super) fn leave(&mut self, signal: Signal) {
+        let running = self.hosts.values().filter(|entry| entry.running.is_some() && !entry.lost).count();
+        let orphan = atex_control::format_duration(self.config.waits.orphan);
+        let dir = self.dir.path.display();
+        log::warn!(
+            "{signal}: leaving; {running} tests go on on their hosts, and are ended there after {orphan} (--orphan-timeout)"
+        );
+        log::warn!("--resume {dir} goes on with the run, from where they are then");
+        self.stop_hooks = None;
+        self.pool.stop_hooks();
+        (self.stopping, self.is_left) = (true, true);
     }
 
     /// For those who wonder why a run has ended before its deadline.
