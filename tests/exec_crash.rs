@@ -110,6 +110,13 @@ fn cut_three_times(run: &Path) -> BTreeSet<String> {
     cuts.into_iter().filter(|(_, count)| *count >= 3).map(|(name, _)| name).collect()
 }
 
+/// Hosts that have failed, in the words of the journal.
+fn bad_ends(run: &Path) -> String {
+    let journal = fs::read_to_string(run.join("journal.jsonl")).unwrap();
+    let ends = journal.lines().filter(|line| line.starts_with(r#"{"type":"host-end""#));
+    ends.filter(|line| !line.contains(r#""reason":"done""#)).map(|line| format!("{line}\n")).collect()
+}
+
 fn collect(dir: &Path, at: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
     for entry in fs::read_dir(dir).unwrap().flatten() {
         let at = at.join(entry.file_name());
@@ -134,12 +141,15 @@ fn reboot_who_asks(lab: &Lab, is_over: &AtomicBool) {
     }
 }
 
-/// What is still there of a run when it is over.
-fn remains(lab: &Lab) -> String {
-    let of_host = |n: usize| {
-        lab.run(n, "ls -d /var/atex-* /tmp/atex-* 2>/dev/null; grep -lsE '^(dd|tail|setsid|sleep)$' /proc/[0-9]*/comm; true")
-    };
-    (0..HOSTS).map(of_host).collect()
+/// What is still there of the run in a directory when it is over. Other runs may use the machine under the hosts.
+fn remains(lab: &Lab, run: &Path) -> String {
+    let called: Value = serde_json::from_slice(&fs::read(run.join("run.json")).unwrap()).unwrap();
+    let id = called["run"].as_str().unwrap();
+    let look = format!(
+        "ls -d /var/atex-{id}-* /tmp/atex-{id}-* 2>/dev/null
+        grep -lsE '^(dd|tail|setsid|sleep)$' /proc/[0-9]*/comm; true"
+    );
+    (0..HOSTS).map(|n| lab.run(n, &look)).collect()
 }
 
 fn command(dir: &Dir, lab: &Lab, arguments: &[&str]) -> Command {
@@ -185,7 +195,7 @@ fn disturb(victims: &[Victim], times: u64) {
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
             let undisturbed = command(&dir, &lab, &["--run-dir", "calm"]).stdin(lines.clone()).run();
             undisturbed.code(1);
-            assert_eq!(remains(&lab), "", "an undisturbed run leaves nothing");
+            assert_eq!(remains(&lab, &dir.join("calm")), "", "an undisturbed run leaves nothing");
             let expected = fruits(&dir.join("calm"));
             assert_eq!(expected.len(), TESTS);
             let mut left = crashes;
@@ -255,7 +265,14 @@ fn disturbed(
     let fruits = fruits(&dir.join("run"));
     assert_eq!(fruits.len(), expected.len(), "each test is settled once");
     let given_up = cut_three_times(&dir.join("run"));
-    output.code(if given_up.is_empty() { 1 } else { 3 });
+    let expected_exit = if given_up.is_empty() { 1 } else { 3 };
+    assert_eq!(
+        output.status.code(),
+        Some(expected_exit),
+        "{}\n{}",
+        run.complained,
+        bad_ends(&dir.join("run"))
+    );
     for (name, fruit) in &fruits {
         match given_up.contains(name) {
             true => assert_eq!(fruit.0, "infra", "{name}"),
@@ -265,7 +282,7 @@ fn disturbed(
     let finals = run.of_type("test-end").into_iter().filter(|end| end["final"] == true);
     let said: BTreeMap<String, Value> = finals.map(|end| (end["test"].to_string(), end)).collect();
     assert_eq!(said.len(), TESTS, "stdout has said all of it");
-    assert_eq!(remains(lab), "", "no process and no directory is left on a host");
+    assert_eq!(remains(lab, &dir.join("run")), "", "no process and no directory is left on a host");
     left
 }
 

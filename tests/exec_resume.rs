@@ -52,7 +52,7 @@ impl<'a> Run<'a> {
     /// Kills a life in the middle of whatever it does.
     pub fn kill(&mut self, life: Running) {
         // Started through another program, it is not what the other end of the pipe belongs to.
-        if let Ok(pid) = self.dir.read("run/lock").trim().parse() {
+        if let Some(pid) = self.kept("lock").and_then(|text| text.trim().parse().ok()) {
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
         life.signal(Signal::SIGKILL);
@@ -62,7 +62,12 @@ impl<'a> Run<'a> {
 
     /// Whether its last words are written.
     pub fn is_over(&self) -> bool {
-        self.dir.read("run/journal.jsonl").contains(r#"{"type":"job-end""#)
+        self.kept("journal.jsonl").is_some_and(|text| text.contains(r#"{"type":"job-end""#))
+    }
+
+    /// A file of the run directory, once there is one.
+    fn kept(&self, file: &str) -> Option<String> {
+        std::fs::read_to_string(self.dir.join("run").join(file)).ok()
     }
 
     /// Takes what a life has written; a last line that it could not end is no record.

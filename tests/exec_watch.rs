@@ -329,3 +329,77 @@ fn drained_it_ends_when_what_runs_has_ended() {
     }
     tool(&dir, "atex-exec").args(["--resume", "run"]).run().success();
 }
+
+/// The last attempts as `NAME OUTCOME rerun-of`.
+fn finals(said: &[Value]) -> Vec<String> {
+    let ends = said.iter().filter(|record| record["type"] == "test-end" && record["final"] == true);
+    ends.map(|end| {
+        let of = end["rerun-of"].as_str().unwrap_or("-");
+        format!("{} {} {of}", end["test"].as_str().unwrap(), end["outcome"].as_str().unwrap())
+    })
+    .collect()
+}
+
+#[test]
+fn a_settled_test_runs_again_under_another_name() {
+    let dir = Dir::new();
+    let flag = dir.join("flag").display().to_string();
+    let first = format!("[ -e '{flag}' ] || {{ touch '{flag}'; exit 1; }}; echo again");
+    let wait = format!("until [ -e '{}' ]; do sleep 0.02; done", dir.join("go").display());
+    let input = [test("/first", &first), test("/wait", &wait)];
+    let mut command = tool(&dir, "atex-exec");
+    let life = command.args(["--run-dir", "run", "--local", "1"]).stdin(lines(&input)).start();
+    life.wait_for_stdout(r#""test":"/wait","attempt":1,"host""#);
+    for (words, message) in [
+        (["rerun", "/wait"], "/wait: it has not ended yet"),
+        (["rerun", "/none"], "/none: there is no such test"),
+    ] {
+        tool(&dir, "atex-exec").args(["ctl", "run"]).args(words).run().code(2).stderr_has(message);
+    }
+    assert_eq!(ctl(&dir, &["rerun", "/first"])["tests"], json!(["/first (2)"]));
+    let twice = tool(&dir, "atex-exec").args(["ctl", "run", "rerun", "/first (2)"]).run();
+    twice.code(2).stderr_has("/first (2): it has not ended yet");
+    assert_eq!(ctl(&dir, &["rerun", "/first"])["tests"], json!(["/first (3)"]));
+    assert_eq!(names(&ctl(&dir, &["tests", "--state", "waiting"])), ["/first (2)", "/first (3)"]);
+    // Tests are counted right behind the end of the input.
+    assert_eq!(ctl(&dir, &["cancel", "/first (3)"])["count"], 1);
+    go(&dir);
+    let output = life.finish();
+    output.code(3);
+    let said = records(&output);
+    assert_eq!(
+        finals(&said),
+        ["/first fail -", "/first (3) infra /first", "/wait pass -", "/first (2) pass /first"]
+    );
+    let result = said.iter().find(|record| record["type"] == "result" && record["test"] == "/first (2)");
+    assert_eq!((&result.unwrap()["attempt"], &result.unwrap()["status"]), (&json!(1), &json!("pass")));
+    let end = said.iter().find(|record| record["type"] == "job-end").unwrap();
+    assert_eq!(end["counts"], json!({"infra": 1, "fail": 1, "pass": 2}), "nothing is taken back");
+    assert_eq!(dir.read("run/results/default/first%20(2)/attempt-1/files/output.txt"), "again\n");
+}
+
+#[test]
+fn a_test_that_runs_again_does_so_after_a_crash_too() {
+    let dir = Dir::new();
+    let wait = format!("until [ -e '{}' ]; do sleep 0.02; done", dir.join("go").display());
+    let input = lines(&[test("/first", "true"), test("/wait", &wait)]);
+    let mut command = tool(&dir, "atex-exec");
+    command.args(["--run-dir", "run", "--local", "1", "--duplicates", "number"]);
+    let life = command.stdin(input.clone()).start();
+    life.wait_for_stdout(r#""test":"/wait","attempt":1,"host""#);
+    ctl(&dir, &["rerun", "/first"]);
+    life.signal(Signal::SIGKILL);
+    life.finish();
+    let resumed = tool(&dir, "atex-exec").args(["--resume", "run"]).stdin(input).start();
+    resumed.wait_for_stdout("job-resume");
+    // A test of an earlier life, and one that has a number by now.
+    assert_eq!(ctl(&dir, &["rerun", "/first"])["tests"], json!(["/first (3)"]));
+    go(&dir);
+    let output = resumed.finish();
+    output.success();
+    assert_eq!(
+        finals(&records(&output)),
+        ["/wait pass -", "/first (2) pass /first", "/first (3) pass /first"]
+    );
+    tool(&dir, "atex-exec").args(["--resume", "run"]).run().success().stdout_is("");
+}

@@ -9,6 +9,7 @@ use crate::control::Request;
 use crate::schedule_args::ScheduleArgs;
 use crate::shape_args::ShapeArgs;
 use crate::simulate_args::SimulateArgs;
+use crate::stop_args::{self, StopArgs};
 
 /// Give each free host the next test and collect results
 #[derive(Debug, Clone, Parser)]
@@ -119,6 +120,9 @@ pub(crate) struct Args {
     /// They come again as `result` when their attempt has ended and is not tried again.
     #[arg(long)]
     pub live: bool,
+
+    #[command(flatten)]
+    pub stop: StopArgs,
 
     #[command(flatten)]
     pub shape: ShapeArgs,
@@ -334,7 +338,10 @@ pub(crate) fn not_beside_resume(matches: &ArgMatches) -> Vec<String> {
     let command = Args::command();
     let options = command.get_arguments().filter(|arg| {
         let id = arg.get_id().as_str();
-        matches.try_contains_id(id).is_ok() && typed(id) && !BESIDE_RESUME.contains(&id)
+        matches.try_contains_id(id).is_ok()
+            && typed(id)
+            && !BESIDE_RESUME.contains(&id)
+            && !stop_args::IDS.contains(&id)
     });
     options.map(|arg| format!("--{}", arg.get_long().unwrap_or(arg.get_id().as_str()))).collect()
 }

@@ -149,6 +149,19 @@ impl Identities {
         }
     }
 
+    /// A name for another run of a test, which no test has had.
+    pub fn another(&mut self, platform: Option<&str>, name: &str) -> String {
+        loop {
+            let seen = self.0.entry(identity(platform, name)).or_insert(Seen::NEW);
+            seen.number += 1;
+            let name = format!("{name} ({})", seen.number);
+            if let Entry::Vacant(entry) = self.0.entry(identity(platform, &name)) {
+                entry.insert(Seen::NEW);
+                return name;
+            }
+        }
+    }
+
     /// A test that an earlier life of the run has taken in.
     pub fn add_before(&mut self, identity: [u8; 16], test: TestId) {
         self.0.insert(identity, Seen { before: true, test: Some(test), ..Seen::NEW });
@@ -283,6 +296,20 @@ mod tests {
         all.add_before(identity(None, "/c"), TestId(3));
         assert_eq!(all.add(&test(None, "/c"), Duplicates::Error), Identity::Repeated);
         assert_eq!(all.add(&test(None, "/c"), Duplicates::Error), Identity::Known);
+    }
+
+    #[test]
+    fn another_run_of_a_test_has_a_name_of_its_own_in_every_life() {
+        let mut all = Identities::default();
+        for name in ["/a", "/a (2)"] {
+            all.add_before(identity(None, name), TestId(0));
+        }
+        assert_eq!(all.another(None, "/a"), "/a (3)");
+        assert_eq!(all.another(Some("p"), "/a"), "/a (2)");
+        // What an earlier life knew is recognised still.
+        assert_eq!(all.add(&test(None, "/a"), Duplicates::Error), Identity::Repeated);
+        assert_eq!(all.add(&test(None, "/a (2)"), Duplicates::Error), Identity::Repeated);
+        assert_eq!(all.another(None, "/a"), "/a (4)");
     }
 
     #[test]

@@ -17,6 +17,7 @@ use crate::hooks::Hooks;
 use crate::policy;
 use crate::pool::Waits;
 use crate::progress::Shown;
+use crate::stop_args::Stops;
 
 /// A spool that holds less than a relay copies at once would stop it in the middle.
 const LEAST_SPOOL: u64 = 1 << 20;
@@ -40,6 +41,7 @@ pub(crate) struct Config {
     pub env: CallerEnv,
     pub keep_host_on: KeepHostOn,
     pub schedule: atex_schedule::Options,
+    pub stops: Stops,
     pub waits: Waits,
     pub quotas: Quotas,
     pub duplicates: Duplicates,
@@ -71,11 +73,17 @@ impl Config {
 
     /// What they mean for a run that was called with `called`, which set `env`, and is resumed with `args`.
     /// Standard input is of interest unless the run's input has ended.
-    pub fn resumed(called: Args, env: CallerEnv, args: &Args, input_ended: bool) -> Result<Config, Failure> {
+    pub fn resumed(
+        mut called: Args,
+        env: CallerEnv,
+        args: &Args,
+        input_ended: bool,
+    ) -> Result<Config, Failure> {
         let sources = sources(&args.hosts, !input_ended)?;
-        let config = Config::with_sources(called, sources, env)?;
+        called.stop = args.stop.clone().or(called.stop);
         // Who looks at it may be another one.
-        Ok(Config { progress: Shown::here(args.shape.quiet), ..config })
+        called.shape.quiet = args.shape.quiet;
+        Config::with_sources(called, sources, env)
     }
 
     fn with_sources(args: Args, sources: Vec<Lines>, env: CallerEnv) -> Result<Config, Failure> {
@@ -90,6 +98,7 @@ impl Config {
         if args.work_dir.as_deref().is_some_and(|dir| !dir.starts_with('/')) {
             return Err(Failure::usage("--work-dir: expected an absolute path, as it is one on the hosts"));
         }
+        let stops = args.stop.stops()?;
         Ok(Config {
             argv: std::env::args_os().collect(),
             keep_host_on: keep_host_on(&args.keep_host_on)?,
@@ -98,7 +107,8 @@ impl Config {
             run_dir: args.run_dir,
             work_dir: args.work_dir,
             env,
-            schedule: args.schedule.options(),
+            schedule: atex_schedule::Options { deadline: stops.deadline, ..args.schedule.options() },
+            stops,
             waits,
             quotas: Quotas { live: args.live, ..quotas(&args.quotas)? },
             duplicates: args.duplicates,
@@ -107,7 +117,10 @@ impl Config {
             hooks: args.shape.hooks.hooks()?,
             history: args.shape.history(),
             policy: args.shape.policy.policy()?,
-            progress: Shown::here(args.shape.quiet),
+            progress: match args.stop.detach {
+                true => Shown::without_terminal(args.shape.quiet),
+                false => Shown::here(args.shape.quiet),
+            },
         })
     }
 }

@@ -27,6 +27,8 @@ mod checkpoint;
 mod config;
 mod control;
 mod cursor;
+mod deadline;
+mod detach;
 mod dispatch;
 mod durable;
 mod environment;
@@ -51,6 +53,7 @@ mod program;
 mod progress;
 mod prune;
 mod replay;
+mod repro;
 mod resume;
 mod run_dir;
 mod schedule_args;
@@ -59,6 +62,7 @@ mod setup_log;
 mod shape_args;
 mod simulate_args;
 mod simulation;
+mod stop_args;
 mod tap;
 mod tests_file;
 #[cfg(test)]
@@ -111,6 +115,9 @@ pub fn main() -> Result<Exit, Failure> {
     if args.simulate.simulate || args.simulate.hosts_for.is_some() {
         return simulation::run(args);
     }
+    // While there is no other thread.
+    let goes = args.stop.detach && args.command.is_none();
+    let caller = if goes { Some(detach::in_background()?) } else { None };
     // From the first moment on, so that nothing is ever left behind half-made.
     let signals = signals::channel(&signals::ENDING)
         .map_err(|e| Failure::trouble(format!("cannot handle signals: {e}")))?;
@@ -118,7 +125,7 @@ pub fn main() -> Result<Exit, Failure> {
         return prepare::run(args, signals);
     }
     if let Some(dir) = args.resume.clone() {
-        return resume::run(&args, &dir, signals);
+        return resume::run(&args, &dir, signals, caller);
     }
-    dispatch::begin(config::Config::new(args)?)?.live(dispatch::Ends::of_program(signals)?)
+    dispatch::begin(config::Config::new(args)?)?.live(dispatch::Ends::of_program(signals, caller)?)
 }

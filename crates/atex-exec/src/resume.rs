@@ -11,6 +11,7 @@ use crate::announce::Announcer;
 use crate::args::{Args, not_beside_resume};
 use crate::config::Config;
 use crate::cursor::Cursor;
+use crate::detach::Caller;
 use crate::dispatch::{self, Ends, Files, last_line};
 use crate::environment::CallerEnv;
 use crate::hosts_file::HostsFile;
@@ -19,7 +20,12 @@ use crate::past::{Over, Past};
 use crate::run_dir::{Called, DAMAGED, RunDir, trouble};
 
 /// Goes on with the run in a directory and says how it ended.
-pub(crate) fn run(args: &Args, dir: &Path, signals: Receiver<Signal>) -> Result<Exit, Failure> {
+pub(crate) fn run(
+    args: &Args,
+    dir: &Path,
+    signals: Receiver<Signal>,
+    caller: Option<Caller>,
+) -> Result<Exit, Failure> {
     let refused = not_beside_resume(&Args::command().get_matches());
     if !refused.is_empty() {
         let message = format!("{}: not with --resume: a run keeps its options", refused.join(", "));
@@ -43,7 +49,7 @@ pub(crate) fn run(args: &Args, dir: &Path, signals: Receiver<Signal>) -> Result<
     }
     let env = CallerEnv::kept(&dir.env(), &called.env.env)?;
     let config = Config::resumed(called, env, args, past.input_ended)?;
-    dispatch::come_back(config, dir, files, past).live(Ends::of_program(signals)?)
+    dispatch::come_back(config, dir, files, past).live(Ends::of_program(signals, caller)?)
 }
 
 /// The arguments that the run was called with.

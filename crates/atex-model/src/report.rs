@@ -159,6 +159,9 @@ pub struct TestStart {
     pub attempt: u32,
     /// Where it runs.
     pub host: String,
+    /// The name of the test that this one is another run of, on request.
+    #[serde(default, rename = "rerun-of", skip_serializing_if = "Option::is_none")]
+    pub rerun_of: Option<String>,
 }
 
 /// Which kind of result record one is.
@@ -327,6 +330,9 @@ pub struct TestEnd {
     /// The directory of the attempt's results and files; absent if there was no attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifacts: Option<String>,
+    /// The name of the test that this one is another run of, on request.
+    #[serde(default, rename = "rerun-of", skip_serializing_if = "Option::is_none")]
+    pub rerun_of: Option<String>,
 }
 
 /// A test sent a progress line.

@@ -31,6 +31,9 @@ pub struct Test {
     /// What execution needs of the plan that the test belongs to. Equal plans are one plan.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub plan: Option<Plan>,
+    /// The name of the test that this one is another run of, on request, while both are in one run.
+    #[serde(default, rename = "rerun-of", skip_serializing_if = "Option::is_none")]
+    pub rerun_of: Option<String>,
 }
 
 /// The files of a test: one directory, or several that are put together into one root.
@@ -75,7 +78,16 @@ pub struct Plan {
 impl Test {
     /// A test with nothing but a name and its metadata.
     pub fn new(name: impl Into<String>, data: Object) -> Test {
-        Test { kind: TestTag, name: name.into(), platform: None, tree: None, dir: None, data, plan: None }
+        Test {
+            kind: TestTag,
+            name: name.into(),
+            platform: None,
+            tree: None,
+            dir: None,
+            data,
+            plan: None,
+            rerun_of: None,
+        }
     }
 
     /// A test that runs a command line of the shell.

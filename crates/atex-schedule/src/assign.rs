@@ -14,6 +14,7 @@ use crate::{Action, HostId, Release, TestId, Unrunnable, Verdict};
 impl Scheduler {
     /// Does all that follows from what has just changed.
     pub(crate) fn settle_down(&mut self, actions: &mut Vec<Action>) {
+        self.put_late_aside(actions);
         loop {
             self.count_reach();
             self.assign(actions);

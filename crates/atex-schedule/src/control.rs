@@ -66,8 +66,17 @@ impl Scheduler {
         self.host_left();
     }
 
-    pub(crate) fn free_host(&mut self, id: HostId) {
-        self.pool.change(id, |host| host.is_held = false);
+    pub(crate) fn free_host(&mut self, id: HostId, actions: &mut Vec<Action>) {
+        let was_held = self.pool.change(id, |host| std::mem::replace(&mut host.is_held, false));
+        let host = self.pool.get(id).copied().filter(|host| host.doing == Doing::Nothing);
+        if let Some(host) = host.filter(|_| was_held == Some(true)) {
+            if host.is_dropped {
+                return self.release(id, Release::Dropped, actions);
+            }
+            if host.is_destroyed {
+                return self.release(id, Release::Destroyed, actions);
+            }
+        }
         self.free_hosts.insert(id);
     }
 }

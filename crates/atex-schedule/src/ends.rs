@@ -115,6 +115,7 @@ impl Scheduler {
         }
         self.pool.change(id, |host| {
             host.doing = Doing::Nothing;
+            host.is_destroyed = is_replaced;
             if is_spoilt {
                 host.setups = SetId::EMPTY;
             }

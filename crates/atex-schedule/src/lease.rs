@@ -10,6 +10,8 @@ use crate::{Action, HostId, Millis, ProvisionerId, Release, Time};
 /// What is to be looked at when its time has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
+    /// A test that waits becomes late.
+    Late,
     /// A provisioner that has failed is asked again.
     Again(ProvisionerId),
     /// Half of the time of a host's lease has passed, or all that can be used of it.
@@ -56,6 +58,8 @@ impl Scheduler {
         {
             self.timers.forget(timer);
             match timer {
+                // That is looked at whenever anything happens.
+                Timer::Late => {}
                 Timer::Again(provisioner) => self.ask_again(provisioner),
                 Timer::Lease(host) => self.extend_on(host, at, actions),
             }

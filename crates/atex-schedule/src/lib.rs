@@ -9,7 +9,7 @@
 //! hosts, `choose` decides which test is next (the order of fitness), `assign` brings tests and idle hosts
 //! together and lets go of hosts that are not needed, `ends` judges how attempts and set-ups ended, `after` is the
 //! graph of tests that wait for others, `provision` says how many hosts are wanted of whom, `lease` sees to hosts that
-//! are only lent, `policy` asks somebody else, `control` is what people ask for while it runs.
+//! are only lent, `deadline` to tests that would not end in time, `policy` asks somebody else, `control` is what people ask for while it runs.
 //!
 //! It knows numbers only: it has no clock, thread, file or network, and neither the names of tests, the addresses
 //! of hosts, nor what an expression over a host's facts means; whoever drives it translates, and tells for each host
@@ -26,6 +26,7 @@ mod assign;
 mod choose;
 mod class;
 mod control;
+mod deadline;
 mod ends;
 mod event;
 mod ids;

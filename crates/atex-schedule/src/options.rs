@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Time;
+
 /// How a run is to be scheduled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
@@ -20,6 +22,9 @@ pub struct Options {
     pub spares: u32,
     /// How many hosts are worked on at a time; without it, all.
     pub max_hosts: Option<u32>,
+    /// Tests that are known to take longer than until then are not begun.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deadline: Option<Time>,
     /// Somebody else is asked.
     pub policy: bool,
 }
@@ -34,6 +39,7 @@ impl Default for Options {
             max_failed_setups: 10,
             spares: 0,
             max_hosts: None,
+            deadline: None,
             policy: false,
         }
     }

@@ -43,6 +43,8 @@ pub(crate) struct Host {
     pub until: Option<Time>,
     /// It is kept as it is.
     pub is_held: bool,
+    /// It cannot be used after what it ran, and will be replaced.
+    pub is_destroyed: bool,
     /// It is to be let go.
     pub is_dropped: bool,
     /// What the policy wants it to run once it is set up.
@@ -112,6 +114,7 @@ impl Pool {
             suspect: None,
             until: is.until,
             is_held: false,
+            is_destroyed: false,
             is_dropped: false,
             chosen: None,
         };

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::after::{Graph, State};
 use crate::class::{ClassId, Need};
+use crate::deadline::Late;
 use crate::lease::Timers;
 use crate::policy::Policy;
 use crate::pool::{Doing, Pool};
@@ -38,6 +39,7 @@ pub struct Scheduler {
     pub(crate) provisioners: BTreeMap<ProvisionerId, Provisioner>,
     pub(crate) policy: Policy,
     pub(crate) timers: Timers,
+    pub(crate) late: Late,
     pub(crate) input_ended: bool,
     pub(crate) ending: Ending,
     pub(crate) is_paused: bool,
@@ -143,7 +145,7 @@ impl Scheduler {
             Event::TestSkipped { test } => self.skip_test(test, actions),
             Event::HostDropped { host, at_once } => self.drop_host(host, at_once, actions),
             Event::HostHeld { host } => self.hold_host(host),
-            Event::HostFreed { host } => self.free_host(host),
+            Event::HostFreed { host } => self.free_host(host, actions),
             Event::MaxHosts { hosts } => {
                 self.options.max_hosts = hosts;
                 self.look_at_all();
@@ -214,6 +216,7 @@ impl Scheduler {
         let (class, key, is_choosy) = (state.class, state.key, state.is_choosy());
         self.no_longer(before, class);
         self.queue.insert(class, key, is_choosy);
+        self.may_become_late(test);
         self.open_classes.insert(class);
         self.supply_changed = true;
     }
@@ -224,15 +227,17 @@ impl Scheduler {
             Place::Blocked => demand.blocked -= 1,
             Place::Running(_) => demand.running -= 1,
             Place::Waiting => {}
+            Place::Late => self.no_longer_late(),
         }
     }
 
     /// A test that waits is given to a host.
     pub(crate) fn run(&mut self, test: TestId, host: HostId) {
         let Some(state) = self.tests.get_mut(test) else { return };
-        let (class, key, is_choosy) = (state.class, state.key, state.is_choosy());
+        let (class, key, is_choosy, length) = (state.class, state.key, state.is_choosy(), state.length);
         state.place = Place::Running(host);
         self.queue.remove(class, key, is_choosy);
+        self.no_longer_waits(test, length);
         self.queue.demand_of(class).running += 1;
     }
 
@@ -256,6 +261,7 @@ impl Scheduler {
         let Some(state) = self.tests.remove(test) else { return };
         if state.place == Place::Waiting {
             self.queue.remove(state.class, state.key, state.is_choosy());
+            self.no_longer_waits(test, state.length);
         }
         self.no_longer(state.place, state.class);
         let changed = self.graph.settled(test, outcome);

@@ -10,6 +10,8 @@ pub(crate) enum Place {
     /// It comes after tests that have not ended.
     Blocked,
     Waiting,
+    /// It would not end before the deadline.
+    Late,
     Running(HostId),
 }
 

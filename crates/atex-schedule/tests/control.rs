@@ -2,7 +2,9 @@
 
 mod table;
 
-use atex_schedule::{Answer, Ended, Event, HostId, HostIs, Options, QuestionId, SetupEnd, TestId};
+use atex_schedule::{
+    Answer, Ended, Event, HostId, HostIs, Options, QuestionId, Scheduler, SetupEnd, TestId, Time,
+};
 use table::*;
 
 #[test]
@@ -205,4 +207,83 @@ fn what_is_being_asked_about_may_end_in_the_meantime() {
             (says(3, Answer::Yes), ""),
         ],
     );
+}
+
+/// A test that is expected to take so many minutes.
+fn taking(n: u32, minutes: u64) -> Event {
+    test_with(n, |is| (is.expected, is.limit) = (Some(minutes * MINUTE), 60 * MINUTE))
+}
+
+#[test]
+fn what_cannot_end_before_the_deadline_is_not_begun() {
+    let options = Options { deadline: Some(Time(10 * MINUTE)), ..Options::default() };
+    let mut scheduler = Scheduler::new(options);
+    let mut at = |minute: u64, event, expected: &str| {
+        assert_eq!(text(&scheduler.apply(Time(minute * MINUTE), event)), expected, "minute {minute}");
+        (scheduler.late(), scheduler.is_done(), scheduler.unsettled())
+    };
+    at(0, ready(0, A), "");
+    at(0, taking(0, 11), "");
+    // It is asked to wake when the test becomes late that takes longest.
+    at(0, taking(1, 4), "set up 0 on 0 clean, wake at 360001");
+    at(0, taking(2, 8), "wake at 120001");
+    // Of this one nobody knows.
+    at(0, test_with(3, |is| is.limit = 60 * MINUTE), "");
+    assert_eq!(at(1, set_up(0), "start 2.1 on 0"), (1, false, 4));
+    assert_eq!(at(3, Event::Woken, "wake at 360001"), (1, false, 4));
+    assert_eq!(at(7, passed(0), "settle 2, start 3.1 on 0"), (2, false, 3));
+    at(8, Event::InputEnded, "");
+    assert_eq!(at(9, passed(0), "settle 3, release 0 Cancelled"), (2, true, 2));
+}
+
+#[test]
+fn who_waits_for_what_is_late_holds_nothing_up() {
+    let options = Options { deadline: Some(Time(MINUTE)), ..Options::default() };
+    let mut scheduler = Scheduler::new(options);
+    let mut at = |event, expected: &str| {
+        assert_eq!(text(&scheduler.apply(Time(0), event)), expected);
+        (scheduler.late(), scheduler.is_done())
+    };
+    at(ready(0, A), "");
+    at(taking(0, 5), "");
+    let name = atex_schedule::NameId(0);
+    let after = vec![atex_schedule::After { name, outcome: None }];
+    at(test_with(1, |is| is.after = after), "");
+    at(Event::Named { name, test: TestId(0) }, "");
+    assert_eq!(at(Event::InputEnded, "release 0 Cancelled"), (1, true));
+}
+
+#[test]
+fn a_late_test_can_be_cancelled_and_one_that_is_retried_may_be_late() {
+    let options = Options { deadline: Some(Time(10 * MINUTE)), ..Options::default() };
+    let mut scheduler = Scheduler::new(options);
+    let mut at = |minute: u64, event, expected: &str| {
+        assert_eq!(text(&scheduler.apply(Time(minute * MINUTE), event)), expected, "minute {minute}");
+        (scheduler.late(), scheduler.unsettled())
+    };
+    at(0, ready(0, A), "");
+    at(0, taking(0, 6), "set up 0 on 0 clean, wake at 240001");
+    at(0, taking(1, 20), "");
+    at(0, set_up(0), "start 0.1 on 0");
+    let by_host = || ended(0, Ended::ByHost, HostIs::Fine);
+    assert_eq!(at(5, by_host(), "retry 0"), (2, 2));
+    assert_eq!(at(5, Event::TestCancelled { test: TestId(1) }, "abandon 1 Cancelled"), (1, 1));
+}
+
+#[test]
+fn a_held_host_that_is_to_be_replaced_is_given_back_when_it_is_freed() {
+    let held = Event::HostHeld { host: HostId(0) };
+    let freed = Event::HostFreed { host: HostId(0) };
+    check(&[
+        (provisioner(0, 1), ""),
+        (test(0), "want 1 of 0"),
+        (test(1), ""),
+        (given(0, 0), "set up 0 on 0 clean"),
+        (set_up(0), "start 0.1 on 0"),
+        (held.clone(), ""),
+        (ended(0, Ended::ByTest, HostIs::Spoilt), "settle 0"),
+        (freed.clone(), "release 0 Destroyed"),
+    ]);
+    // One that was not held is not given back by that.
+    check(&[(test(0), ""), (ready(0, A), "set up 0 on 0 clean"), (freed, ""), (set_up(0), "start 0.1 on 0")]);
 }

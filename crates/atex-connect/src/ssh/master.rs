@@ -10,6 +10,7 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::Stdio as ProcessStdio;
 use std::sync::Arc;
@@ -29,9 +30,9 @@ use crate::target::Ssh;
 /// How long a master outlives us. It must cover the moment between its start and our leash.
 const IDLE_SECONDS: u32 = 10;
 
-/// Pauses before the next try when a server hangs up without a greeting: it drops logins
-/// beyond MaxStartups at random, or is just booting.
-const BUSY_PAUSES: [Duration; 4] = [
+/// Pauses before the next try when a server hangs up without a greeting (it drops logins
+/// beyond MaxStartups at random, or is just booting), or when ssh itself was killed.
+const AGAIN_PAUSES: [Duration; 4] = [
     Duration::from_millis(100),
     Duration::from_millis(300),
     Duration::from_millis(900),
@@ -73,22 +74,23 @@ impl Master {
         let identity = identity(ssh)?;
         let folder = prepare_folder(setup, ssh)?;
         let _turn = setup.opening.acquire().await.expect("the semaphore is never closed");
-        let mut pauses = BUSY_PAUSES.iter();
-        loop {
-            let launched = launch(setup, ssh, identity.as_deref(), &folder).await;
+        let mut pauses = AGAIN_PAUSES.iter();
+        let leash = loop {
+            let launched = match launch(setup, ssh, identity.as_deref(), &folder).await {
+                Ok(()) => attach(ssh, &folder, setup.notice_within).await,
+                Err(error) => Err(error),
+            };
             match (launched, pauses.next()) {
-                (Err(ConnectError::Busy { .. }), Some(pause)) => sleep(*pause).await,
+                (Ok(leash), _) => break leash,
+                // A process that was killed here says nothing of the host.
+                (Err(ConnectError::Busy { .. } | ConnectError::Lost { .. }), Some(pause)) => {
+                    sleep(*pause).await
+                }
                 (Err(error), _) => return Err(error),
-                (Ok(()), _) => break,
             }
-        }
-        Master::attach(ssh, folder, setup.notice_within).await
-    }
-
-    async fn attach(ssh: &Ssh, folder: Folder, notice_within: Duration) -> Result<Self, ConnectError> {
+        };
         let socket = folder.join("master");
-        let attached = timeout(ANSWER_TIME, Leash::attach(&socket)).await;
-        let Ok(Ok(leash)) = attached else { return Err(lost(&ssh.host, &folder, notice_within)) };
+        let notice_within = setup.notice_within;
         log::debug!("{}: ssh master is process {}", ssh.host, leash.pid());
         Ok(Master {
             host: ssh.host.clone(),
@@ -129,6 +131,13 @@ impl Drop for Master {
     fn drop(&mut self) {
         self.leash.signal(Signal::SIGTERM);
     }
+}
+
+/// Finds the process that has logged in.
+async fn attach(ssh: &Ssh, folder: &Folder, notice_within: Duration) -> Result<Leash, ConnectError> {
+    let attached = timeout(ANSWER_TIME, Leash::attach(&folder.join("master"))).await;
+    let Ok(Ok(leash)) = attached else { return Err(lost(&ssh.host, folder, notice_within)) };
+    Ok(leash)
 }
 
 /// The key file to use, once it is known to be readable: ssh would only warn, and then be
@@ -175,6 +184,7 @@ async fn launch(
     let log = folder.join("log");
     // ssh appends; what an earlier try left there would be taken for this one's.
     let _ = fs::remove_file(&log);
+    let _ = fs::remove_file(folder.join("master"));
     let mut command = fresh_command(&setup.program, setup.open_files);
     command.args(["-M", "-f", "-N", "-T"]);
     command.arg("-S").arg(folder.join("master"));
@@ -201,6 +211,11 @@ async fn launch(
     let status = timeout(setup.open_timeout, command.status()).await;
     match status {
         Ok(Ok(status)) if status.success() => Ok(()),
+        Ok(Ok(status)) if status.signal().is_some() => Err(ConnectError::Lost {
+            host: ssh.host.clone(),
+            detail: format!("ssh was ended while it logged in: {status}"),
+            silent: Duration::ZERO,
+        }),
         Ok(Ok(_)) => Err(diagnosis::connect_error(&ssh.host, &read_log(folder))),
         Ok(Err(error)) => Err(spawn_error(&ssh.host, &setup.program.to_string_lossy(), &error)),
         Err(_) => Err(ConnectError::Unreachable {

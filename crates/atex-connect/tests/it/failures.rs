@@ -232,3 +232,21 @@ fn a_server_that_froze_is_noticed_by_keepalive() {
     );
     assert!(begin.elapsed() < Duration::from_secs(8), "{:?}", begin.elapsed());
 }
+
+#[test]
+fn an_ssh_that_is_killed_while_it_logs_in_is_started_again() {
+    let Some(farm) = Farm::start_or_skip(1) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let (program, flag) = (dir.path().join("ssh"), dir.path().join("killed"));
+    let script = format!(
+        "#!/bin/sh\nfor n in 1 2; do [ -e {flag}.$n ] || {{ : >{flag}.$n; kill -KILL $$; }}; done\nexec ssh \"$@\"\n",
+        flag = flag.display(),
+    );
+    fs::write(&program, script).unwrap();
+    fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let connector = connector_with(|options| options.ssh = program);
+    let host = open_host(&connector, &farm.hosts()[0]);
+    run(&host, "echo there", Stdin::empty()).expect_stdout("there\n");
+    assert!(["killed.1", "killed.2"].iter().all(|name| dir.path().join(name).exists()));
+    close(host);
+}

@@ -66,6 +66,16 @@ pub(crate) enum Request {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         platform: Option<String>,
     },
+    /// Run a test again that is settled, under another name: what was said of it stays
+    Rerun {
+        /// Its name
+        #[arg(value_name = "TEST")]
+        test: String,
+        /// Its label, if tests of this name have several
+        #[arg(long, value_name = "LABEL")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        platform: Option<String>,
+    },
     /// Settle tests that wait as `skip`
     Skip {
         /// Those in whose name this regular expression finds something
@@ -127,6 +137,7 @@ pub(crate) enum Ask {
     Resume,
     Drain,
     Cancel(Vec<TestId>),
+    Rerun(Vec<TestId>),
     Skip(Vec<TestId>),
     /// A host, with the line of its record.
     AddHost(Box<Host>, String),

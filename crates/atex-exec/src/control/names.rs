@@ -44,16 +44,14 @@ pub(super) fn put(request: Request, to: &Sender<Asked>, dir: &Path) -> Value {
         Request::Tests { state, pattern, limit } => {
             return list(state, pattern.as_deref(), limit, to, dir).unwrap_or_else(refusal);
         }
-        Request::Cancel { test, platform } => {
-            let is_it = |named: &Named<'_>| {
-                named.name == test && platform.as_deref().is_none_or(|platform| named.label() == platform)
-            };
-            match find(dir, is_it) {
-                Ok(found) if found.is_empty() => return refusal(format!("{test}: there is no such test")),
-                Ok(found) => Ask::Cancel(found.into_iter().map(|(id, _)| id).collect()),
-                Err(e) => return refusal(e),
-            }
-        }
+        Request::Cancel { test, platform } => match of_name(dir, &test, platform.as_deref()) {
+            Ok(found) => Ask::Cancel(found),
+            Err(e) => return refusal(e),
+        },
+        Request::Rerun { test, platform } => match of_name(dir, &test, platform.as_deref()) {
+            Ok(found) => Ask::Rerun(found),
+            Err(e) => return refusal(e),
+        },
         Request::Skip { pattern } => {
             let found = regex(&pattern).and_then(|pattern| find(dir, |named| pattern.is_match(&named.name)));
             match found {
@@ -72,6 +70,17 @@ fn ask_for(ask: Ask, to: &Sender<Asked>) -> Option<Answer> {
     let (answer, answered) = bounded(1);
     to.send(Asked { ask, answer }).ok()?;
     answered.recv().ok()
+}
+
+/// The tests of a name, with this label if one is given.
+fn of_name(dir: &Path, name: &str, platform: Option<&str>) -> Result<Vec<TestId>, String> {
+    let is_it =
+        |named: &Named<'_>| named.name == name && platform.is_none_or(|platform| named.label() == platform);
+    let found = find(dir, is_it)?;
+    if found.is_empty() {
+        return Err(format!("{name}: there is no such test"));
+    }
+    Ok(found.into_iter().map(|(id, _)| id).collect())
 }
 
 fn regex(pattern: &str) -> Result<Regex, String> {
@@ -124,18 +133,20 @@ fn find(dir: &Path, is_it: impl Fn(&Named<'_>) -> bool) -> Result<Found, String>
     let fault = |e: std::io::Error| format!("{}: {}", path.display(), reason(&e));
     let mut lines = BufReader::with_capacity(64 << 10, File::open(&path).map_err(fault)?);
     let (mut found, mut line) = (Vec::new(), String::new());
-    for number in 0.. {
+    let mut number = 0;
+    loop {
         line.clear();
         // One that is just being written is not taken in yet.
         if lines.read_line(&mut line).map_err(fault)? == 0 || !line.ends_with('\n') {
             break;
         }
-        // The mark behind the last one has no name.
+        // The mark of the input's end has no name, and is no test.
         let Ok(named) = serde_json::from_str::<Named<'_>>(&line) else { continue };
         if is_it(&named) {
             let label = named.label().to_owned();
             found.push((TestId(number), (named.name.into_owned(), label)));
         }
+        number += 1;
     }
     Ok(found)
 }

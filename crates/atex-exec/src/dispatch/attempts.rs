@@ -38,6 +38,7 @@ impl Dispatcher {
             test: test.name.clone(),
             attempt,
             host: name,
+            rerun_of: test.rerun_of.clone(),
         };
         self.record(&start);
         self.progress.started(host, &start);
@@ -95,6 +96,10 @@ impl Dispatcher {
         entry.busy += done.seconds;
         entry.ended = Some(done);
         self.remember_end(host);
+        if let Some(done) = self.entry(host).ended.take() {
+            self.hold_perhaps(host, &done, lost);
+            self.entry(host).ended = Some(done);
+        }
         self.apply(Event::AttemptEnded { host, end });
         if let Some(problem) = not_stored {
             let hint = "make room there (or raise the limit it tells of), or put runs elsewhere with --run-dir; what was stored before is whole";
@@ -122,29 +127,29 @@ impl Dispatcher {
         let name = entry.record.id.clone();
         let Some((_, attempt, test)) = entry.running.take() else { return };
         let artifacts = attempt_dir(test.label(), &test.name, attempt);
-        self.test_end(
-            Some(host),
-            TestEnd {
-                kind: TestEndTag,
-                time: now(),
-                run: self.dir.id.clone(),
-                platform: test.label().into(),
-                attempt,
-                host: Some(name),
-                outcome: done.outcome,
-                cause: done.cause,
-                exit: done.exit,
-                note: done.note,
-                seconds: round(done.seconds),
-                counts: done.counts,
-                is_final,
-                artifacts: Some(artifacts.clone()),
-                test: test.name,
-            },
-        );
+        let end = TestEnd {
+            kind: TestEndTag,
+            time: now(),
+            run: self.dir.id.clone(),
+            platform: test.label().into(),
+            attempt,
+            host: Some(name),
+            outcome: done.outcome,
+            cause: done.cause,
+            exit: done.exit,
+            note: done.note,
+            seconds: round(done.seconds),
+            counts: done.counts,
+            is_final,
+            artifacts: Some(artifacts.clone()),
+            test: test.name,
+            rerun_of: test.rerun_of,
+        };
+        self.test_end(Some(host), &end);
         if !self.storage_failed {
             self.settle(&artifacts);
         }
+        self.hold_or_not(host, &end);
     }
 
     /// The end of an attempt is on record.
@@ -171,7 +176,7 @@ impl Dispatcher {
         };
         self.test_end(
             None,
-            TestEnd {
+            &TestEnd {
                 kind: TestEndTag,
                 time: now(),
                 run: self.dir.id.clone(),
@@ -187,6 +192,7 @@ impl Dispatcher {
                 counts: Counts::new(),
                 is_final: true,
                 artifacts: None,
+                rerun_of: test.rerun_of,
             },
         );
     }
@@ -237,7 +243,7 @@ impl Dispatcher {
         }
     }
 
-    pub(super) fn test_end(&mut self, host: Option<HostId>, end: TestEnd) {
+    pub(super) fn test_end(&mut self, host: Option<HostId>, end: &TestEnd) {
         log::info!(
             "{}: {}{}",
             end.test.escape_debug(),
@@ -248,8 +254,11 @@ impl Dispatcher {
             self.counts[end.outcome as usize] += 1;
             self.exit = self.exit.max(exit_of(end.outcome));
         }
-        self.record(&end);
-        self.progress.ended(host, &end);
+        self.record(end);
+        self.progress.ended(host, end);
+        if end.is_final {
+            self.count_failed(end.outcome);
+        }
     }
 }
 

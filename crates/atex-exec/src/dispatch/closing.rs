@@ -23,7 +23,8 @@ impl Dispatcher {
             let hint = "atex-discover finds tests; --allow-empty makes this no error";
             self.complain(&Failure::usage("no test found in the input").hint(hint));
         }
-        if self.unsettled() > 0 {
+        self.say_late();
+        if self.unsettled() > 0 || !self.tests.has_ended() {
             self.exit = self.exit.max(Exit::Stopped);
         }
         self.post_tests(signals);
@@ -39,6 +40,16 @@ impl Dispatcher {
             log::warn!("not all was run: --resume {} goes on", self.dir.path.display());
         }
         self.announcer.finish(last_line(&job_end, self.exit.code()));
+        self.exit
+    }
+
+    /// The last words of a life whose run goes on elsewhere: on its hosts, and in the next life.
+    pub(super) fn end_of_life(mut self) -> Exit {
+        self.policy = None;
+        self.progress.finish();
+        // It is not written down: the run has not ended.
+        let last = last_line(&self.job_end(), self.exit.code());
+        self.announcer.finish(last);
         self.exit
     }
 

@@ -6,6 +6,7 @@ use serde_json::{Map, Value, json};
 
 use super::Dispatcher;
 use super::attempts::round;
+use super::hold::Held;
 use super::hosts::HostEntry;
 use crate::control::socket::Asked;
 use crate::control::{Answer, Ask, TestState, refusal};
@@ -21,6 +22,11 @@ pub(super) enum Pace {
 }
 
 impl Pace {
+    /// Whether tests that come now will be run.
+    pub fn takes_tests(self) -> bool {
+        self != Pace::Draining
+    }
+
     fn word(self) -> &'static str {
         match self {
             Pace::Running => "running",
@@ -77,6 +83,7 @@ impl Dispatcher {
                 self.apply(Event::Drained);
                 done("drain")
             }
+            Ask::Rerun(tests) => json!({"ok": true, "cmd": "rerun", "tests": self.rerun(&tests)?}),
             Ask::Cancel(tests) => json!({"ok": true, "cmd": "cancel", "count": self.end_tests(tests, true)}),
             Ask::Skip(tests) => json!({"ok": true, "cmd": "skip", "count": self.end_tests(tests, false)}),
             Ask::AddHost(host, line) => {
@@ -93,12 +100,14 @@ impl Dispatcher {
             }
             Ask::Hold(name) => {
                 let host = self.there(&name)?;
+                self.forget_hold(host);
+                self.entry(host).held = Some(Held::OnRequest);
                 self.apply(Event::HostHeld { host });
                 json!({"ok": true, "cmd": "hold", "host": name, "connect": self.entry(host).record.connect})
             }
             Ask::Free(name) => {
                 let host = self.there(&name)?;
-                self.apply(Event::HostFreed { host });
+                self.free(host);
                 done("free")
             }
             Ask::MaxHosts(hosts) => {
@@ -199,6 +208,8 @@ fn state_of(entry: &HostEntry) -> &'static str {
         "lost"
     } else if entry.running.is_some() {
         "busy"
+    } else if entry.joined.is_some() && entry.held.is_some() {
+        "held"
     } else if entry.joined.is_some() {
         "free"
     } else {

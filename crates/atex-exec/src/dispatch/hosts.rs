@@ -8,7 +8,7 @@ use atex_model::report::{HostEnd, HostEndReason, HostEndTag, HostStart, HostStar
 use atex_model::{Host, Test};
 use atex_schedule::{Event, HostId, Release, SetupEnd, SetupId, TestId};
 
-use super::Dispatcher;
+use super::{Dispatcher, hold::Held};
 use crate::attempt::{Done, Job, Mark};
 use crate::packer::{Asked, Packed};
 use crate::policy::After;
@@ -35,6 +35,8 @@ pub(super) struct HostEntry {
     pub again: bool,
     /// Why the scheduler has let it go.
     pub released: Option<Release>,
+    /// It is kept as it is.
+    pub held: Option<Held>,
     /// It has left the pool.
     pub gone: bool,
     /// What it was given for that test cannot be given again.
@@ -57,6 +59,7 @@ impl HostEntry {
             lost: false,
             again: false,
             released: None,
+            held: None,
             gone: false,
             spoilt: false,
             adopting: None,
@@ -171,6 +174,7 @@ impl Dispatcher {
     }
 
     pub(super) fn host_ended(&mut self, host: HostId) {
+        self.forget_hold(host);
         let stopping = self.stopping;
         let entry = self.entry(host);
         entry.gone = true;

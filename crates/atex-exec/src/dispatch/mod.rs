@@ -5,12 +5,15 @@ mod arrivals;
 mod attempts;
 mod closing;
 mod control;
+mod hold;
 mod hosts;
 mod input;
 mod policy;
+mod rerun;
 mod resume;
+mod stops;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -37,6 +40,7 @@ use crate::catalog::{Identities, Platforms, Setups};
 use crate::config::Config;
 use crate::control::socket::{Asked, Socket};
 use crate::cursor::Cursor;
+use crate::detach::Caller;
 use crate::hooks::gate::Workers;
 use crate::hooks::{Surroundings, sieve};
 use crate::hosts_file::{From, HostsFile};
@@ -49,6 +53,7 @@ use crate::pool::{News, Order, Pool, Shared};
 use crate::program::remember_open_files;
 use crate::progress::Progress;
 use crate::run_dir::{RunDir, trouble};
+use crate::stop_args::OnTerm;
 use crate::tests_file::TestsFile;
 use crate::wishes::Wishes;
 
@@ -88,11 +93,20 @@ pub(crate) struct Dispatcher {
     counts: [u64; Outcome::ALL.len()],
     exit: Exit,
     signals: u32,
+    /// The run is left as it is.
+    is_left: bool,
     /// What has been asked of it over the control socket.
     pace: control::Pace,
     stopping: bool,
+    /// What the scheduler is to be told, in order: it is told of one thing after another is carried out.
+    events: VecDeque<Event>,
+    is_applying: bool,
     /// When the scheduler wants to be woken.
     alarm: Option<atex_schedule::Time>,
+    /// Hosts that are held for a time, and until when.
+    held: BTreeSet<(atex_schedule::Time, HostId)>,
+    /// How many tests have failed in this life of the run.
+    failed: u64,
     /// The run directory cannot be written: what happens now is not on record.
     storage_failed: bool,
     /// How long hosts were busy with tests, and how long they were there.
@@ -190,17 +204,19 @@ pub(crate) struct Ends {
     pub asking: Receiver<Signal>,
     /// Where records are written.
     pub output: Box<dyn Write + Send>,
+    /// Who waits for the run to be under way.
+    pub caller: Option<Caller>,
     /// The channel of tests and hosts, if somebody of this process sends some.
     pub items: Option<(Sender<Item>, Receiver<Item>)>,
 }
 
 impl Ends {
     /// Those of a program.
-    pub fn of_program(signals: Receiver<Signal>) -> Result<Ends, Failure> {
+    pub fn of_program(signals: Receiver<Signal>, caller: Option<Caller>) -> Result<Ends, Failure> {
         let asking = signals::channel(&[Signal::SIGUSR1])
             .map_err(|e| Failure::trouble(format!("cannot handle signals: {e}")))?;
         // At a terminal, records must not get in among the lines that say how far it is.
-        Ok(Ends { signals, asking, output: Box::new(status::Above::new(io::stdout())), items: None })
+        Ok(Ends { signals, asking, output: Box::new(status::Above::new(io::stdout())), caller, items: None })
     }
 }
 
@@ -282,6 +298,9 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
     // There are file systems without sockets.
     let socket = Socket::open(&dir, ask.clone())
         .inspect_err(|e| log::warn!("{}", trouble(&dir.path.join("control.sock"), e)));
+    if let Some(caller) = ends.caller {
+        caller.let_go(&dir.path)?;
+    }
     let ears = Ears {
         items,
         news,
@@ -319,9 +338,14 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
         counts: [0; Outcome::ALL.len()],
         exit: Exit::Done,
         signals: 0,
+        is_left: false,
         pace: control::Pace::default(),
         stopping: false,
+        events: VecDeque::new(),
+        is_applying: false,
         alarm: None,
+        held: BTreeSet::new(),
+        failed: 0,
         storage_failed: false,
         host_seconds: (0.0, 0.0),
         said: BTreeSet::new(),
@@ -332,7 +356,7 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
         Some(past) => dispatcher.come_back(past),
     }
     dispatcher.serve(&ears);
-    let exit = dispatcher.end(&ears.signals);
+    let exit = if dispatcher.is_left { dispatcher.end_of_life() } else { dispatcher.end(&ears.signals) };
     // Kept until here, so that the channels are never without a sender.
     drop((tell, say_failed, say_reply, to, passed, ask, socket));
     Ok(exit)
@@ -410,8 +434,8 @@ impl Dispatcher {
     }
 
     fn serve(&mut self, ears: &Ears) {
-        while !(self.scheduler.is_done() && self.leaving == 0) {
-            match ears.next(self.alarm) {
+        while !(self.is_left || self.scheduler.is_done() && self.leaving == 0) {
+            match ears.next(self.next_alarm()) {
                 Heard::Item(item) => self.item(item),
                 Heard::News(host, news) => self.news(host, news),
                 Heard::Packed(packed) => self.packed(packed),
@@ -427,6 +451,7 @@ impl Dispatcher {
 
     /// It may be early, if there was long to wait.
     fn alarm(&mut self) {
+        self.look_at_clock();
         if self.alarm.is_some_and(|at| at <= moment()) {
             self.alarm = None;
             self.apply(Event::Woken);
@@ -446,7 +471,20 @@ impl Dispatcher {
 
     // ---- Decisions ----
 
+    /// Tells the scheduler of an event and has done what it decides. What comes up meanwhile is told behind it, so
+    /// that orders are given in the order in which they were decided.
     fn apply(&mut self, event: Event) {
+        self.events.push_back(event);
+        if std::mem::replace(&mut self.is_applying, true) {
+            return;
+        }
+        while let Some(event) = self.events.pop_front() {
+            self.decide(event);
+        }
+        self.is_applying = false;
+    }
+
+    fn decide(&mut self, event: Event) {
         let at = moment();
         let actions = self.scheduler.apply(at, event.clone());
         self.record(&Decision { kind: DECISION, at, event: &event, actions: &actions });
@@ -472,6 +510,7 @@ impl Dispatcher {
         let exit = Exit::Signal(u8::try_from(signal as i32).unwrap_or(0));
         self.exit = self.exit.max(exit);
         match self.signals {
+            1 if self.config.stops.on_term == OnTerm::Detach && !self.stopping => self.leave(signal),
             1 => {
                 log::warn!("{signal}: ending what runs; once more: kill it");
                 self.stop();

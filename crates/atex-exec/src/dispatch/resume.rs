@@ -167,6 +167,7 @@ impl Dispatcher {
                 test: test.name.clone(),
                 attempt,
                 host: name,
+                rerun_of: test.rerun_of.clone(),
             },
         );
     }

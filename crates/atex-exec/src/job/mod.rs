@@ -239,6 +239,7 @@ impl Builder {
             asking: never(),
             output: Box::new(Sink(to)),
             items: Some((input.clone(), items)),
+            caller: None,
         };
         let begun = dispatch::begin(config)?;
         let dir = begun.dir().to_owned();

@@ -49,6 +49,11 @@ impl Shown {
             (false, false) => Shown::Lines,
         }
     }
+
+    /// Where it can be shown once there is no terminal any more.
+    pub fn without_terminal(quiet: bool) -> Shown {
+        if quiet { Shown::Nowhere } else { Shown::Lines }
+    }
 }
 
 /// See the module's documentation.

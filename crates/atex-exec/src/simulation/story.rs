@@ -115,6 +115,7 @@ impl<'a> Story<'a> {
                     test: record.name.clone(),
                     attempt: *attempt,
                     host: self.host_name(*host),
+                    rerun_of: None,
                 };
                 self.say(&start);
             }
@@ -179,6 +180,7 @@ impl<'a> Story<'a> {
             counts: Counts::new(),
             is_final,
             artifacts: None,
+            rerun_of: None,
         };
         self.say(&end);
     }
