@@ -8,6 +8,7 @@ mod control;
 mod hosts;
 mod input;
 mod policy;
+mod provision;
 mod resume;
 
 use std::collections::{BTreeSet, HashMap};
@@ -31,6 +32,7 @@ use serde_json::value::RawValue;
 pub(crate) use self::attempts::{ended_by, exit_of, outcome_of};
 pub(crate) use self::closing::last_line;
 use self::hosts::HostEntry;
+use self::provision::{Giver, Leases, Provisioned, SAID_AHEAD};
 use self::resume::Before;
 use crate::announce::{Announcer, Followed, Unsaid};
 use crate::catalog::{Identities, Platforms, Setups};
@@ -77,6 +79,10 @@ pub(crate) struct Dispatcher {
     setups: Setups,
     identities: Identities,
     hosts: IndexMap<String, HostEntry>,
+    /// Provisioners, by their numbers.
+    givers: Vec<Giver>,
+    /// They are to come to an end.
+    closing: bool,
     /// How many hosts this life of the run has used.
     used_hosts: usize,
     /// Sources of input that have not ended.
@@ -113,6 +119,7 @@ struct Ears {
     asked: Receiver<Asked>,
     asking: Receiver<Signal>,
     replies: Receiver<Reply>,
+    provisioned: Receiver<Provisioned>,
 }
 
 /// Nothing is waited for longer than this by the clock, so that a clock that is set has little effect.
@@ -129,6 +136,7 @@ enum Heard {
     /// Somebody wants to be told how far it is.
     Asking,
     Reply(Reply),
+    Provisioned(Provisioned),
     /// A time has come that the scheduler asked for.
     Alarm,
 }
@@ -147,6 +155,7 @@ impl Ears {
             recv(self.asking) -> signal => { signal.expect(gone); Heard::Asking }
             recv(self.asked) -> asked => Heard::Asked(asked.expect(gone)),
             recv(self.replies) -> reply => Heard::Reply(reply.expect(gone)),
+            recv(self.provisioned) -> said => Heard::Provisioned(said.expect(gone)),
             recv(alarm) -> _ => Heard::Alarm,
         }
     }
@@ -278,6 +287,7 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
     let (stop_hooks, stopped) = bounded(0);
     let (items, passed) =
         sieve::put_in(&config.hooks, &surroundings, items, open_sources, &stopped).map_err(own)?;
+    let (say_provisioned, provisioned) = bounded(SAID_AHEAD);
     let (ask, asked) = bounded(0);
     // There are file systems without sockets.
     let socket = Socket::open(&dir, ask.clone())
@@ -291,6 +301,7 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
         asked,
         asking: ends.asking,
         replies,
+        provisioned,
     };
     let options = atex_schedule::Options { policy: config.policy.is_some(), ..config.schedule.clone() };
     let mut dispatcher = Dispatcher {
@@ -312,6 +323,8 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
         setups: Setups::default(),
         identities: Identities::default(),
         hosts: IndexMap::new(),
+        givers: Vec::new(),
+        closing: false,
         used_hosts: 0,
         open_sources,
         leaving: 0,
@@ -328,13 +341,13 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
         before,
     };
     match past {
-        None => dispatcher.begin(),
-        Some(past) => dispatcher.come_back(past),
+        None => dispatcher.begin(&say_provisioned),
+        Some(past) => dispatcher.come_back(past, &say_provisioned, &ears),
     }
     dispatcher.serve(&ears);
     let exit = dispatcher.end(&ears.signals);
     // Kept until here, so that the channels are never without a sender.
-    drop((tell, say_failed, say_reply, to, passed, ask, socket));
+    drop((tell, say_failed, say_reply, say_provisioned, to, passed, ask, socket));
     Ok(exit)
 }
 
@@ -375,8 +388,9 @@ pub(crate) fn connector(host_timeout: Duration) -> Result<Connector, Failure> {
 
 impl Dispatcher {
     /// Says that the run has begun and brings in the local hosts.
-    fn begin(&mut self) {
+    fn begin(&mut self, provisioned: &Sender<Provisioned>) {
         self.say_begun();
+        self.start_provisioners(Leases::new(), &BTreeSet::new(), provisioned);
         for n in 1..=self.config.local {
             self.local_host(n);
         }
@@ -410,7 +424,7 @@ impl Dispatcher {
     }
 
     fn serve(&mut self, ears: &Ears) {
-        while !(self.scheduler.is_done() && self.leaving == 0) {
+        while !(self.scheduler.is_done() && self.leaving == 0 && self.provisioners_over()) {
             match ears.next(self.alarm) {
                 Heard::Item(item) => self.item(item),
                 Heard::News(host, news) => self.news(host, news),
@@ -420,6 +434,7 @@ impl Dispatcher {
                 Heard::Asked(asked) => self.answer(asked),
                 Heard::Asking => self.progress.say(),
                 Heard::Reply(reply) => self.replied(reply),
+                Heard::Provisioned(said) => self.provisioned(said, ears),
                 Heard::Alarm => self.alarm(),
             }
         }
@@ -460,8 +475,8 @@ impl Dispatcher {
                 Action::Retry { host, .. } => self.judged(host, None),
                 Action::Abandon { test, why } => self.abandon(test, why),
                 Action::Ask { question, about } => self.ask(question, about),
-                // Nobody can be asked for hosts yet.
-                Action::Want { .. } | Action::Extend { .. } => {}
+                Action::Want { provisioner, hosts } => self.want(provisioner, hosts),
+                Action::Extend { host, until } => self.extend(host, until),
                 Action::WakeAt { at } => self.alarm = Some(at),
             }
         }
