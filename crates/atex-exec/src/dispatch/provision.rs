@@ -356,10 +356,11 @@ impl Dispatcher {
                         adopted.insert(host.id.clone(), (of, *host));
                     }
                     Ok((of, said)) => {
-                        match &said {
-                            Said::Gone { id, .. } => drop(open.remove(id)),
-                            Said::Unusable(_) => self.giver(of).held.iter().for_each(|id| drop(open.remove(id))),
-                            _ => {}
+                        if let Said::Gone { id, .. } = &said {
+                            open.remove(id);
+                        }
+                        if matches!(said, Said::Unusable(_)) {
+                            open.retain(|id| !self.giver(of).held.contains(id));
                         }
                         other.push((of, said));
                     }

@@ -25,10 +25,13 @@ const HELLO: Duration = Duration::from_secs(1);
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// The pause before it is started again when it died with hosts in its charge; it doubles from time to time.
-const PAUSE: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+const PAUSE: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(60));
 
-/// After so many starts in a row at which it said nothing it is not started again.
-const MOST_STARTS: u32 = 8;
+/// One that dies earlier has not been of much use.
+const SHORT: Duration = Duration::from_secs(60);
+
+/// After so many short lives in a row it is not started again.
+const MOST_SHORT_LIVES: u32 = 8;
 
 /// How often it is started to give back what it did not give back when it was shut down.
 const LAST_STARTS: u32 = 3;
@@ -49,7 +52,9 @@ pub(super) struct Keeper {
     process: Option<Process>,
     /// How it ended, and until when its last words are waited for.
     ended: Option<(ExitStatus, Instant)>,
-    /// Until when the end of one is waited for that has closed its output.
+    /// It has closed its output.
+    is_mute: bool,
+    /// Until when its end is waited for then.
     mute_until: Option<Instant>,
     /// The writer can take something.
     is_ready: bool,
@@ -65,8 +70,9 @@ pub(super) struct Keeper {
     has_failed: bool,
     /// This process has said something that makes sense.
     is_heard: bool,
-    /// How often in a row it was started and did not.
-    in_vain: u32,
+    /// When it was started.
+    started: Instant,
+    short_lives: u32,
     complaints: u32,
     /// When it is started again.
     start_at: Option<Instant>,
@@ -105,6 +111,7 @@ impl Keeper {
             tell,
             process: None,
             ended: None,
+            is_mute: false,
             mute_until: None,
             is_ready: false,
             greeting: None,
@@ -114,7 +121,8 @@ impl Keeper {
             wanted: 0,
             has_failed: false,
             is_heard: false,
-            in_vain: 0,
+            started: Instant::now(),
+            short_lives: 0,
             complaints: 0,
             start_at: Some(Instant::now()),
             want_at: None,
@@ -300,7 +308,8 @@ impl Keeper {
 
     fn start(&mut self) {
         (self.outbox, self.complaints, self.is_heard, self.ended) = (Outbox::default(), 0, false, None);
-        (self.is_ready, self.last_sign) = (false, Instant::now());
+        (self.is_ready, self.is_mute) = (false, false);
+        (self.started, self.last_sign) = (Instant::now(), Instant::now());
         for (id, reason) in &self.releasing {
             self.outbox.release(id.clone(), reason.clone());
         }
@@ -319,7 +328,7 @@ impl Keeper {
     }
 
     fn ended(&mut self, status: ExitStatus) {
-        if self.mute_until.is_some() {
+        if self.is_mute {
             return self.died(&ending(status), Some(status));
         }
         self.ended = Some((status, Instant::now() + LAST_WORDS));
@@ -328,6 +337,7 @@ impl Keeper {
     fn output_closed(&mut self) {
         let Some(process) = &mut self.process else { return };
         process.lines = never();
+        self.is_mute = true;
         if let Some((status, _)) = self.ended {
             self.died(&ending(status), Some(status));
         } else if self.closing.is_none() {
@@ -350,16 +360,17 @@ impl Keeper {
         if self.closing.is_some() {
             return self.died_at_the_end(status);
         }
-        self.in_vain = if self.is_heard { 0 } else { self.in_vain + 1 };
+        let was_short = self.started.elapsed() < SHORT;
+        self.short_lives = if was_short { self.short_lives + 1 } else { 0 };
         // sh has not found the program, or the program has not understood how it was called.
         let is_hopeless = status.is_some_and(|status| matches!(status.code(), Some(2 | 126 | 127)));
-        if is_hopeless && !self.is_heard || self.in_vain >= MOST_STARTS {
+        if is_hopeless && !self.is_heard || self.short_lives >= MOST_SHORT_LIVES {
             self.is_unusable = true;
             return self.say(Said::Unusable(problem.to_owned()));
         }
         if !self.holds_nothing() {
             let (first, most) = PAUSE;
-            let pause = first.saturating_mul(1 << self.in_vain.min(16)).min(most);
+            let pause = first.saturating_mul(1 << self.short_lives.min(16)).min(most);
             self.start_at = Some(Instant::now() + pause / 2 + up_to(pause));
         }
         let missing = self.missing();
@@ -398,7 +409,7 @@ impl Keeper {
 
     fn heard(&mut self, heard: Heard) {
         if heard.is_word() {
-            (self.last_sign, self.is_heard, self.in_vain) = (Instant::now(), true, 0);
+            (self.last_sign, self.is_heard) = (Instant::now(), true);
             if self.greeting.is_some() && !matches!(heard, Heard::Hello(_)) {
                 self.greeted(None);
             }
