@@ -91,9 +91,19 @@ fn passing(count: usize) -> Vec<Value> {
     (0..count).map(|n| test(&format!("/t{n:03}"), "true")).collect()
 }
 
-/// A provisioner that gives hosts that cannot be reached.
-const DEAD_HOSTS: &str = r#"jq --unbuffered -c 'select(.type == "want") | .hosts as $n | range($n) |
-    {type: "host", id: "dead-\(now)-\(.)", connect: {how: "ssh", host: "127.0.0.1", port: 9, options: {ConnectTimeout: "1"}}}'"#;
+/// A provisioner whose hosts are reached in this way.
+fn giving(connect: &str) -> String {
+    let program = r#"
+        foreach inputs as $word ({held: 0, next: 0, want: 0};
+            if $word.type == "want" then .want = $word.hosts elif $word.type == "release" then .held -= 1 else . end
+            | .from = .next | .next += ([.want - .held, 0] | max) | .held += .next - .from;
+            ($word | select(.type == "release") | {type: "released", id}),
+            (range(.from; .next) | {type: "host", id: "m-\(.)", connect: CONNECT}))"#;
+    format!("jq --unbuffered -cn '{}'", program.replace("CONNECT", connect))
+}
+
+/// One that cannot be reached.
+const DEAD: &str = r#"{how: "ssh", host: "127.0.0.1", port: 9}"#;
 
 /// A provisioner that never has one.
 const NO_QUOTA: &str = r#"jq --unbuffered -c 'select(.type == "want" and .hosts > 0) |
@@ -208,21 +218,21 @@ fn bad_provisioners_are_named_and_the_next_one_is_asked() {
             "provisioner cat: nothing has been heard of it for 1s",
         ),
         (NO_QUOTA, &[], "provisioner jq: no quota"),
-        (DEAD_HOSTS, &["--max-failed-setups", "1"], "it has failed too often and is used no more"),
+        (&giving(DEAD), &["--max-failed-setups", "1"], "it has failed too often and is used no more"),
         (
             "yes 'this is no record' | head -n 100000; cat >/dev/null",
             &["--provision-timeout", "1s"],
             "error: provisioner yes:1:2: not JSON",
         ),
         (
-            "head -c 1000000 /dev/zero; exec sleep 600",
+            "head -c 1000000 /dev/zero; cat >/dev/null",
             &["--provision-timeout", "1s"],
             "provisioner head:1:1: ",
         ),
     ] {
         let dir = Dir::new();
         let good = example(&dir, "ledger");
-        let mut arguments = vec!["--provision", bad, "--provision", &good, "--release-timeout", "1s"];
+        let mut arguments = vec!["--provision", bad, "--provision", &good];
         arguments.extend(more);
         let output = exec(&dir, &arguments, &passing(4)).run();
         output.stderr_has(said);
@@ -316,7 +326,6 @@ fn a_signal_ends_the_run_and_everything_is_given_back() {
 #[test]
 fn a_host_that_is_said_to_be_gone_costs_its_test_no_more_than_an_attempt() {
     let dir = Dir::new();
-    let mut word = Word::new(&dir.join("word"));
     let script = dir.script(
         "gone",
         format!(
@@ -327,15 +336,14 @@ fn a_host_that_is_said_to_be_gone_costs_its_test_no_more_than_an_attempt() {
         ),
     );
     let gone = Word::new(&dir.join("gone.fifo"));
-    let test = test(
-        "/a",
-        &format!("[ $ATEX_TEST_ATTEMPT != 1 ] || {{ echo x >{}; sleep 600; }}", dir.join("word").display()),
-    );
-    let test = if test.is_null() { unreachable!() } else { test };
+    let once = dir.join("once");
+    let test = test("/a", &format!("[ -e {0} ] || {{ : >{0}; sleep 600; }}", once.display()));
     let life =
         exec(&dir, &["--provision", script.to_str().unwrap(), "--provision-max", "1"], &[test]).start();
     life.wait_for_stdout(r#""test":"/a","attempt":1,"host""#);
-    let _ = &mut word;
+    while !once.exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
     let id = lent(&dir, "ledger").remove(0);
     fs::remove_file(dir.join("ledger").join(&id)).unwrap();
     fs::write(dir.join("gone.fifo"), format!("{id}\n")).unwrap();
@@ -431,7 +439,9 @@ fn killed_itself_it_goes_on_with_the_hosts_that_it_had() {
     run.kill(life);
     assert!(!lent(&dir, "kept").is_empty());
     let life = run.resume();
-    life.wait_for_stderr("adopt");
+    while !dir.read("told").contains("adopt") {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
     dir.write("go", "");
     let output = life.finish();
     output.success();
@@ -493,14 +503,10 @@ fn killed_at_any_moment_nothing_stays_lent() {
 fn many_hosts() {
     let dir = Dir::new();
     let count = if crate::stream::long() { 1000 } else { 60 };
-    let script = dir.script(
-        "many",
-        "#!/bin/sh\njq --unbuffered -rc 'if .type == \"want\" then range(.hosts) | {type: \"host\", id: \"m-\\(.)\", connect: {how: \"local\"}}\n\
-         elif .type == \"release\" then {type: \"released\", id} else empty end' | awk '!/\"host\"/ || !seen[$0]++ { print; fflush() }'\n",
-    );
+    let provisioner = giving(r#"{how: "local"}"#);
     let input: Vec<Value> = (0..count).map(|n| test(&format!("/t{n}"), "sleep 5")).collect();
     let most = count.to_string();
-    let output = exec(&dir, &["--provision", script.to_str().unwrap(), "--provision-max", &most], &input)
+    let output = exec(&dir, &["--provision", &provisioner, "--provision-max", &most], &input)
         .timeout(std::time::Duration::from_secs(600))
         .run();
     output.success();

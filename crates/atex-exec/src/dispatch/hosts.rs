@@ -206,7 +206,8 @@ impl Dispatcher {
         let line = if entry.lost { None } else { entry.line.take() };
         let (record, note) = (Arc::clone(&entry.record), entry.trouble.clone());
         let time = entry.joined.map_or(0.0, |joined| joined.elapsed().as_secs_f64());
-        let (busy, joined, provisioner) = (entry.busy, entry.joined.is_some(), entry.provisioner);
+        let (busy, joined) = (entry.busy, entry.joined.is_some());
+        let (provisioner, is_doomed) = (entry.provisioner, entry.doomed);
         self.host_seconds = (self.host_seconds.0 + busy, self.host_seconds.1 + time);
         if joined {
             self.progress.host_left();
@@ -222,6 +223,9 @@ impl Dispatcher {
         });
         if let Some(of) = provisioner {
             self.give_back(of, &record.id, reason);
+            if is_doomed {
+                self.want_again(of);
+            }
         }
         if let Some(line) = line {
             self.pass_on(&line);

@@ -190,6 +190,9 @@ impl Dispatcher {
         giver.name = hello.provisioner.unwrap_or_else(|| giver.name.clone());
         (giver.platform, giver.facts, giver.pending) = (hello.platform, hello.facts, 0);
         self.describe_provisioner(of, hello.extend);
+        if let Some(keeper) = &self.giver(of).keeper {
+            keeper.known();
+        }
     }
 
     fn provision_failed(&mut self, of: ProvisionerId, count: u32, note: String, retry: bool) {
@@ -289,6 +292,12 @@ impl Dispatcher {
         }
     }
 
+    /// Says again how many hosts are wanted, when one has gone by itself: not everyone looks at that again by himself.
+    pub(super) fn want_again(&mut self, of: ProvisionerId) {
+        let hosts = self.giver(of).wanted;
+        self.want(of, hosts);
+    }
+
     /// Its provisioner does not hold it any more.
     fn lease_ended(&mut self, of: ProvisionerId, id: &str) {
         self.giver(of).held.remove(id);
@@ -355,6 +364,7 @@ impl Dispatcher {
                     Ok((of, Said::Host(host))) if open.remove(&host.id) => {
                         adopted.insert(host.id.clone(), (of, *host));
                     }
+                    Ok((of, Said::Hello(hello))) => self.greeted(of, *hello),
                     Ok((of, said)) => {
                         if let Said::Gone { id, .. } = &said {
                             open.remove(id);

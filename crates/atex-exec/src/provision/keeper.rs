@@ -58,8 +58,10 @@ pub(super) struct Keeper {
     mute_until: Option<Instant>,
     /// The writer can take something.
     is_ready: bool,
-    /// Until when a `hello` is waited for; without it, it is known with whom we speak.
+    /// Until when a `hello` is waited for, if it is.
     greeting: Option<Instant>,
+    /// What it says of itself is known, also to those who decide what is wanted.
+    is_known: bool,
     outbox: Outbox,
     /// The hosts that it has charge of.
     held: IndexMap<String, Host>,
@@ -115,6 +117,7 @@ impl Keeper {
             mute_until: None,
             is_ready: false,
             greeting: None,
+            is_known: false,
             outbox: Outbox::default(),
             held,
             releasing,
@@ -233,6 +236,7 @@ impl Keeper {
 
     fn take(&mut self, word: Word) {
         match word {
+            Word::Known => self.is_known = self.greeting.is_none(),
             Word::Want(hosts) => self.want(hosts),
             Word::Release(id, reason) => self.release(id, reason),
             Word::Extend(id, until) => self.outbox.extend(id, until),
@@ -274,7 +278,7 @@ impl Keeper {
         let Some(process) = self.process.as_mut().filter(|_| self.is_ready && self.ended.is_none()) else {
             return;
         };
-        let lines = self.outbox.take(self.greeting.is_none());
+        let lines = self.outbox.take(self.is_known);
         if !lines.is_empty() {
             let is_last = self.closing.is_some();
             process.write(lines);
@@ -308,7 +312,7 @@ impl Keeper {
 
     fn start(&mut self) {
         (self.outbox, self.complaints, self.is_heard, self.ended) = (Outbox::default(), 0, false, None);
-        (self.is_ready, self.is_mute) = (false, false);
+        (self.is_ready, self.is_mute, self.is_known) = (false, false, false);
         (self.started, self.last_sign) = (Instant::now(), Instant::now());
         for (id, reason) in &self.releasing {
             self.outbox.release(id.clone(), reason.clone());

@@ -66,6 +66,8 @@ pub(crate) enum Said {
 /// What a keeper is told.
 #[derive(Debug)]
 enum Word {
+    /// What it has said of itself is known: what is wanted from now on is what it can give.
+    Known,
     Want(u32),
     Release(String, String),
     Extend(String, Time),
@@ -104,7 +106,12 @@ impl Provisioner {
         Ok(Provisioner(words))
     }
 
-    /// So many hosts are wanted in all.
+    /// Answers [`Said::Hello`]. Before that no hosts are asked for.
+    pub fn known(&self) {
+        self.say(Word::Known);
+    }
+
+    /// So many hosts are wanted in all. To say so again does no harm.
     pub fn want(&self, hosts: u32) {
         self.say(Word::Want(hosts));
     }

@@ -40,19 +40,17 @@ impl Outbox {
         self.shutdown = true;
     }
 
-    /// Takes what can be said now, as lines. Without `all`, adoptions and what is wanted stay: it is not known yet with
-    /// whom we speak.
-    pub fn take(&mut self, all: bool) -> Vec<u8> {
+    /// Takes what can be said now, as lines. What is wanted is only said if that `may_ask`.
+    ///
+    /// Hosts that are there already are known before others are asked for; and what is wanted is before hosts are given
+    /// back, so that nobody makes new ones in their place.
+    pub fn take(&mut self, may_ask: bool) -> Vec<u8> {
         let mut text = Vec::new();
-        if all {
-            // Hosts that are there already are known before others are asked for; and what is wanted before hosts are
-            // given back, so that nobody makes new ones in their place.
-            for (_, host) in std::mem::take(&mut self.adopt) {
-                to_line(&mut text, &Adopt { kind: AdoptTag, host });
-            }
-            if let Some(hosts) = self.want.take() {
-                to_line(&mut text, &Want { kind: WantTag, hosts: hosts.into() });
-            }
+        for (_, host) in std::mem::take(&mut self.adopt) {
+            to_line(&mut text, &Adopt { kind: AdoptTag, host });
+        }
+        if let Some(hosts) = self.want.take_if(|_| may_ask) {
+            to_line(&mut text, &Want { kind: WantTag, hosts: hosts.into() });
         }
         for (id, until) in std::mem::take(&mut self.extend) {
             to_line(&mut text, &Extend { kind: ExtendTag, id, until });
@@ -86,14 +84,14 @@ mod tests {
         outbox.release("b".into(), "lost".into());
         assert_eq!(
             String::from_utf8(outbox.take(false)).unwrap(),
-            "{\"type\":\"extend\",\"id\":\"a\",\"until\":\"1970-01-01T00:00:00.999Z\"}\n\
+            "{\"type\":\"adopt\",\"host\":{\"type\":\"host\",\"id\":\"c\",\"connect\":{\"how\":\"local\"}}}\n\
+             {\"type\":\"extend\",\"id\":\"a\",\"until\":\"1970-01-01T00:00:00.999Z\"}\n\
              {\"type\":\"release\",\"id\":\"b\",\"reason\":\"lost\"}\n"
         );
         outbox.shut_down();
         assert_eq!(
             String::from_utf8(outbox.take(true)).unwrap(),
-            "{\"type\":\"adopt\",\"host\":{\"type\":\"host\",\"id\":\"c\",\"connect\":{\"how\":\"local\"}}}\n\
-             {\"type\":\"want\",\"hosts\":5}\n{\"type\":\"shutdown\"}\n"
+            "{\"type\":\"want\",\"hosts\":5}\n{\"type\":\"shutdown\"}\n"
         );
         assert!(outbox.take(true).is_empty());
     }
