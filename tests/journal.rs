@@ -24,6 +24,8 @@ struct Run {
     lives: u32,
     pool: BTreeSet<String>,
     tests: BTreeMap<(String, String), Test>,
+    /// Hosts that provisioners have given.
+    leases: BTreeSet<String>,
 }
 
 /// Expects the records of a journal in an order that makes sense.
@@ -73,6 +75,10 @@ impl Run {
             "test-note" | "live-results" => ensure(self.test(record).running.is_some(), "it does not run")?,
             "test-end" => return self.test_end(record),
             "passed-on" => ensure(record["line"].is_object(), "no record")?,
+            "lease" => {
+                self.leases.insert(text(&record["host"], "id"));
+            }
+            "lease-end" => ensure(self.leases.remove(&text(record, "host")), "it was not given")?,
             // `--replay` looks at these.
             "scheduler" => ensure(record["options"].is_object(), "no options")?,
             "decision" => ensure(record["actions"].is_array(), "no decision")?,

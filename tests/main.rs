@@ -14,6 +14,7 @@ mod exec_limits;
 mod exec_local;
 mod exec_policy;
 mod exec_progress;
+mod exec_provision;
 mod exec_resume;
 mod exec_scale;
 mod exec_schedule;

@@ -6,6 +6,7 @@ use clap::parser::ValueSource;
 use clap::{ArgMatches, CommandFactory, Parser};
 
 use crate::control::Request;
+use crate::provision_args::ProvisionArgs;
 use crate::schedule_args::ScheduleArgs;
 use crate::shape_args::ShapeArgs;
 use crate::simulate_args::SimulateArgs;
@@ -64,6 +65,9 @@ pub(crate) struct Args {
     /// After any other one, and after a test that was killed, the host is cleaned and set up anew.
     #[arg(long, value_name = "N[,N…]|any", default_value = "0")]
     pub keep_host_on: String,
+
+    #[command(flatten)]
+    pub provision: ProvisionArgs,
 
     #[command(flatten)]
     pub schedule: ScheduleArgs,

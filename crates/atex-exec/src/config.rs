@@ -17,6 +17,7 @@ use crate::hooks::Hooks;
 use crate::policy;
 use crate::pool::Waits;
 use crate::progress::Shown;
+use crate::provision::Provision;
 use crate::stop_args::Stops;
 
 /// A spool that holds less than a relay copies at once would stop it in the middle.
@@ -36,6 +37,8 @@ pub(crate) struct Config {
     /// Where tests and hosts come from.
     pub sources: Vec<Lines>,
     pub local: u32,
+    /// Where hosts can be asked for.
+    pub provision: Provision,
     pub run_dir: Option<PathBuf>,
     pub work_dir: Option<String>,
     pub env: CallerEnv,
@@ -104,10 +107,14 @@ impl Config {
             keep_host_on: keep_host_on(&args.keep_host_on)?,
             sources,
             local: args.local,
+            provision: args.provision.provision()?,
             run_dir: args.run_dir,
             work_dir: args.work_dir,
             env,
-            schedule: atex_schedule::Options { deadline: stops.deadline, ..args.schedule.options() },
+            schedule: atex_schedule::Options {
+                deadline: stops.deadline,
+                ..args.provision.schedule(args.schedule.options())
+            },
             stops,
             waits,
             quotas: Quotas { live: args.live, ..quotas(&args.quotas)? },

@@ -18,6 +18,8 @@ pub(crate) enum From {
     Input,
     /// `--local`.
     Local,
+    /// `--provision`: it was asked for, and is given back.
+    Provisioner,
 }
 
 /// A line of the file. The host is kept as it was written.

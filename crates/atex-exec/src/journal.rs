@@ -3,7 +3,7 @@
 use std::io;
 use std::path::Path;
 
-use atex_model::Time;
+use atex_model::{Host, Time};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -34,6 +34,11 @@ impl Journal {
         self.lines.append(&self.buffer)
     }
 
+    /// Waits until all that was written is on disk.
+    pub fn synchronize(&self) -> io::Result<()> {
+        self.lines.file().sync_data()
+    }
+
     /// How many bytes have been written; always whole lines.
     pub fn length(&self) -> u64 {
         self.lines.length()
@@ -55,7 +60,7 @@ const PASSED_ON_START: &str = r#"{"type":"passed-on","line":"#;
 
 /// Whether records of this type are for the journal only.
 pub(crate) fn is_internal(kind: &str) -> bool {
-    matches!(kind, INPUT_ENDED | EXIT | LIVE_RESULTS | OPTIONS | DECISION)
+    matches!(kind, INPUT_ENDED | EXIT | LIVE_RESULTS | OPTIONS | DECISION | LEASE | LEASE_END)
 }
 
 /// The `type` of [`InputEnded`].
@@ -117,6 +122,32 @@ pub(crate) struct Decided {
     pub at: atex_schedule::Time,
     pub event: atex_schedule::Event,
     pub actions: Vec<atex_schedule::Action>,
+}
+
+/// The `type` of [`Leased`].
+pub(crate) const LEASE: &str = "lease";
+
+/// A provisioner has given a host. On disk before the host is used.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Leased {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub time: Time,
+    /// Which one: its place on the command line, from 0.
+    pub provisioner: u32,
+    pub host: Host,
+}
+
+/// The `type` of [`LeaseEnd`].
+pub(crate) const LEASE_END: &str = "lease-end";
+
+/// A host is not held any more: its provisioner has said so.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct LeaseEnd {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub time: Time,
+    pub host: String,
 }
 
 /// The `type` of [`JobExit`].

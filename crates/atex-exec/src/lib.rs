@@ -7,7 +7,7 @@
 //! anywhere. `resume` goes on with a run of which nothing but that is left (`past`). `prepare` is the subcommand that
 //! only sets hosts up. `intake` reads what comes in, `plan` and `needs` what plans and
 //! tests want on a host, `packer` and `upload` make the files that go to hosts, `pool` and `worker`
-//! look after hosts (through crate atex-connect), `attempt` and `artifacts` turn what a test sends (through
+//! look after hosts (through crate atex-connect), `provision` asks programs for hosts, `attempt` and `artifacts` turn what a test sends (through
 //! crate atex-control) into results and files (`output` keeps what it prints, `tap` reads it, `checkpoint` is what
 //! a crash leaves to go on from), `announce` tells standard output, `control` those who ask while a run goes on, and
 //! `attach` follows it from another process. `kit` is what every host gets: `agent.sh` is what works on the hosts, `job.sh`
@@ -51,6 +51,8 @@ mod pool;
 mod prepare;
 mod program;
 mod progress;
+mod provision;
+mod provision_args;
 mod prune;
 mod replay;
 mod repro;

@@ -10,12 +10,13 @@ use atex_model::report::{
     JobResumeTag, JobStart, JobStartTag, Outcome, TestEnd, TestEndTag, TestStart, TestStartTag,
 };
 use atex_model::{Host, HostTag, LineError, Time, report::End};
-use atex_schedule::{HostId, SetupId, TestId, Tried};
+use atex_schedule::{HostId, ProvisionerId, SetupId, TestId, Tried};
+use indexmap::IndexMap;
 
 use crate::catalog::{Identities, KnownLines, Setups, identity};
 use crate::dispatch::{ended_by, exit_of};
 use crate::hosts_file::{self, From, TakenIn};
-use crate::journal::{EXIT, JobExit, PASSED_ON, passed_on};
+use crate::journal::{EXIT, JobExit, LEASE, LEASE_END, LeaseEnd, Leased, PASSED_ON, passed_on};
 use crate::needs::Needs;
 use crate::run_dir::{DAMAGED, RunDir, trouble};
 use crate::tests_file::{TestsFile, Unusable};
@@ -84,6 +85,8 @@ pub(crate) struct Past {
     pub to_hand_on: Option<u32>,
     /// The directory of the attempt that ended last on each host: what it was kept restorable with may lie there.
     pub last_ended: HashMap<String, String>,
+    /// Hosts that provisioners have given and, as far as is known, not been given back, and who has given them.
+    pub leases: IndexMap<String, (ProvisionerId, Host)>,
     /// How often it was begun or resumed.
     pub lives: u32,
     /// Set by an end at which every test was settled.
@@ -112,6 +115,7 @@ impl Past {
             host_seconds: (0.0, 0.0),
             to_hand_on: None,
             last_ended: HashMap::new(),
+            leases: IndexMap::new(),
             lives: 0,
             over: None,
             by_identity: HashMap::new(),
@@ -167,6 +171,12 @@ impl Past {
             JobStartTag::TEXT => self.begin_life(atex_model::parse::<JobStart>(line)?.time),
             JobResumeTag::TEXT => self.begin_life(atex_model::parse::<JobResume>(line)?.time),
             JobEndTag::TEXT => self.job_end(atex_model::parse(line)?),
+            LEASE => self.lease(atex_model::parse(line)?),
+            LEASE_END => {
+                let end: LeaseEnd = atex_model::parse(line)?;
+                self.last = end.time;
+                self.leases.shift_remove(&end.host);
+            }
             EXIT => self.code = Some(atex_model::parse::<JobExit>(line)?.code),
             PASSED_ON => self.passed_on(passed_on(line).unwrap_or_default()),
             _ => {}
@@ -238,6 +248,16 @@ impl Past {
         }
     }
 
+    fn lease(&mut self, leased: Leased) {
+        self.last = leased.time;
+        let id = leased.host.id.clone();
+        // It may have been given before. Without a number it was never used: we died just then.
+        if let Some(number) = self.host_numbers.get(&id) {
+            self.hosts[*number as usize].gone = false;
+        }
+        self.leases.insert(id, (ProvisionerId(leased.provisioner), leased.host));
+    }
+
     fn host_end(&mut self, end: &HostEnd) {
         self.last = end.time;
         if is_trouble(end.reason) {
@@ -246,7 +266,8 @@ impl Past {
         let Some(number) = self.number_of(&end.host) else { return };
         let host = &mut self.hosts[number as usize];
         // It may have been given again since; and one that was lost may come back.
-        host.gone = self.lives >= host.taken.life && end.reason != HostEndReason::Lost;
+        let may_come_back = end.reason == HostEndReason::Lost && host.taken.from != From::Provisioner;
+        host.gone = self.lives >= host.taken.life && !may_come_back;
         if let Some(joined) = host.joined.take() {
             self.host_seconds.1 += end.time.seconds_since(joined);
         }

@@ -44,6 +44,9 @@ pub(crate) enum Order {
     Cancel,
     /// End it at once.
     Kill,
+    /// The host is gone, somebody says who must know: what runs there has ended, and nothing is waited for. It is left
+    /// next.
+    Lose(String),
     /// Clean the host and close the connection. Answered by [`News::Left`].
     Leave,
     /// Undo what was prepared there at an earlier time, then as [`Order::Leave`].
@@ -237,6 +240,10 @@ fn serve(context: &Context, inputs: &Receiver<Input>) {
         match input {
             Ok(input) => {
                 let Some(host) = input.host() else { return };
+                // What is still heard of a host that was left is nobody's.
+                if !matches!(input, Input::Order(..)) && !workers.contains_key(&host) {
+                    continue;
+                }
                 let worker = workers.entry(host).or_insert_with(|| Worker::new(host));
                 worker.handle(input, context);
                 deadlines.set(host, worker.deadline(context));

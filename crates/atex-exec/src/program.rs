@@ -138,6 +138,19 @@ impl Shared {
         }
     }
 
+    /// Waits until it ends. What it leaves behind is left alone.
+    pub fn wait_only(&self) -> ExitStatus {
+        let pid = group(&self.lock().child);
+        loop {
+            // As in `wait`.
+            if waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT) != Err(nix::Error::EINTR)
+                && let Some(status) = self.lock().try_wait()
+            {
+                return status;
+            }
+        }
+    }
+
     /// Ends it when it is not over so long after that was sent on `left`, and when `stop` is closed. Returns when
     /// it is `over`, which is to be closed then.
     pub fn watch(&self, left: &Receiver<Duration>, stop: &Receiver<()>, over: &Receiver<()>) -> Option<Stop> {

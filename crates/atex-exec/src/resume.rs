@@ -44,7 +44,10 @@ pub(crate) fn run(
         cursor.rewind();
     }
     let files = Files { journal, tests, hosts, cursor };
-    if let Some(over) = past.over() {
+    // Hosts that could not be given back are tried again.
+    if let Some(over) = past.over()
+        && past.leases.is_empty()
+    {
         return say_over(&dir, files, over);
     }
     let env = CallerEnv::kept(&dir.env(), &called.env.env)?;

@@ -227,6 +227,11 @@ impl RunDir {
         self.path.join("hosts")
     }
 
+    /// What the provisioner of this number said on standard error.
+    pub fn provisioner_log(&self, number: u32) -> PathBuf {
+        self.path.join(format!("provisioner-{number}.log"))
+    }
+
     /// What scripts of plans and package managers printed, a file a host.
     pub fn setup_logs(&self) -> PathBuf {
         self.path.join("setup")

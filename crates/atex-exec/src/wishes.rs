@@ -172,14 +172,24 @@ impl Wishes {
         is.marks = host.marks.iter().map(|mark| self.mark(mark)).collect();
         let until = host.lease.as_ref().and_then(|lease| lease.until);
         is.until = until.map(|until| Time(u64::try_from(until.0).unwrap_or(0)));
-        let facts = context(&host.facts);
-        is.verdicts = self.expressions.values().map(|rule| judge(rule, &facts)).collect();
+        is.verdicts = self.judge_all(&host.facts);
+    }
+
+    /// Whether the expressions hold where this is known.
+    pub fn judge_all(&self, facts: &Facts) -> Vec<Verdict> {
+        let facts = context(facts);
+        self.expressions.values().map(|rule| judge(rule, &facts)).collect()
     }
 
     /// Whether an expression holds on a host.
     pub fn judge(&self, expression: ExpressionId, host: &Host) -> Verdict {
+        self.judge_facts(expression, &host.facts)
+    }
+
+    /// Whether an expression holds where this is known.
+    pub fn judge_facts(&self, expression: ExpressionId, facts: &Facts) -> Verdict {
         let rule = self.expressions.get_index(expression.0 as usize);
-        rule.map_or(Verdict::Undecided, |(_, rule)| judge(rule, &context(&host.facts)))
+        rule.map_or(Verdict::Undecided, |(_, rule)| judge(rule, &context(facts)))
     }
 
     /// Whether what a test says of its host is true of one.

@@ -97,7 +97,7 @@ pub enum Event {
         provisioners: Vec<(ProvisionerId, Verdict)>,
     },
 
-    /// Hosts can be asked for.
+    /// Hosts can be asked for, or more is known of a provisioner of which that has been said.
     ProvisionerReady {
         /// Where.
         provisioner: ProvisionerId,

@@ -50,8 +50,8 @@ pub use ids::{
     ExpressionId, HostId, MarkId, Millis, NameId, PlatformId, ProvisionerId, QuestionId, SetupId, TestId,
     Time,
 };
-pub use options::{Options, Order, RerunOn};
+pub use options::{BREAKER, Options, Order, RerunOn};
 pub use policy::MOST_CANDIDATES;
-pub use provision::{BACKOFF, BREAKER, FRUITLESS};
+pub use provision::{BACKOFF, FRUITLESS};
 pub use scheduler::Scheduler;
 pub use tried::Tried;

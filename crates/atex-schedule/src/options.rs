@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::Time;
 
+/// After so many failures in a row a provisioner is used no more, unless something else is said.
+pub const BREAKER: u32 = 8;
+
 /// How a run is to be scheduled.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", default)]
@@ -18,6 +21,8 @@ pub struct Options {
     pub infra_retries: u32,
     /// How many set-ups may fail on hosts of one provisioner within an hour. One more, and it is used no more.
     pub max_failed_setups: u32,
+    /// After so many failures in a row a provisioner is used no more.
+    pub breaker: u32,
     /// How many hosts are asked for beyond those that have a test, and kept while a test may come back.
     pub spares: u32,
     /// How many hosts are worked on at a time; without it, all.
@@ -37,6 +42,7 @@ impl Default for Options {
             rerun_on: RerunOn::Exit,
             infra_retries: 2,
             max_failed_setups: 10,
+            breaker: BREAKER,
             spares: 0,
             max_hosts: None,
             deadline: None,

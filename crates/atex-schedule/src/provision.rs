@@ -1,5 +1,6 @@
 //! How many hosts are wanted of whom.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::class::{ClassId, Kind, Need, NeedId, set_verdict, trim, verdict};
@@ -13,9 +14,6 @@ use crate::{
 
 /// How long a provisioner that has failed is left alone, at first and at most.
 pub const BACKOFF: (Millis, Millis) = (10_000, 600_000);
-
-/// After so many failures in a row a provisioner is used no more.
-pub const BREAKER: u32 = 8;
 
 /// After so many hosts in a row on which nothing that waits can run, a provisioner is not asked for what waits.
 pub const FRUITLESS: u32 = 3;
@@ -64,6 +62,17 @@ impl Provisioner {
         }
     }
 
+    /// More is known of what it gives.
+    fn describe(&mut self, mut is: ProvisionerTraits) {
+        trim(&mut is.verdicts);
+        (self.is, self.most) = (is, u32::MAX);
+        self.ruled_out.clear();
+    }
+
+    pub fn is_used(&self) -> bool {
+        !self.is_over
+    }
+
     pub fn set_limit(&mut self, hosts: u32) {
         (self.is.limit, self.most) = (hosts, u32::MAX);
     }
@@ -100,6 +109,16 @@ impl Provisioner {
 
 impl Scheduler {
     // ---- What happened ----
+
+    /// Hosts can be asked for there, or more is known of them.
+    pub(crate) fn describe_provisioner(&mut self, id: ProvisionerId, is: ProvisionerTraits) {
+        match self.provisioners.entry(id) {
+            Entry::Occupied(known) => known.into_mut().describe(is),
+            Entry::Vacant(place) => {
+                place.insert(Provisioner::new(is));
+            }
+        }
+    }
 
     /// A host that was asked for is under way.
     pub(crate) fn has_come(&mut self, is: &HostTraits) {
@@ -178,19 +197,19 @@ impl Scheduler {
     }
 
     pub(crate) fn provision_failed(&mut self, id: ProvisionerId, count: u32, retry: bool) {
-        let given = self.pool.given_by(id);
+        let (given, most_failures) = (self.pool.given_by(id), self.options.breaker);
         let Some(provisioner) = self.provisioners.get_mut(&id) else { return };
         let under_way = provisioner.wanted.saturating_sub(given).saturating_sub(count);
         provisioner.failures += 1;
         self.supply_changed = true;
         if !retry {
             provisioner.most = given + under_way;
-        } else if provisioner.failures >= BREAKER {
+        } else if provisioner.failures >= most_failures {
             provisioner.is_over = true;
         } else {
             provisioner.held_back = Some(under_way);
             let (first, most) = BACKOFF;
-            let pause = (first << (provisioner.failures - 1)).min(most);
+            let pause = first.saturating_mul(1 << (provisioner.failures - 1).min(16)).min(most);
             self.timers.set(self.now.after(pause), Timer::Again(id));
         }
     }

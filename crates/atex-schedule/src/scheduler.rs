@@ -75,6 +75,11 @@ impl Scheduler {
         Some(matches!(self.tests.get(test)?.place, Place::Running(_)))
     }
 
+    /// Whether hosts are still asked for there: it is not gone, and has not failed too often.
+    pub fn is_used(&self, provisioner: ProvisionerId) -> bool {
+        self.provisioners.get(&provisioner).is_some_and(Provisioner::is_used)
+    }
+
     /// How many tests have arrived and are not settled.
     #[must_use]
     pub fn unsettled(&self) -> usize {
@@ -124,7 +129,7 @@ impl Scheduler {
                 self.judged(expression, &hosts, &provisioners)
             }
             Event::ProvisionerReady { provisioner, is } => {
-                self.provisioners.insert(provisioner, Provisioner::new(*is));
+                self.describe_provisioner(provisioner, *is);
                 self.supply_changed = true;
             }
             Event::ProvisionFailed { provisioner, count, retry } => {

@@ -1,7 +1,9 @@
 //! What the scheduler is told of tests and hosts when they come.
 
+use std::sync::Arc;
+
+use atex_model::Test;
 use atex_model::report::Outcome;
-use atex_model::{Host, Test};
 use atex_schedule::{Event, ExpressionId, HostId, HostTraits, NameId, TestId, Tried};
 
 use super::{Dispatcher, attempts::outcome_of};
@@ -32,7 +34,8 @@ impl Dispatcher {
     fn judge_hosts(&mut self, expression: ExpressionId) {
         let hosts = (0..).map(HostId).zip(self.hosts.values()).filter(|(_, entry)| !entry.gone);
         let hosts = hosts.map(|(id, entry)| (id, self.wishes.judge(expression, &entry.record))).collect();
-        self.apply(Event::Judged { expression, hosts, provisioners: Vec::new() });
+        let provisioners = self.judge_provisioners(expression);
+        self.apply(Event::Judged { expression, hosts, provisioners });
     }
 
     /// Looks among the tests that have come for the one of a name.
@@ -58,9 +61,12 @@ impl Dispatcher {
     }
 
     /// What is known of a host.
-    pub(super) fn traits(&mut self, host: &Host) -> Box<HostTraits> {
-        let mut is = self.platforms.traits(host);
-        self.wishes.add_host(host, &mut is);
+    pub(super) fn traits(&mut self, host: HostId) -> Box<HostTraits> {
+        let entry = self.entry(host);
+        let (record, provisioner) = (Arc::clone(&entry.record), entry.provisioner);
+        let mut is = self.platforms.traits(&record);
+        is.provisioner = provisioner;
+        self.wishes.add_host(&record, &mut is);
         is
     }
 }

@@ -217,6 +217,9 @@ impl Dispatcher {
         if let Some(problem) = fitting().filter(suits).find_map(|host| host.trouble.as_deref()) {
             return format!("no host is left that could run it: {problem}");
         }
+        if let Some(why) = self.why_not_provisioned() {
+            return why;
+        }
         match test.data.get("extra-host").and_then(|text| text.as_str()) {
             Some(_) if fitting().any(|host| suits(&host)) => {
                 "no host matches: those that would do are lent for too short a time".into()

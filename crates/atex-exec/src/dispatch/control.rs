@@ -155,7 +155,7 @@ impl Dispatcher {
             let count = hosts.entry(state_of(entry)).or_insert(json!(0));
             *count = json!(count.as_u64().unwrap_or(0) + 1);
         }
-        json!({
+        let mut status = json!({
             "ok": true,
             "cmd": "status",
             "run": self.dir.id,
@@ -172,7 +172,11 @@ impl Dispatcher {
             },
             "outcomes": outcomes,
             "hosts": hosts,
-        })
+        });
+        if !self.givers.is_empty() {
+            status["provisioners"] = self.provisioner_list().into();
+        }
+        status
     }
 
     /// In seconds; null if it cannot be known.
@@ -190,6 +194,9 @@ impl Dispatcher {
                 host["test"] = test.name.as_str().into();
                 host["attempt"] = (*attempt).into();
                 host["seconds"] = self.progress.busy_for(id).map(|busy| round(busy.as_secs_f64())).into();
+            }
+            if let Some(name) = self.provisioner_name(entry) {
+                host["provisioner"] = name.into();
             }
             if let Some(trouble) = &entry.trouble {
                 host["note"] = trouble.as_str().into();

@@ -6,7 +6,7 @@ use std::time::Instant;
 use atex_cli::{Failure, now};
 use atex_model::report::{HostEnd, HostEndReason, HostEndTag, HostStart, HostStartTag};
 use atex_model::{Host, Test};
-use atex_schedule::{Event, HostId, Release, SetupEnd, SetupId, TestId};
+use atex_schedule::{Event, HostId, ProvisionerId, Release, SetupEnd, SetupId, TestId};
 
 use super::{Dispatcher, hold::Held};
 use crate::attempt::{Done, Job, Mark};
@@ -43,6 +43,10 @@ pub(super) struct HostEntry {
     pub spoilt: bool,
     /// The attempt that ran there at the end of the last life, until its host is joined.
     pub adopting: Option<Box<Job>>,
+    /// Who gave it, and gets it back.
+    pub provisioner: Option<ProvisionerId>,
+    /// Who gave it says that it is gone.
+    pub doomed: bool,
 }
 
 impl HostEntry {
@@ -63,11 +67,18 @@ impl HostEntry {
             gone: false,
             spoilt: false,
             adopting: None,
+            provisioner: None,
+            doomed: false,
         }
     }
 }
 
 impl HostEntry {
+    /// Whether it is being left for good.
+    fn is_given_back(&self) -> bool {
+        self.provisioner.is_some() && (self.released.is_some() || self.gone)
+    }
+
     /// Whether there is somebody who can be given orders for it.
     pub fn is_there(&self) -> bool {
         (self.joined.is_some() || self.running.is_some()) && !self.lost
@@ -77,6 +88,8 @@ impl HostEntry {
 impl Dispatcher {
     pub(super) fn news(&mut self, host: HostId, news: News) {
         match news {
+            // It has been given up, and somebody else has it.
+            News::Ready if self.entry(host).is_given_back() => {}
             News::Ready => {
                 let entry = self.entry(host);
                 entry.joined = Some(Instant::now());
@@ -85,7 +98,7 @@ impl Dispatcher {
                     log::warn!("{}: it is back", entry.record.id.escape_debug());
                 }
                 let record = Arc::clone(&entry.record);
-                let is = self.traits(&record);
+                let is = self.traits(host);
                 self.record(&HostStart {
                     kind: HostStartTag,
                     time: now(),
@@ -164,13 +177,16 @@ impl Dispatcher {
             let problem = "quarantined: two tests in a row have ended by its doing".to_owned();
             self.host_trouble(host, problem);
         }
-        self.entry(host).released = Some(why);
-        if why == Release::Lost {
-            self.host_ended(host);
-        } else {
-            self.leaving += 1;
-            self.pool.order(host, Order::Leave);
+        let entry = self.entry(host);
+        entry.released = Some(why);
+        match (why, entry.provisioner) {
+            // It may come back.
+            (Release::Lost, None) => return self.host_ended(host),
+            (Release::Lost, Some(_)) => self.pool.order(host, Order::Lose("it is given back".into())),
+            _ => {}
         }
+        self.leaving += 1;
+        self.pool.order(host, Order::Leave);
     }
 
     pub(super) fn host_ended(&mut self, host: HostId) {
@@ -181,7 +197,7 @@ impl Dispatcher {
         let reason = match (entry.released.take(), &entry.trouble, entry.joined) {
             (Some(Release::Quarantined), ..) => HostEndReason::Quarantined,
             (_, Some(_), None) => HostEndReason::Unhealthy,
-            (_, Some(_), Some(_)) if entry.lost => HostEndReason::Lost,
+            (_, Some(_), Some(_)) if entry.lost || entry.doomed => HostEndReason::Lost,
             (_, Some(_), Some(_)) => HostEndReason::Unhealthy,
             (Some(Release::Destroyed), ..) => HostEndReason::Destroyed,
             (Some(Release::Expired), ..) => HostEndReason::Expired,
@@ -195,6 +211,7 @@ impl Dispatcher {
         let (record, note) = (Arc::clone(&entry.record), entry.trouble.clone());
         let time = entry.joined.map_or(0.0, |joined| joined.elapsed().as_secs_f64());
         let (busy, joined) = (entry.busy, entry.joined.is_some());
+        let (provisioner, is_doomed) = (entry.provisioner, entry.doomed);
         self.host_seconds = (self.host_seconds.0 + busy, self.host_seconds.1 + time);
         if joined {
             self.progress.host_left();
@@ -208,6 +225,12 @@ impl Dispatcher {
             reason,
             note,
         });
+        if let Some(of) = provisioner {
+            self.give_back(of, &record.id, reason);
+            if is_doomed {
+                self.want_again(of);
+            }
+        }
         if let Some(line) = line {
             self.pass_on(&line);
         }

@@ -151,7 +151,7 @@ impl Dispatcher {
         let (record, again, expected) = (Arc::clone(&entry.record), entry.again, entry.running.is_none());
         let kept = entry.line.as_deref().and_then(kept_in);
         let keep = kept.is_some();
-        let is = self.traits(&record);
+        let is = self.traits(id);
         let dirs = kept.map_or_else(|| self.work_dirs(id, &record.connect), |dir| vec![dir]);
         self.pool.order(id, Order::Join { record, dirs, keep, again, adopt });
         if expected {
@@ -187,8 +187,8 @@ impl Dispatcher {
             self.say_lacks_hosts();
             return self.stop();
         }
-        if self.hosts.is_empty() && self.tests.len() > 0 {
-            let hint = "add --local N, --hosts FILE, or host records to the input";
+        if self.hosts.is_empty() && self.givers.is_empty() && self.tests.len() > 0 {
+            let hint = "add --local N, --provision CMD, --hosts FILE, or host records to the input";
             self.complain(&Failure::usage("there is no host to run tests on").hint(hint));
         }
         self.progress.input_ended();

@@ -9,6 +9,7 @@ mod hold;
 mod hosts;
 mod input;
 mod policy;
+mod provision;
 mod rerun;
 mod resume;
 mod stops;
@@ -34,6 +35,7 @@ use serde_json::value::RawValue;
 pub(crate) use self::attempts::{ended_by, exit_of, outcome_of};
 pub(crate) use self::closing::last_line;
 use self::hosts::HostEntry;
+use self::provision::{Giver, Leases, Provisioned, SAID_AHEAD};
 use self::resume::Before;
 use crate::announce::{Announcer, Followed, Unsaid};
 use crate::catalog::{Identities, Platforms, Setups};
@@ -82,6 +84,10 @@ pub(crate) struct Dispatcher {
     setups: Setups,
     identities: Identities,
     hosts: IndexMap<String, HostEntry>,
+    /// Provisioners, by their numbers.
+    givers: Vec<Giver>,
+    /// They are to come to an end.
+    closing: bool,
     /// How many hosts this life of the run has used.
     used_hosts: usize,
     /// Sources of input that have not ended.
@@ -127,6 +133,7 @@ struct Ears {
     asked: Receiver<Asked>,
     asking: Receiver<Signal>,
     replies: Receiver<Reply>,
+    provisioned: Receiver<Provisioned>,
 }
 
 /// Nothing is waited for longer than this by the clock, so that a clock that is set has little effect.
@@ -143,6 +150,7 @@ enum Heard {
     /// Somebody wants to be told how far it is.
     Asking,
     Reply(Reply),
+    Provisioned(Provisioned),
     /// A time has come that the scheduler asked for.
     Alarm,
 }
@@ -161,6 +169,7 @@ impl Ears {
             recv(self.asking) -> signal => { signal.expect(gone); Heard::Asking }
             recv(self.asked) -> asked => Heard::Asked(asked.expect(gone)),
             recv(self.replies) -> reply => Heard::Reply(reply.expect(gone)),
+            recv(self.provisioned) -> said => Heard::Provisioned(said.expect(gone)),
             recv(alarm) -> _ => Heard::Alarm,
         }
     }
@@ -294,6 +303,7 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
     let (stop_hooks, stopped) = bounded(0);
     let (items, passed) =
         sieve::put_in(&config.hooks, &surroundings, items, open_sources, &stopped).map_err(own)?;
+    let (say_provisioned, provisioned) = bounded(SAID_AHEAD);
     let (ask, asked) = bounded(0);
     // There are file systems without sockets.
     let socket = Socket::open(&dir, ask.clone())
@@ -310,6 +320,7 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
         asked,
         asking: ends.asking,
         replies,
+        provisioned,
     };
     let options = atex_schedule::Options { policy: config.policy.is_some(), ..config.schedule.clone() };
     let mut dispatcher = Dispatcher {
@@ -331,6 +342,8 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
         setups: Setups::default(),
         identities: Identities::default(),
         hosts: IndexMap::new(),
+        givers: Vec::new(),
+        closing: false,
         used_hosts: 0,
         open_sources,
         leaving: 0,
@@ -352,13 +365,13 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
         before,
     };
     match past {
-        None => dispatcher.begin(),
-        Some(past) => dispatcher.come_back(past),
+        None => dispatcher.begin(&say_provisioned),
+        Some(past) => dispatcher.come_back(past, &say_provisioned, &ears),
     }
     dispatcher.serve(&ears);
     let exit = if dispatcher.is_left { dispatcher.end_of_life() } else { dispatcher.end(&ears.signals) };
     // Kept until here, so that the channels are never without a sender.
-    drop((tell, say_failed, say_reply, to, passed, ask, socket));
+    drop((tell, say_failed, say_reply, say_provisioned, to, passed, ask, socket));
     Ok(exit)
 }
 
@@ -399,8 +412,9 @@ pub(crate) fn connector(host_timeout: Duration) -> Result<Connector, Failure> {
 
 impl Dispatcher {
     /// Says that the run has begun and brings in the local hosts.
-    fn begin(&mut self) {
+    fn begin(&mut self, provisioned: &Sender<Provisioned>) {
         self.say_begun();
+        self.start_provisioners(Leases::new(), &BTreeSet::new(), provisioned);
         for n in 1..=self.config.local {
             self.local_host(n);
         }
@@ -433,8 +447,13 @@ impl Dispatcher {
         self.host(host, From::Local, line);
     }
 
+    /// Whether nothing is left to do here, or has been left to the run's next life.
+    fn is_over(&mut self) -> bool {
+        self.is_left || self.scheduler.is_done() && self.leaving == 0 && self.provisioners_over()
+    }
+
     fn serve(&mut self, ears: &Ears) {
-        while !(self.is_left || self.scheduler.is_done() && self.leaving == 0) {
+        while !self.is_over() {
             match ears.next(self.next_alarm()) {
                 Heard::Item(item) => self.item(item),
                 Heard::News(host, news) => self.news(host, news),
@@ -444,6 +463,7 @@ impl Dispatcher {
                 Heard::Asked(asked) => self.answer(asked),
                 Heard::Asking => self.progress.say(),
                 Heard::Reply(reply) => self.replied(reply),
+                Heard::Provisioned(said) => self.provisioned(said, ears),
                 Heard::Alarm => self.alarm(),
             }
         }
@@ -498,8 +518,8 @@ impl Dispatcher {
                 Action::Retry { host, .. } => self.judged(host, None),
                 Action::Abandon { test, why } => self.abandon(test, why),
                 Action::Ask { question, about } => self.ask(question, about),
-                // Nobody can be asked for hosts yet.
-                Action::Want { .. } | Action::Extend { .. } => {}
+                Action::Want { provisioner, hosts } => self.want(provisioner, hosts),
+                Action::Extend { host, until } => self.extend(host, until),
                 Action::WakeAt { at } => self.alarm = Some(at),
             }
         }

@@ -4,17 +4,19 @@
 //! and so find their directories; what a host was doing goes on, or is ended and tried again.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use atex_cli::{Exit, Failure, input::Lines, input::reason, now};
 use atex_model::Test;
 use atex_model::artifacts::attempt_dir;
-use atex_model::report::{JobResume, JobResumeTag, Outcome, TestStart, TestStartTag};
-use atex_schedule::{Event, HostId, SetupId, TestId};
+use atex_model::report::{Cause, JobResume, JobResumeTag, Outcome, TestStart, TestStartTag};
+use atex_schedule::{AttemptEnd, Event, HostId, HostIs, SetupId, TestId};
+use crossbeam_channel::Sender;
 
-use super::{Dispatcher, arrivals::Outcomes, hosts::HostEntry};
+use super::attempts::{ended_by, outcome_of};
+use super::provision::{Leases, Provisioned};
+use super::{Dispatcher, Ears, arrivals::Outcomes, hosts::HostEntry};
 use crate::adoption::Adoption;
-use crate::attempt::Job;
+use crate::attempt::{Done, Job};
 use crate::catalog::KnownLines;
 use crate::hosts_file::{From, TakenIn};
 use crate::packer::Asked;
@@ -72,8 +74,8 @@ type Running = BTreeMap<u32, (TestId, u32)>;
 
 impl Dispatcher {
     /// Puts the run into the state in which it was.
-    pub(super) fn come_back(&mut self, past: Past) {
-        let Past { tests, hosts, to_hand_on, input_ended, incomplete, exit, .. } = past;
+    pub(super) fn come_back(&mut self, past: Past, provisioned: &Sender<Provisioned>, ears: &Ears) {
+        let Past { tests, hosts, to_hand_on, leases, input_ended, incomplete, exit, .. } = past;
         (self.identities, self.setups) = (past.identities, past.setups);
         (self.counts, self.host_seconds) = (past.counts, past.host_seconds);
         (self.before.lines, self.before.seconds, self.before.lives) = (past.lines, past.seconds, past.lives);
@@ -99,8 +101,11 @@ impl Dispatcher {
         });
         self.before.outcomes = Outcomes(settled.collect());
         self.setups_again();
+        let in_use = hosts.iter().filter(|host| !host.gone).map(|host| host.taken.host.id.as_str()).collect();
+        self.start_provisioners(leases, &in_use, provisioned);
+        let leases = self.wait_for_adoptions(ears);
         let running = self.tests_again(&tests);
-        self.hosts_again(hosts, to_hand_on);
+        self.hosts_again(hosts, to_hand_on, leases);
         self.attempts_again(&tests, running);
         self.local_hosts_again();
         if self.open_sources == 0 {
@@ -172,9 +177,16 @@ impl Dispatcher {
         );
     }
 
-    fn hosts_again(&mut self, hosts: Vec<PastHost>, to_hand_on: Option<u32>) {
+    fn hosts_again(&mut self, hosts: Vec<PastHost>, to_hand_on: Option<u32>, mut leases: Leases) {
         for (n, past) in (0..).zip(hosts) {
-            let PastHost { taken: TakenIn { from, line, host, .. }, gone, .. } = past;
+            let PastHost { taken: TakenIn { from, line, mut host, .. }, mut gone, .. } = past;
+            let mut provisioner = None;
+            if from == From::Provisioner && !gone {
+                match leases.shift_remove(&host.id) {
+                    Some((of, now)) => (provisioner, host) = (Some(of), now),
+                    None => gone = true,
+                }
+            }
             let mut line = Some(line).filter(|_| from == From::Input);
             if gone {
                 // It left the pool, and we died before it was handed on.
@@ -182,7 +194,7 @@ impl Dispatcher {
                     self.pass_on(&line);
                 }
             }
-            let entry = HostEntry { again: true, gone, ..HostEntry::new(host, line) };
+            let entry = HostEntry { again: true, gone, provisioner, ..HostEntry::new(host, line) };
             self.enter(entry);
         }
     }
@@ -192,6 +204,7 @@ impl Dispatcher {
         for (host, (id, attempt)) in running {
             let host = HostId(host);
             if self.entry(host).gone {
+                self.cut_short(host, id, attempt);
                 continue;
             }
             match self.tests.get(id) {
@@ -205,8 +218,7 @@ impl Dispatcher {
                 }
                 Err(e) => return self.cannot_store(&trouble(&self.dir.tests(), &e)),
             }
-            let record = Arc::clone(&self.entry(host).record);
-            let is = self.traits(&record);
+            let is = self.traits(host);
             self.apply(Event::HostAdopted { host, is, test: id });
             // It may be joined only after the input has ended.
             self.used_hosts += 1;
@@ -219,6 +231,25 @@ impl Dispatcher {
                 self.join(host, None);
             }
         }
+    }
+
+    /// An attempt's host was given back when we died: it is not there any more, and the attempt counts for nothing.
+    fn cut_short(&mut self, host: HostId, id: TestId, attempt: u32) {
+        let test = match self.tests.get(id) {
+            Ok(test) => test,
+            Err(e) => return self.cannot_store(&trouble(&self.dir.tests(), &e)),
+        };
+        let note = "cut short when atex-exec ended, and its host given back".to_owned();
+        let entry = self.entry(host);
+        (entry.running, entry.gone) = (Some((id, attempt, test)), false);
+        entry.ended = Some(Box::new(Done::cut(Cause::Own, note)));
+        let is = self.traits(host);
+        self.apply(Event::HostAdopted { host, is, test: id });
+        let (by, host_is) = (ended_by(Cause::Own), HostIs::Lost);
+        let end = AttemptEnd { by, is_bad_exit: true, outcome: outcome_of(Outcome::Infra), host_is };
+        self.apply(Event::AttemptEnded { host, end });
+        // If the test did not wait, the host is there without it.
+        self.apply(Event::HostGone { host });
     }
 
     /// Those of `--local` are nobody's but ours: they can always be used again.
@@ -293,7 +324,7 @@ impl Dispatcher {
     pub(super) fn lacks_hosts(&self) -> bool {
         let settled: u64 = self.counts.iter().sum();
         let left = self.tests.len() as u64 > settled;
-        left && self.before.resumed && self.used_hosts == 0
+        left && self.before.resumed && self.used_hosts == 0 && self.givers.is_empty()
     }
 
     pub(super) fn say_lacks_hosts(&mut self) {

@@ -20,6 +20,7 @@ use self::link::Away;
 use self::running::{Running, Serve};
 use self::setup::{Given, SettingUp, Stage};
 use crate::adoption::Adoption;
+use crate::attempt::Done;
 use crate::needs::Needs;
 use crate::pool::{Context, Input, News, Order, Prepared};
 
@@ -62,6 +63,8 @@ pub(crate) struct Worker {
     state: State,
     /// The test that is started again once the host has been set up again.
     waiting: Option<Box<Running>>,
+    /// The host is gone.
+    is_condemned: bool,
 }
 
 enum State {
@@ -132,6 +135,7 @@ impl Worker {
             errand: None,
             state: State::Opening,
             waiting: None,
+            is_condemned: false,
         }
     }
 
@@ -203,6 +207,12 @@ impl Worker {
                 self.need_link(context);
             }
             Order::Describe(record) => self.record = Some(record),
+            Order::Lose(why) => self.lose(why, context),
+            // A hook has kept it back until now.
+            Order::Start { .. } if self.is_condemned => {
+                let done = Box::new(Done::cut(Cause::Host, format!("{}: it is gone", self.name())));
+                context.tell(self.id, News::Ended { done, lost: true });
+            }
             Order::Start { setup, job, needs } => self.make_ready(setup, job, needs, context),
             Order::Cancel | Order::Kill
                 if matches!(self.state, State::SettingUp(_)) && self.waiting.is_none() =>
@@ -222,6 +232,17 @@ impl Worker {
             }
             Order::Leave => self.take_leave(context),
             Order::Undo => self.undo(context),
+        }
+    }
+
+    /// The host is gone: nothing is to be expected of it.
+    fn lose(&mut self, why: String, context: &Context) {
+        self.is_condemned = true;
+        match self.state {
+            State::Running(_) | State::Adopting(_) => self.host_lost(why, context),
+            State::SettingUp(_) => self.host_fails(why, context),
+            State::Idle => self.drop_link(Duration::ZERO, why),
+            State::Opening | State::Lost | State::Leaving | State::Gone => {}
         }
     }
 
@@ -330,6 +351,9 @@ impl Worker {
     /// Leaves nothing of ours on the host.
     fn leave(&mut self, context: &Context) {
         self.state = State::Leaving;
+        if self.is_condemned {
+            return self.close(context);
+        }
         // A host that stays as it is has more than that session knows of.
         let serve = self.serve.take().filter(|_| !self.given.keep);
         match (&self.work_dir, &self.connection) {

@@ -1,0 +1,98 @@
+//! What a provisioner is still to be told. It may read slowly or not at all, so what is said later takes the place of
+//! what was said before: no more is kept than there are hosts.
+
+use atex_model::protocol::{
+    Adopt, AdoptTag, Extend, ExtendTag, Release, ReleaseTag, Shutdown, ShutdownTag, Want, WantTag,
+};
+use atex_model::{Host, Time, to_line};
+use indexmap::IndexMap;
+
+/// See the module's documentation.
+#[derive(Debug, Default)]
+pub(super) struct Outbox {
+    adopt: IndexMap<String, Host>,
+    want: Option<u32>,
+    extend: IndexMap<String, Time>,
+    release: IndexMap<String, String>,
+    shutdown: bool,
+}
+
+impl Outbox {
+    pub fn adopt(&mut self, host: Host) {
+        self.adopt.insert(host.id.clone(), host);
+    }
+
+    pub fn want(&mut self, hosts: u32) {
+        self.want = Some(hosts);
+    }
+
+    pub fn extend(&mut self, id: String, until: Time) {
+        self.extend.insert(id, until);
+    }
+
+    pub fn release(&mut self, id: String, reason: String) {
+        self.adopt.shift_remove(&id);
+        self.extend.shift_remove(&id);
+        self.release.insert(id, reason);
+    }
+
+    pub fn shut_down(&mut self) {
+        self.shutdown = true;
+    }
+
+    /// Takes what can be said now, as lines. What is wanted is only said if that `may_ask`.
+    ///
+    /// Hosts that are there already are known before others are asked for; and what is wanted is before hosts are given
+    /// back, so that nobody makes new ones in their place.
+    pub fn take(&mut self, may_ask: bool) -> Vec<u8> {
+        let mut text = Vec::new();
+        for (_, host) in std::mem::take(&mut self.adopt) {
+            to_line(&mut text, &Adopt { kind: AdoptTag, host });
+        }
+        if let Some(hosts) = self.want.take_if(|_| may_ask) {
+            to_line(&mut text, &Want { kind: WantTag, hosts: hosts.into() });
+        }
+        for (id, until) in std::mem::take(&mut self.extend) {
+            to_line(&mut text, &Extend { kind: ExtendTag, id, until });
+        }
+        for (id, reason) in std::mem::take(&mut self.release) {
+            to_line(&mut text, &Release { kind: ReleaseTag, id, reason: Some(reason) });
+        }
+        if std::mem::take(&mut self.shutdown) {
+            to_line(&mut text, &Shutdown { kind: ShutdownTag });
+        }
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use atex_model::Connect;
+
+    #[test]
+    fn what_is_said_later_takes_the_place_of_what_was_said_before() {
+        let mut outbox = Outbox::default();
+        for n in 0..1000_u32 {
+            outbox.want(n % 7);
+            outbox.extend("a".into(), Time(n.into()));
+            outbox.release("b".into(), "done".into());
+        }
+        for id in ["b", "c"] {
+            outbox.adopt(Host::new(id, Connect::Local));
+        }
+        outbox.release("b".into(), "lost".into());
+        assert_eq!(
+            String::from_utf8(outbox.take(false)).unwrap(),
+            "{\"type\":\"adopt\",\"host\":{\"type\":\"host\",\"id\":\"c\",\"connect\":{\"how\":\"local\"}}}\n\
+             {\"type\":\"extend\",\"id\":\"a\",\"until\":\"1970-01-01T00:00:00.999Z\"}\n\
+             {\"type\":\"release\",\"id\":\"b\",\"reason\":\"lost\"}\n"
+        );
+        outbox.shut_down();
+        assert_eq!(
+            String::from_utf8(outbox.take(true)).unwrap(),
+            "{\"type\":\"want\",\"hosts\":5}\n{\"type\":\"shutdown\"}\n"
+        );
+        assert!(outbox.take(true).is_empty());
+    }
+}
