@@ -43,6 +43,23 @@ enum Engine {
 /// Start and end of the groups of a match; the first is the match itself.
 type Spans = Vec<Option<(usize, usize)>>;
 
+/// The first match from some place on that is not empty. It is kept, as to look for it again at each character would take
+/// time that is quadratic in the text, which can be long.
+enum Ahead {
+    Unknown,
+    Known(Option<Spans>),
+}
+
+impl Ahead {
+    /// Whether it is the first from here on, too.
+    fn is_known_from(&self, at: usize) -> bool {
+        match self {
+            Ahead::Unknown => false,
+            Ahead::Known(spans) => spans.as_ref().is_none_or(|spans| start_of(spans) >= Some(at)),
+        }
+    }
+}
+
 impl Pattern {
     /// Compiles a pattern to be searched for anywhere in a text.
     pub fn new(source: &str) -> Result<Self, Error> {
@@ -93,6 +110,7 @@ impl Pattern {
     /// Replaces all matches.
     pub fn replace(&self, text: &str, replacement: &Replacement) -> Result<String, Error> {
         let engine = self.engine_for(text)?;
+        let mut ahead = Ahead::Unknown;
         let mut out = String::new();
         let mut copied = 0;
         let mut next = engine.find(text, 0).map_err(|error| self.gave_up(&error))?;
@@ -110,7 +128,7 @@ impl Pattern {
             next = if start < end {
                 engine.find(text, end).map_err(|error| self.gave_up(&error))?
             } else {
-                self.find_after_empty(engine, text, end)?
+                self.find_after_empty(engine, text, end, &mut ahead)?
             };
         }
         out.push_str(&text[copied..]);
@@ -118,17 +136,28 @@ impl Pattern {
     }
 
     /// After an empty match: a match here that is not empty, or any further on.
-    fn find_after_empty(&self, engine: &Engine, text: &str, at: usize) -> Result<Option<Spans>, Error> {
+    fn find_after_empty(
+        &self,
+        engine: &Engine,
+        text: &str,
+        at: usize,
+        ahead: &mut Ahead,
+    ) -> Result<Option<Spans>, Error> {
         let Some(c) = text[at..].chars().next() else { return Ok(None) };
-        if let Some(not_empty) = self.not_empty.get_or_init(|| self.compile_not_empty()) {
-            let here = not_empty.captures_from_pos(text, at).map_err(|error| self.gave_up(&error))?;
-            if let Some(captures) =
-                here.filter(|captures| captures.get(0).is_some_and(|found| found.start() == at))
-            {
-                return Ok(Some(fancy_spans(&captures)));
-            }
+        if !ahead.is_known_from(at) {
+            *ahead = Ahead::Known(self.find_not_empty(text, at)?);
         }
-        engine.find(text, at + c.len_utf8()).map_err(|error| self.gave_up(&error))
+        match ahead {
+            Ahead::Known(Some(spans)) if start_of(spans) == Some(at) => Ok(Some(spans.clone())),
+            _ => engine.find(text, at + c.len_utf8()).map_err(|error| self.gave_up(&error)),
+        }
+    }
+
+    fn find_not_empty(&self, text: &str, at: usize) -> Result<Option<Spans>, Error> {
+        let not_empty = self.not_empty.get_or_init(|| self.compile_not_empty());
+        let Some(not_empty) = not_empty else { return Ok(None) };
+        let captures = not_empty.captures_from_pos(text, at).map_err(|error| self.gave_up(&error))?;
+        Ok(captures.map(|captures| fancy_spans(&captures)))
     }
 
     /// Compiling fails only if every match is empty, since the pattern itself has been compiled before.
@@ -171,6 +200,10 @@ impl Engine {
             }
         }
     }
+}
+
+fn start_of(spans: &Spans) -> Option<usize> {
+    spans[0].map(|(start, _)| start)
 }
 
 fn fancy_spans(captures: &fancy_regex::Captures<'_, str>) -> Spans {
@@ -304,11 +337,22 @@ mod tests {
             ("a", "\\.", "a", "\\."),
             ("a", "\\0\\012\\101", "a", "\0\nA"),
             ("b$", "-", "ab\n", "a-\n"),
+            ("(?<=b)a*|", "-", "cbaacbac", "-c-b--c-b--c-"),
+            ("|b+|a", "-", "abbcb", "-----c---"),
         ] {
             let compiled = Pattern::new(pattern).unwrap();
             let replacement = Replacement::new(replacement, &compiled).unwrap();
             assert_eq!(compiled.replace(text, &replacement).unwrap(), result, "{pattern} in {text}");
         }
+    }
+
+    #[test]
+    fn empty_matches_take_time_that_is_linear_in_the_text() {
+        // The back reference keeps out the engine that is linear by itself.
+        let compiled = Pattern::new("(b)\\1|").unwrap();
+        let replacement = Replacement::new("-", &compiled).unwrap();
+        let text = "a".repeat(100_000);
+        assert_eq!(compiled.replace(&text, &replacement).unwrap(), "-a".repeat(100_000) + "-");
     }
 
     #[test]
