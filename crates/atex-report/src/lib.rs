@@ -23,17 +23,19 @@ mod repeats;
 pub mod row;
 mod run;
 mod scan;
+mod spill;
 pub mod stop;
 pub mod summary;
 pub mod text;
 pub mod verdict;
 mod whole;
+mod yaml;
 
 pub use config::{Config, Input, Output, RequiredEnd};
 pub use input::block::with_line;
 pub use run::run;
 
-use std::io;
+use std::io::{self, Write};
 
 use args::Command;
 use atex_cli::{Exit, Failure, Tool};
@@ -62,11 +64,25 @@ pub fn main() -> Result<Exit, Failure> {
         atex_cli::print_schema(TOOL, &SCHEMAS)?;
         return Ok(Exit::Done);
     }
+    dispatch(args, io::stdout(), &mut |message: &str| log::warn!("{message}"))
+}
+
+/// The whole tool with the arguments of a command line; what is for stdout goes to `out`, and messages for people to
+/// `say`.
+///
+/// # Errors
+/// As [`main`].
+pub fn with_args(args: &[&str], out: impl Write, say: &mut dyn FnMut(&str)) -> Result<Exit, Failure> {
+    let args = [TOOL.name].iter().chain(args);
+    let args = <args::Args as clap::Parser>::try_parse_from(args).map_err(Failure::usage)?;
+    dispatch(args, out, say)
+}
+
+fn dispatch(args: args::Args, out: impl Write, say: &mut dyn FnMut(&str)) -> Result<Exit, Failure> {
     let verbose = args.common.verbose > 0;
-    let say = &mut |message: &str| log::warn!("{message}");
     match args.chosen()? {
-        Command::Summary(args) => run(&Config::summary(&args, verbose)?, io::stdout(), say),
-        Command::Check(args) => run(&Config::check(&args, verbose)?, io::stdout(), say),
-        Command::Export(format) => export::run(&format, verbose, io::stdout(), say),
+        Command::Summary(args) => run(&Config::summary(&args, verbose)?, out, say),
+        Command::Check(args) => run(&Config::check(&args, verbose)?, out, say),
+        Command::Export(format) => export::run(&format, verbose, out, say),
     }
 }

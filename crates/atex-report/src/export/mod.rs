@@ -4,8 +4,15 @@
 //! particular to it, and a function that makes an [`Export`] of them. What all have in common, reading, leaving out repeats
 //! ([`crate::repeats`]), files, packing and the exit status, is here.
 
+mod groups;
 mod jsonl;
+mod junit;
+mod markdown;
+mod paths;
 mod table;
+mod tap;
+mod tmt;
+mod yaml;
 
 use std::path::PathBuf;
 
@@ -52,6 +59,25 @@ formats! {
     Csv => table::csv, CsvArgs;
     /// Results as a table, separated by tabs, with a heading
     Tsv => table::tsv, TsvArgs;
+    /// JUnit XML, as Jenkins, GitLab and others read it
+    ///
+    /// A suite for each test, a case for each of its results. What failed first and passed when it was tried again is
+    /// a `flakyFailure`, what failed again a `rerunFailure`; a waived failure counts as skipped, and says so.
+    /// Names of cases are unique: one that is taken gets its result's number, as do all beyond the first 500,000 that
+    /// are open at a time.
+    Junit => junit::export, Args;
+    /// TAP version 14, with subtests
+    ///
+    /// A waived failure is a TODO.
+    Tap => tap::export, Args;
+    /// A summary in Markdown, as for a merge request or a job's page
+    Markdown => markdown::export, Args;
+    /// results.yaml as tmt has it
+    ///
+    /// `infra` becomes `error`, and a word that tmt does not know `info`; the note then names it.
+    Tmt => tmt::export, Args;
+    /// YAML, a document for each test
+    Yaml => yaml::export, Args;
 }
 
 /// The options of a format and those that all have.

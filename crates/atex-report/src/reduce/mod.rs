@@ -213,12 +213,12 @@ fn entry<'m, V: Default>(map: &'m mut HashMap<String, V>, name: &str) -> &'m mut
 }
 
 /// The index of a status in [`Platform::results`].
-fn status_index(status: Option<&str>) -> usize {
+pub(crate) fn status_index(status: Option<&str>) -> usize {
     Outcome::ALL.iter().position(|o| status == Some(o.as_str())).unwrap_or(STATUSES - 1)
 }
 
 /// Cuts what is longer than anybody reads.
-fn clip(text: &str) -> String {
+pub(crate) fn clip(text: &str) -> String {
     if text.len() > LONGEST_TEXT {
         let end = (0..=LONGEST_TEXT).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
         return format!("{}…", &text[..end]);
