@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::TOOL;
 use crate::config::RequiredEnd;
 use crate::export::Format;
+use crate::import;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -61,6 +62,11 @@ pub enum Command {
     /// Print nothing on stdout; the exit status is the answer, and stderr says why
     #[command(after_long_help = EXIT_STATUS)]
     Check(InputArgs),
+    /// Turn reports of others into records
+    ///
+    /// Reads aggregated results of the Python ATEX, results.yaml of tmt, JUnit XML, and TAP 13 or 14. What one of them
+    /// is, its content tells; records are handed on.
+    Import(import::Args),
     #[command(flatten)]
     Export(Format),
 }

@@ -14,6 +14,7 @@ mod config;
 pub mod event;
 pub mod export;
 mod identity;
+pub mod import;
 pub mod input;
 mod json;
 pub mod out;
@@ -83,6 +84,7 @@ fn dispatch(args: args::Args, out: impl Write, say: &mut dyn FnMut(&str)) -> Res
     match args.chosen()? {
         Command::Summary(args) => run(&Config::summary(&args, verbose)?, out, say),
         Command::Check(args) => run(&Config::check(&args, verbose)?, out, say),
+        Command::Import(args) => import::run(&args, verbose, out, say),
         Command::Export(format) => export::run(&format, verbose, out, say),
     }
 }

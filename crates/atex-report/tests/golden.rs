@@ -41,6 +41,7 @@ fn cases() -> Vec<Case> {
         Case { expected: "mixed-terminal", page: terminal, ..case("mixed") },
         Case { expected: "mixed-few", limits: few, ..case("mixed") },
         case("passed"),
+        case("waived"),
         case("cut"),
         case("stopped"),
         case("resumed"),
