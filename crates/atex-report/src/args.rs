@@ -7,6 +7,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::TOOL;
 use crate::config::RequiredEnd;
+use crate::export::Format;
+use crate::import;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,7 +37,7 @@ with 0.";
     name = "atex-report",
     version,
     subcommand_precedence_over_arg = true,
-    override_usage = "atex-report [summary] [OPTIONS] [FILE]...\n       atex-report check [OPTIONS] [FILE]...",
+    override_usage = "atex-report [summary] [OPTIONS] [FILE]...\n       atex-report COMMAND [OPTIONS] [FILE]...",
     long_about = format!("{ABOUT}\n\n{EXAMPLES}"),
     after_long_help = EXIT_STATUS,
     max_term_width = 100
@@ -60,6 +62,13 @@ pub enum Command {
     /// Print nothing on stdout; the exit status is the answer, and stderr says why
     #[command(after_long_help = EXIT_STATUS)]
     Check(InputArgs),
+    /// Turn reports of others into records
+    ///
+    /// Reads aggregated results of the Python ATEX, results.yaml of tmt, JUnit XML, and TAP 13 or 14. What one of them
+    /// is, its content tells; records are handed on.
+    Import(import::Args),
+    #[command(flatten)]
+    Export(Format),
 }
 
 #[derive(Debug, PartialEq, Eq, clap::Args)]
@@ -96,7 +105,9 @@ pub struct SummaryArgs {
 
 #[derive(Debug, PartialEq, Eq, clap::Args)]
 pub struct InputArgs {
-    /// Files of records, read one after another; `-` and none are stdin
+    /// Files of records, run directories, archives, read one after another; `-` and none are stdin
+    ///
+    /// Files may be packed with gzip, xz or zstd: it is their content that tells.
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
@@ -143,6 +154,7 @@ mod tests {
         match parsed.chosen().map_err(|e| e.to_string())? {
             Command::Summary(args) => Ok((false, args.input.files)),
             Command::Check(args) => Ok((true, args.files)),
+            other => panic!("{other:?}"),
         }
     }
 

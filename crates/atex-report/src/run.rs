@@ -1,4 +1,4 @@
-//! The work: read, reduce, judge, write.
+//! The work of `summary` and `check`: read, reduce, judge, write.
 
 use std::io::Write;
 
@@ -6,8 +6,10 @@ use atex_cli::output::{self, OutputError};
 use atex_cli::{Exit, Failure};
 
 use crate::config::{Config, Output};
-use crate::reader::{self, Faults};
+use crate::event::Event;
+use crate::input::{self, Faults};
 use crate::reduce::State;
+use crate::stop::Stop;
 use crate::summary::{Limits, Summary};
 use crate::text::{self, Page, visible::visible};
 use crate::verdict::{Facts, Verdict, verdict};
@@ -23,7 +25,10 @@ pub fn run(config: &Config, out: impl Write, say: &mut dyn FnMut(&str)) -> Resul
         Output::Check => 0,
         Output::Summary(limits, _) => limits.subtests,
     });
-    reader::read(&config.input.sources, &mut faults, |record| state.take(record));
+    let read = input::read(&config.input.sources, &mut faults, &mut |event: &Event<'_>| state.take(event));
+    if let Err(Stop::Failed(failure)) = read {
+        return Err(failure);
+    }
     let facts = Facts::of(&state, &faults, &config.input);
     let verdict = verdict(&facts);
     match &config.output {

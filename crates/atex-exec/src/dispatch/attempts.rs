@@ -144,6 +144,7 @@ impl Dispatcher {
             artifacts: Some(artifacts.clone()),
             test: test.name,
             rerun_of: test.rerun_of,
+            waived: None,
         };
         self.test_end(Some(host), &end);
         if !self.storage_failed {
@@ -193,6 +194,7 @@ impl Dispatcher {
                 is_final: true,
                 artifacts: None,
                 rerun_of: test.rerun_of,
+                waived: None,
             },
         );
     }

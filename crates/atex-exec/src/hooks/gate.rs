@@ -473,6 +473,7 @@ fn test_end(done: &Done, runs: &Runs, host: &str, run: &str) -> serde_json::Valu
         is_final: false,
         artifacts: Some(runs.artifacts.to_string_lossy().into_owned()),
         rerun_of: runs.test.rerun_of.clone(),
+        waived: None,
     };
     let mut end = serde_json::to_value(end).expect("a record has only text keys");
     if let Some(keys) = end.as_object_mut() {

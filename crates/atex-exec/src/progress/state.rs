@@ -169,6 +169,7 @@ pub(super) mod tests {
             is_final,
             artifacts: None,
             rerun_of: None,
+            waived: None,
         }
     }
 

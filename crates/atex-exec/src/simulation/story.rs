@@ -181,6 +181,7 @@ impl<'a> Story<'a> {
             is_final,
             artifacts: None,
             rerun_of: None,
+            waived: None,
         };
         self.say(&end);
     }
