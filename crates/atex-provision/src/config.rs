@@ -1,40 +1,35 @@
 //! What the command line means.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
-use atex_cli::Failure;
+use atex_cli::{Failure, input::reason};
+use clap::FromArgMatches as _;
 
-use crate::{Args, Command, Static};
+use crate::args::{Command, Get, Other};
+use crate::backends::{Kind, Surroundings};
+use crate::lease::Leasing;
+use crate::ledger::{Ledger, Owner};
+use crate::{Args, Leases, Reap, Release, Terms};
+
+/// How long hosts are reserved that nobody looks after, unless the user says otherwise.
+const RESERVED_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// What is to be done, with everything known that comes from the environment.
 #[derive(Debug)]
 pub struct Config {
-    /// Where the hosts come from.
-    pub from: From,
-    /// A label for the hosts that have none.
-    pub platform: Option<String>,
-    /// At most so many hosts.
-    pub most: Option<u32>,
+    pub(crate) task: Task,
+    pub(crate) around: Surroundings,
 }
 
-/// Where hosts come from.
+/// What is to be done.
 #[derive(Debug)]
-pub enum From {
-    /// This machine.
-    Local,
-    /// A list.
-    Static {
-        /// The file, or `-`.
-        file: PathBuf,
-        /// What kind of list it is, if the user said so.
-        format: Option<crate::Format>,
-        /// Only these groups, if there are any.
-        groups: Vec<String>,
-        /// What relative paths in a list that comes by standard input are relative to.
-        directory: PathBuf,
-        /// What `~` in a path stands for.
-        home: Option<PathBuf>,
-    },
+pub(crate) enum Task {
+    Get { get: Box<Get>, terms: Terms },
+    Release(Release),
+    Leases(Leases),
+    Reap(Reap),
 }
 
 impl Config {
@@ -43,21 +38,70 @@ impl Config {
     /// # Errors
     /// No command was given, or there is no working directory.
     pub fn new(args: Args) -> Result<Config, Failure> {
-        match args.command {
-            Some(Command::Local(local)) => {
-                Ok(Config { from: From::Local, platform: local.platform, most: Some(local.hosts) })
+        let around = surroundings()?;
+        let task = match args.command {
+            Some(Command::Get(get)) => {
+                let terms = Terms::from_arg_matches(&get.matches).map_err(Failure::usage)?;
+                Task::Get { get: Box::new(get), terms }
             }
-            Some(Command::Static(list)) => fixed(list),
-            None => Err(Failure::usage("no command was given: expected `local` or `static`")
-                .hint("see atex-provision --help")),
-        }
+            Some(Command::Other(Other::Release(release))) => Task::Release(release),
+            Some(Command::Other(Other::Leases(leases))) => Task::Leases(leases),
+            Some(Command::Other(Other::Reap(reap))) => Task::Reap(reap),
+            None => {
+                let failure = Failure::usage(
+                    "no command was given: expected a back end, `release`, `leases` or `reap`",
+                );
+                return Err(failure.hint("see atex-provision --help"));
+            }
+        };
+        Ok(Config { task, around })
     }
 }
 
-fn fixed(list: Static) -> Result<Config, Failure> {
-    let Static { file, format, groups, hosts, platform } = list;
+impl Surroundings {
+    /// The ledger of this user.
+    pub(crate) fn ledger(&self) -> Result<Ledger, Failure> {
+        Ledger::open(&self.state)
+    }
+}
+
+/// What is needed for leases of a back end.
+pub(crate) fn leasing(get: &Get, terms: &Terms, around: &Surroundings) -> Result<Leasing, Failure> {
+    let kind: &'static Kind = get.kind;
+    let backend = (kind.open)(&get.matches, around)?;
+    let reserved = (!terms.serve).then_some(RESERVED_FOR);
+    Ok(Leasing {
+        ledger: Arc::new(around.ledger()?),
+        kind,
+        backend,
+        owner: owner(terms),
+        looked_after: terms.serve,
+        ttl: terms.ttl.or(reserved),
+        orphan: terms.orphan_timeout,
+        platform: terms.platform.clone(),
+    })
+}
+
+/// Whose the hosts are.
+fn owner(terms: &Terms) -> Owner {
+    if let Some(name) = &terms.owner {
+        return Owner::Name(name.clone());
+    }
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    if let (Some(id), Some(dir)) = (variable("ATEX_RUN_ID"), variable("ATEX_RUN_DIR")) {
+        return Owner::Run { id, dir };
+    }
+    let user = nix::unistd::User::from_uid(nix::unistd::geteuid()).ok().flatten();
+    Owner::Name(user.map_or_else(|| nix::unistd::geteuid().to_string(), |user| user.name))
+}
+
+fn surroundings() -> Result<Surroundings, Failure> {
     let directory = std::env::current_dir()
-        .map_err(|e| Failure::trouble(format!("working directory: {}", atex_cli::input::reason(&e))))?;
+        .map_err(|e| Failure::trouble(format!("working directory: {}", reason(&e))))?;
     let home = std::env::home_dir().filter(|home| home.is_absolute());
-    Ok(Config { from: From::Static { file, format, groups, directory, home }, platform, most: hosts })
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let state = state.or_else(|| Some(home.as_ref()?.join(".local/state")));
+    // Nothing is written there unless there is something to write.
+    let state = state.unwrap_or_else(|| "/var/lib".into());
+    Ok(Surroundings { directory, home, state })
 }

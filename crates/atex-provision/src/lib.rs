@@ -1,25 +1,39 @@
-//! atex-provision: gives hosts as records.
+//! atex-provision: gives hosts as records, from anywhere, and gives them back for certain.
 //!
-//! Start reading at [`run`], which turns a [`Config`] into records; [`Args`] is what was typed. `local` gives
-//! this machine several times, `inventory` reads lists of fixed hosts.
+//! Start reading at [`run`], which turns a [`Config`] into what is to be done; [`Args`] is what was typed.
+//! `backends` is where hosts come from: a module for each kind of provider, behind one trait. `ledger` is what may exist
+//! somewhere because of us, and `lease` how it comes into being and ends so that nothing is lost whenever we are killed.
+//! `reserve` gets hosts and leaves them leased, `serve` gets them as atex-exec asks for them, `commands` are what can be
+//! done with leases that there are, and `inventory` reads lists of fixed hosts.
 //!
-//! This crate knows no tests, and opens no connection: a host here is the description of a way to it, and
-//! whether the way leads anywhere is seen by who takes it. No back end derives a platform from what it knows of
-//! a host; a platform is a label that a person gave.
+//! This crate knows no tests. No back end derives a platform from what it knows of a host; a platform is a label that a
+//! person gave. No back end knows the ledger or the protocol, and none is known outside of its module.
 
 mod args;
+mod backends;
+mod commands;
 mod config;
+mod describe;
+mod fault;
 mod inventory;
-mod local;
+mod lease;
+mod ledger;
+mod program;
+mod reach;
+mod reserve;
 mod run;
+mod serve;
+mod stop;
+mod trouble;
+mod turns;
 
 use clap::CommandFactory as _;
 
 use atex_cli::{Exit, Failure, output::Output};
 use atex_model::Schema;
 
-pub use args::{Args, Command, Format, Local, Static};
-pub use config::{Config, From};
+pub use args::{Args, Command, Get, Leases, Other, Reap, Release, Terms};
+pub use config::Config;
 pub use run::run;
 
 /// This tool.
@@ -29,7 +43,7 @@ pub const TOOL: atex_cli::Tool = atex_cli::Tool {
 };
 
 /// What it reads and writes, for schemas.
-pub const SCHEMAS: [Schema; 2] = [Schema::Host, Schema::End];
+pub const SCHEMAS: [Schema; 3] = [Schema::Host, Schema::Protocol, Schema::End];
 
 /// The command line, for parsing and for the manual.
 pub fn command() -> clap::Command {
@@ -39,7 +53,7 @@ pub fn command() -> clap::Command {
 /// The whole program, from the command line to the exit status.
 ///
 /// # Errors
-/// The command line or a list of hosts is wrong, or the records cannot be written.
+/// The command line or the input is wrong, a provider failed, or the records cannot be written.
 pub fn main() -> Result<Exit, Failure> {
     let args = atex_cli::parse_args(TOOL, |args: &Args| &args.common);
     if args.common.schema {

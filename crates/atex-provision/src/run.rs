@@ -1,80 +1,90 @@
-//! From a configuration to records.
+//! From a configuration to what is to be done.
 
 use std::io::Write;
 
 use atex_cli::{Exit, Failure, output::Output};
 use atex_model::report::{Counts, End, EndTag};
 
-use crate::{
-    Config, From, TOOL,
-    inventory::{self, Inventory, Item, Source},
-    local,
-};
+use crate::config::{Config, Task, leasing};
+use crate::{TOOL, commands, describe, reserve, serve};
 
-/// Writes a record for each host to `out`, and an `end` record, also where this ends early.
+/// Does what is to be done, and writes an `end` record, also where this ends early; but for the tables that are for people, and
+/// for --serve, whose output is a conversation.
 ///
 /// # Errors
-/// A list of hosts is wrong (nothing of it is written then), or the records cannot be written.
+/// The input is wrong, a provider failed, or the records cannot be written.
 pub fn run<W: Write>(config: &Config, out: &mut Output<W>) -> Result<Exit, Failure> {
-    let mut hosts = 0;
-    let result = write_hosts(config, out, &mut hosts);
-    let exit = result.as_ref().err().map_or(Exit::Done, |failure| failure.kind.exit());
-    let end = out.record(&end_record(exit, hosts)).and_then(|()| out.flush());
-    // Of two failures the first is the cause.
-    result?;
-    end?;
-    Ok(exit)
+    match &config.task {
+        Task::Get { get, terms } if terms.serve => {
+            crate::turns::allow(terms.parallel as usize);
+            serve::serve(&leasing(get, terms, &config.around)?, terms, out)
+        }
+        Task::Leases(leases) => commands::leases(leases, &config.around, out),
+        task => {
+            let mut done = Done::default();
+            let result = match task {
+                Task::Get { get, terms } => get_hosts(get, terms, config, out, &mut done),
+                Task::Release(release) => commands::release(release, &config.around, out, &mut done),
+                Task::Reap(reap) => commands::reap(reap, &config.around, out, &mut done),
+                Task::Leases(_) => Ok(()),
+            };
+            finish(out, result, done)
+        }
+    }
 }
 
-fn end_record(exit: Exit, hosts: u64) -> End {
-    End {
+/// What a command has come to.
+#[derive(Debug, Default)]
+pub(crate) struct Done {
+    /// What it counted, and how much of it.
+    pub counts: Counts,
+    /// What went wrong without ending it.
+    pub exit: Option<Exit>,
+}
+
+impl Done {
+    pub fn count(&mut self, what: &str) {
+        *self.counts.entry(what.to_owned()).or_default() += 1;
+    }
+
+    /// Says what went wrong, and goes on.
+    pub fn trouble(&mut self, failure: &Failure) {
+        failure.report(TOOL);
+        self.exit = self.exit.max(Some(failure.kind.exit()));
+    }
+}
+
+fn get_hosts<W: Write>(
+    get: &crate::args::Get,
+    terms: &crate::Terms,
+    config: &Config,
+    out: &mut Output<W>,
+    done: &mut Done,
+) -> Result<(), Failure> {
+    done.counts.insert("hosts".to_owned(), 0);
+    crate::turns::allow(terms.parallel as usize);
+    if terms.ttl.is_none() {
+        let backend = (get.kind.open)(&get.matches, &config.around)?;
+        if let Some(inventory) = backend.standing(terms.hosts)? {
+            return describe::write(inventory, terms, out, done);
+        }
+    }
+    reserve::reserve(&leasing(get, terms, &config.around)?, terms, out, done)
+}
+
+fn finish<W: Write>(out: &mut Output<W>, result: Result<(), Failure>, done: Done) -> Result<Exit, Failure> {
+    let failed = result.as_ref().err().map(|failure| failure.kind.exit());
+    let exit = failed.max(done.exit).unwrap_or(Exit::Done);
+    let end = End {
         kind: EndTag,
         tool: TOOL.name.to_owned(),
         complete: exit.is_complete(),
         exit: exit.code(),
-        counts: Counts::from_iter([("hosts".to_owned(), hosts)]),
-    }
-}
-
-fn write_hosts<W: Write>(config: &Config, out: &mut Output<W>, hosts: &mut u64) -> Result<(), Failure> {
-    match &config.from {
-        From::Local => {
-            let facts = local::facts();
-            for number in 1..=config.most.unwrap_or(1) {
-                out.record(&local::host(number, config.platform.as_deref(), &facts))?;
-                *hosts += 1;
-            }
-            Ok(())
-        }
-        From::Static { file, format, groups, directory, home } => {
-            let source = Source::new(file, directory, home.as_deref());
-            let mut inventory = inventory::read(&source, *format)?;
-            inventory.select(&source, groups)?;
-            write_inventory(inventory, config, &source, out, hosts)
-        }
-    }
-}
-
-fn write_inventory<W: Write>(
-    inventory: Inventory,
-    config: &Config,
-    source: &Source,
-    out: &mut Output<W>,
-    hosts: &mut u64,
-) -> Result<(), Failure> {
-    let most = config.most.map_or(u64::MAX, u64::from);
-    for item in inventory.items {
-        match item {
-            Item::Other(line) => out.line(&line)?,
-            Item::Host(_) if *hosts == most => {}
-            Item::Host(listed) => {
-                listed.write(config.platform.as_deref(), out)?;
-                *hosts += 1;
-            }
-        }
-    }
-    if config.most.is_some() && *hosts < most {
-        log::warn!("{}: {most} hosts were asked for, there are {hosts}", source.name);
-    }
-    Ok(())
+        counts: done.counts,
+    };
+    let end = out.record(&end).and_then(|()| out.flush());
+    // Of two failures the first is the cause.
+    result?;
+    end?;
+    Ok(exit)
 }

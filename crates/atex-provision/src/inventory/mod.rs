@@ -14,7 +14,6 @@ use atex_cli::Failure;
 use atex_cli::output::{Output, OutputError};
 use atex_model::Host;
 
-use crate::Format;
 pub(crate) use source::Source;
 
 /// The most hosts that a list can have, so that a typing error in a range does not fill the memory.
@@ -23,9 +22,22 @@ const MOST_HOSTS: usize = 100_000;
 /// How many names of groups a message shows.
 const NAMES_SHOWN: usize = 20;
 
+/// The kinds of lists.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum Format {
+    /// A host a line
+    List,
+    /// An inventory of Ansible, in YAML
+    AnsibleYaml,
+    /// Host records, which are passed on as they are
+    Records,
+}
+
 /// What a list holds, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Inventory {
+    /// What it is called in messages.
+    pub(crate) name: String,
     /// The hosts, and what stands between them.
     pub(crate) items: Vec<Item>,
     /// The names of all groups, in order.
@@ -42,7 +54,7 @@ pub(crate) enum Item {
 /// A host and what the list says of it beside the record.
 #[derive(Debug)]
 pub(crate) struct Listed {
-    host: Host,
+    pub(crate) host: Host,
     /// The record as it was read, if it was one.
     text: Option<String>,
     groups: Vec<String>,
@@ -51,7 +63,7 @@ pub(crate) struct Listed {
 /// Reads a whole list, so that nothing comes out of one that is wrong further down.
 pub(crate) fn read(source: &Source, format: Option<Format>) -> Result<Inventory, Failure> {
     let text = source.read()?;
-    let inventory = match format.unwrap_or_else(|| recognise(&text)) {
+    let mut inventory = match format.unwrap_or_else(|| recognise(&text)) {
         Format::List => list::read(&text, source),
         Format::AnsibleYaml => ansible::read(&text, source),
         Format::Records => records::read(&text, source),
@@ -59,6 +71,7 @@ pub(crate) fn read(source: &Source, format: Option<Format>) -> Result<Inventory,
     if !inventory.items.iter().any(|item| matches!(item, Item::Host(_))) {
         return Err(Failure::usage(format!("{}: there is no host in it", source.name)));
     }
+    inventory.name.clone_from(&source.name);
     Ok(inventory)
 }
 
@@ -78,6 +91,12 @@ fn recognise(text: &str) -> Format {
 }
 
 impl Inventory {
+    /// These hosts.
+    pub(crate) fn of(name: &str, hosts: impl Iterator<Item = Host>) -> Inventory {
+        let listed = |host| Item::Host(Box::new(Listed { host, text: None, groups: Vec::new() }));
+        Inventory { name: name.to_owned(), items: hosts.map(listed).collect(), groups: Vec::new() }
+    }
+
     /// Leaves the hosts of these groups; without groups, all.
     pub(crate) fn select(&mut self, source: &Source, groups: &[String]) -> Result<(), Failure> {
         if groups.is_empty() {

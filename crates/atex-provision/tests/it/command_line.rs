@@ -45,7 +45,10 @@ fn wrong_usage_is_refused() {
         assert_eq!(error.exit_code(), 2, "{words}");
     }
     let no_command = Config::new(Args::try_parse_from(["x", "-v"]).unwrap()).unwrap_err();
-    assert_eq!(no_command.message, "no command was given: expected `local` or `static`");
+    assert_eq!(
+        no_command.message,
+        "no command was given: expected a back end, `release`, `leases` or `reap`"
+    );
 }
 
 #[test]

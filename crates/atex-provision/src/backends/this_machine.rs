@@ -1,19 +1,18 @@
-//! This machine as a host.
+//! What can be told of this machine.
 
 use std::fs;
 
 use atex_model::{Connect, Facts, Host};
 
 /// The `number`th time this machine, of which `facts` are known.
-pub(crate) fn host(number: u32, platform: Option<&str>, facts: &Facts) -> Host {
+pub(super) fn host(number: u32, facts: &Facts) -> Host {
     let mut host = Host::new(format!("local/{number}"), Connect::Local);
-    host.platform = platform.map(str::to_owned);
     host.facts = facts.clone();
     host
 }
 
 /// What can be told of this machine for the price of reading a file.
-pub(crate) fn facts() -> Facts {
+pub(super) fn facts() -> Facts {
     let release =
         fs::read_to_string("/etc/os-release").or_else(|_| fs::read_to_string("/usr/lib/os-release")).ok();
     let mut facts = Facts::new();

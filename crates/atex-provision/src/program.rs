@@ -1,0 +1,259 @@
+//! Running the programs of providers: so many at a time, without a terminal, not for longer than allowed, and not beyond our
+//! own end.
+
+use std::ffi::OsStr;
+use std::io::{self, Read, Seek, Write};
+use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use atex_cli::input::reason;
+use atex_cli::text::visible::visible;
+use crossbeam_channel::{after, bounded, select};
+use nix::sys::prctl;
+use nix::sys::signal::{Signal, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::unistd::Pid;
+
+use crate::fault;
+use crate::stop::Stop;
+use crate::trouble::Trouble;
+use crate::turns;
+
+/// The largest answer that is read: a provider's list of a thousand machines is a tenth of this.
+const LARGEST: u64 = 64 << 20;
+
+/// How much of a complaint is shown.
+const SHOWN: usize = 300;
+
+/// So long a program may clean up behind itself once its time is over.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// A call of a program.
+pub(crate) struct Call {
+    command: Command,
+    name: String,
+    input: Vec<u8>,
+    limit: Duration,
+}
+
+/// What a program that has ended left.
+#[derive(Debug)]
+pub(crate) struct Ended {
+    name: String,
+    status: ExitStatus,
+    pub stdout: String,
+    stderr: String,
+}
+
+impl Call {
+    /// A program of this name or path. It may run for a minute.
+    pub fn new(program: impl AsRef<OsStr>) -> Call {
+        let name = program.as_ref().to_string_lossy().into_owned();
+        Call { command: Command::new(program), name, input: Vec::new(), limit: Duration::from_secs(60) }
+    }
+
+    pub fn args<S: AsRef<OsStr>>(mut self, words: impl IntoIterator<Item = S>) -> Call {
+        self.command.args(words);
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Call {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn directory(mut self, directory: &std::path::Path) -> Call {
+        self.command.current_dir(directory);
+        self
+    }
+
+    /// What it reads. Without, there is nothing to read.
+    pub fn input(mut self, text: impl Into<Vec<u8>>) -> Call {
+        self.input = text.into();
+        self
+    }
+
+    pub fn limit(mut self, limit: Duration) -> Call {
+        self.limit = limit;
+        self
+    }
+
+    /// Runs it, and gives what it printed if it was successful.
+    pub fn text(self, stop: &Stop) -> Result<String, Trouble> {
+        self.run(stop)?.text()
+    }
+
+    /// Runs it to its end, whatever that is.
+    pub fn run(mut self, stop: &Stop) -> Result<Ended, Trouble> {
+        let _turn = turns::take(stop)?;
+        let name = self.name.clone();
+        fault::point(&format!("before {name}"));
+        let outcome = self.execute(stop).map_err(|e| match e.kind() {
+            io::ErrorKind::NotFound => {
+                Trouble::lasting(format!("{name}: it is not installed, or not in PATH"))
+            }
+            _ => Trouble::passing(format!("{name}: {}", reason(&e))),
+        })?;
+        fault::point(&format!("after {name}"));
+        outcome
+    }
+
+    fn execute(&mut self, stop: &Stop) -> io::Result<Result<Ended, Trouble>> {
+        // Files instead of pipes: what a program leaves running with them open, such as a virtual machine, holds
+        // nobody up.
+        let (mut input, mut stdout, mut stderr) =
+            (tempfile::tempfile()?, tempfile::tempfile()?, tempfile::tempfile()?);
+        input.write_all(&self.input)?;
+        input.rewind()?;
+        let (out, err) = (Stdio::from(stdout.try_clone()?), Stdio::from(stderr.try_clone()?));
+        let command = self.command.stdin(input).stdout(out).stderr(err).process_group(0);
+        // The signal comes when the thread ends that started it; that thread waits for it, see `wait`.
+        // SAFETY: between fork and exec only a system call is made, which takes no lock and no memory.
+        unsafe { command.pre_exec(|| Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)) };
+        let mut child = command.spawn()?;
+        let ended = wait(&mut child, self.limit, stop)?;
+        let name = self.name.clone();
+        let status = match ended {
+            Waited::Ended(status) => status,
+            Waited::TimedOut => {
+                let seconds = self.limit.as_secs();
+                return Ok(Err(Trouble::passing(format!("{name}: did not end within {seconds} s"))));
+            }
+            Waited::Stopped => return Ok(Err(Trouble::stopped())),
+        };
+        let read = |file: &mut std::fs::File| -> io::Result<String> {
+            let mut bytes = Vec::new();
+            file.rewind()?;
+            file.take(LARGEST).read_to_end(&mut bytes)?;
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        };
+        Ok(Ok(Ended { name, status, stdout: read(&mut stdout)?, stderr: read(&mut stderr)? }))
+    }
+}
+
+enum Waited {
+    Ended(ExitStatus),
+    TimedOut,
+    Stopped,
+}
+
+fn wait(child: &mut Child, limit: Duration, stop: &Stop) -> io::Result<Waited> {
+    let pid = Pid::from_raw(i32::try_from(child.id()).expect("the kernel's process ids are positive i32"));
+    std::thread::scope(|scope| {
+        let (said, end) = bounded(1);
+        // It stays a zombie until it has been waited for: till then its number is no one else's.
+        scope.spawn(move || {
+            while waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)
+                == Err(nix::errno::Errno::EINTR)
+            {}
+            let _ = said.send(());
+        });
+        let broken_off = select! {
+            recv(end) -> _ => None,
+            recv(after(limit)) -> _ => Some(Waited::TimedOut),
+            recv(stop.event()) -> _ => Some(Waited::Stopped),
+        };
+        if broken_off.is_some() {
+            let _ = killpg(pid, Signal::SIGTERM);
+            let _ = end.recv_timeout(GRACE);
+            let _ = killpg(pid, Signal::SIGKILL);
+        }
+        let status = child.wait()?;
+        Ok(broken_off.unwrap_or(Waited::Ended(status)))
+    })
+}
+
+impl Ended {
+    pub fn is_success(&self) -> bool {
+        self.status.success()
+    }
+
+    /// What it printed, if it was successful; else what it complained of.
+    pub fn text(self) -> Result<String, Trouble> {
+        if self.is_success() { Ok(self.stdout) } else { Err(self.trouble()) }
+    }
+
+    /// What it printed, as JSON.
+    pub fn json(self) -> Result<serde_json::Value, Trouble> {
+        let name = self.name.clone();
+        let text = self.text()?;
+        parse_json(&name, &text)
+    }
+
+    /// That it failed, in its own words.
+    pub fn trouble(&self) -> Trouble {
+        let end = match (self.status.code(), self.status.signal()) {
+            (Some(code), _) => format!("exit status {code}"),
+            (None, signal) => format!("ended by signal {}", signal.unwrap_or_default()),
+        };
+        Trouble::passing(match self.complaint() {
+            Some(words) => format!("{}: {words} ({end})", self.name),
+            None => format!("{}: {end}", self.name),
+        })
+    }
+
+    /// Whether it says this anywhere in its complaints.
+    pub fn says(&self, words: &str) -> bool {
+        self.stderr.contains(words) || self.stdout.contains(words)
+    }
+
+    /// The last line that it wrote to standard error: what stands before it is often a trace.
+    fn complaint(&self) -> Option<String> {
+        let line = self.stderr.lines().map(str::trim).rfind(|line| !line.is_empty())?;
+        Some(visible(line).chars().take(SHOWN).collect())
+    }
+}
+
+/// The JSON that `name` has printed.
+pub(crate) fn parse_json(name: &str, text: &str) -> Result<serde_json::Value, Trouble> {
+    serde_json::from_str(text.trim()).map_err(|e| {
+        let start: String = text.trim().chars().take(60).collect();
+        Trouble::lasting(format!("{name}: expected JSON ({e}), found `{}`", visible(&start)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn shell(script: &str) -> Call {
+        Call::new("sh").args(["-c", script])
+    }
+
+    #[test]
+    fn what_a_program_says_is_heard() {
+        let stop = Stop::never();
+        assert_eq!(shell("tr a b").input("banana").text(&stop).unwrap(), "bbnbnb");
+        assert_eq!(shell("echo $X").env("X", "y").text(&stop).unwrap(), "y\n");
+        for (script, message) in [
+            ("echo trace >&2; echo 'no such \u{1b}[1m' >&2; exit 3", "sh: no such \\x1b[1m (exit status 3)"),
+            ("exit 4", "sh: exit status 4"),
+            ("kill -9 $$", "sh: ended by signal 9"),
+        ] {
+            assert_eq!(shell(script).text(&stop).unwrap_err().message, message);
+        }
+        let message = "no-such-program: it is not installed, or not in PATH";
+        let trouble = Call::new("no-such-program").text(&stop).unwrap_err();
+        assert_eq!((trouble.message.as_str(), trouble.again), (message, false));
+        let message = "sh: expected JSON (expected ident at line 1 column 2), found `no`";
+        assert_eq!(shell("echo no").run(&stop).unwrap().json().unwrap_err().message, message);
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_ended() {
+        let call = shell("sleep 60").limit(Duration::from_millis(50));
+        assert_eq!(call.text(&Stop::never()).unwrap_err().message, "sh: did not end within 0 s");
+        let (stopper, stop) = Stop::new();
+        let waiting = std::thread::spawn(move || shell("sleep 60").text(&stop));
+        drop(stopper);
+        assert_eq!(waiting.join().unwrap().unwrap_err(), Trouble::stopped());
+    }
+
+    #[test]
+    fn what_it_leaves_running_holds_nobody_up() {
+        let text = shell("sleep 5 & echo $!").text(&Stop::never()).unwrap();
+        let pid = Pid::from_raw(text.trim().parse().unwrap());
+        nix::sys::signal::kill(pid, Signal::SIGKILL).expect("it still runs");
+    }
+}

@@ -1,0 +1,106 @@
+//! A script on a host, from its start to its end.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use atex_connect::{ConnectError, Connection, Connector, Event, Exit, Options, Stdin, Target};
+use atex_model::Connect;
+use crossbeam_channel::{after, bounded, select, unbounded};
+
+use crate::fault;
+use crate::stop::Stop;
+use crate::trouble::Trouble;
+use crate::turns;
+
+/// The longest answer that is listened to.
+const LONGEST: usize = 1 << 20;
+
+/// Ways to hosts, which are opened when they are needed.
+#[derive(Default)]
+pub(crate) struct Reach(Mutex<Option<Arc<Connector>>>);
+
+impl Reach {
+    /// Runs a script of POSIX sh with arguments; gives what it printed, whatever its exit status.
+    pub fn script(
+        &self,
+        way: &Connect,
+        (script, arguments): (&str, &[&str]),
+        limit: Duration,
+        stop: &Stop,
+    ) -> Result<String, Trouble> {
+        let words = ["sh", "-s", "--"].iter().chain(arguments).copied();
+        let command = shlex::try_join(words).map_err(Trouble::lasting)?;
+        let connector = self.connector()?;
+        let _turn = turns::take(stop)?;
+        fault::point("before a script on a host");
+        let connection = open(&connector, way, stop)?;
+        let (to, events) = unbounded();
+        let session = connection.run(&command, Stdin::bytes(script), move |event| {
+            let _ = to.send(event);
+        });
+        let end = after(limit);
+        let mut said = Vec::new();
+        let result = loop {
+            select! {
+                recv(events) -> event => match event {
+                    Ok(Event::Stdout(chunk)) if said.len() < LONGEST => said.extend_from_slice(&chunk),
+                    Ok(Event::Stdout(_) | Event::Stderr(_)) => {}
+                    Ok(Event::Ended(Ok(Exit::Code(_) | Exit::Signal(_)))) => break Ok(()),
+                    Ok(Event::Ended(Err(error))) => break Err(trouble(&error)),
+                    Err(_) => break Err(Trouble::passing("the connection was closed")),
+                },
+                recv(end) -> _ => break Err(Trouble::passing(format!("no answer within {} s", limit.as_secs()))),
+                recv(stop.event()) -> _ => break Err(Trouble::stopped()),
+            }
+        };
+        session.abandon();
+        let (to, closed) = bounded(1);
+        connection.close(move || {
+            let _ = to.send(());
+        });
+        let _ = closed.recv();
+        fault::point("after a script on a host");
+        result.map(|()| String::from_utf8_lossy(&said).into_owned())
+    }
+
+    fn connector(&self) -> Result<Arc<Connector>, Trouble> {
+        let mut connector = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(connector) = &*connector {
+            return Ok(Arc::clone(connector));
+        }
+        let new = Connector::new(Options::default()).map_err(Trouble::lasting)?;
+        Ok(Arc::clone(connector.insert(Arc::new(new))))
+    }
+}
+
+fn open(connector: &Connector, way: &Connect, stop: &Stop) -> Result<Connection, Trouble> {
+    let (to, opened) = bounded(1);
+    connector.open(target(way), move |connection| {
+        let _ = to.send(connection);
+    });
+    select! {
+        recv(opened) -> opened => match opened {
+            Ok(opened) => opened.map_err(|error| trouble(&error)),
+            Err(_) => Err(Trouble::passing("the connection was closed")),
+        },
+        recv(stop.event()) -> _ => Err(Trouble::stopped()),
+    }
+}
+
+fn trouble(error: &ConnectError) -> Trouble {
+    Trouble { again: error.again_may_help(), ..Trouble::passing(error) }
+}
+
+fn target(way: &Connect) -> Target {
+    match way {
+        Connect::Local => Target::Local,
+        Connect::Command(command) => Target::Command { argv: command.argv.clone() },
+        Connect::Ssh(ssh) => Target::Ssh(atex_connect::Ssh {
+            host: ssh.host.clone(),
+            user: ssh.user.clone(),
+            port: ssh.port,
+            identity: ssh.identity.as_ref().map(Into::into),
+            options: ssh.options.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+        }),
+    }
+}

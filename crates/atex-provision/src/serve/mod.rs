@@ -1,0 +1,410 @@
+//! Hosts as they are asked for: the other end of what atex-exec says to a provisioner.
+//!
+//! One loop owns the [`Pool`](pool::Pool) and the output. Whatever waits for a provider is a thread, which reports to it.
+
+mod input;
+mod pool;
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use atex_cli::output::{Output, OutputError};
+use atex_cli::{Exit, Failure, signals};
+use atex_model::protocol::{
+    Hello, HelloTag, HostGone, HostGoneTag, Pending, PendingTag, ProvisionFailed, ProvisionFailedTag,
+    Released, ReleasedTag,
+};
+use atex_model::{Host, Time};
+use crossbeam_channel::{Receiver, Sender, after, select, unbounded};
+
+use crate::lease::{Leasing, later};
+use crate::ledger::Entry;
+use crate::reserve::{STACK, UNDER_WAY};
+use crate::stop::{Stop, Stopper};
+use crate::trouble::Trouble;
+use crate::{TOOL, Terms};
+use input::Message;
+use pool::{Pool, Ready};
+
+/// How often the ledger is told that we live: often enough against the shortest time for which anybody keeps orphans.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
+
+/// What a thread reports.
+enum News {
+    Obtained(Result<Entry, Trouble>),
+    GivenBack { id: String, told: bool, result: Result<(), Trouble> },
+    Adopted(Box<Host>, Result<Entry, Trouble>),
+    Extended { id: String, result: Result<Entry, Trouble> },
+    Beaten { id: String, result: Result<(), Trouble> },
+}
+
+/// Why there is an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    /// All is given back.
+    Shutdown,
+    /// The owner died: what there is stays for it, should it come back.
+    Orphaned,
+}
+
+/// Talks until the other end has had enough, then gives everything back, or keeps it for a resumed run.
+pub(crate) fn serve<W: Write>(
+    leasing: &Leasing,
+    terms: &Terms,
+    out: &mut Output<W>,
+) -> Result<Exit, Failure> {
+    let signals = signals::channel(&signals::ENDING).map_err(Failure::trouble)?;
+    let messages = input::read();
+    let (to, news) = unbounded();
+    let gives = leasing.backend.gives(leasing.orphan)?;
+    let max = [gives.max, terms.hosts.map(u64::from).or(gives.usual)].into_iter().flatten().min();
+    let (stopper, stop) = Stop::new();
+    let now = Instant::now();
+    let mut server = Server {
+        leasing,
+        pool: Pool::new(max),
+        out,
+        to,
+        stopper: Some(stopper),
+        stop,
+        ending: None,
+        busy: 0,
+        said_pending: 0,
+        exit: Exit::Done,
+        beat: gives.beat,
+        extends: gives.extends && terms.ttl.is_none(),
+        next_sign: now + SIGN_OF_LIFE,
+        next_beat: gives.beat.map(|every| now + every),
+    };
+    server.say(&Hello {
+        kind: HelloTag,
+        provisioner: Some(leasing.kind.name.to_owned()),
+        platform: terms.platform.clone(),
+        facts: gives.facts,
+        max,
+        adopt: true,
+        extend: gives.extends,
+    });
+    server.talk(&messages, &news, &signals);
+    Ok(server.exit)
+}
+
+struct Server<'a, W: Write> {
+    leasing: &'a Leasing,
+    pool: Pool,
+    out: &'a mut Output<W>,
+    to: Sender<News>,
+    stopper: Option<Stopper>,
+    stop: Stop,
+    ending: Option<Ending>,
+    /// How many threads are at work.
+    busy: u64,
+    said_pending: u64,
+    exit: Exit,
+    beat: Option<Duration>,
+    /// Whether hosts are kept by moving the provider's limit of time, again and again.
+    extends: bool,
+    next_sign: Instant,
+    next_beat: Option<Instant>,
+}
+
+impl<W: Write> Server<'_, W> {
+    fn talk(
+        &mut self,
+        messages: &Receiver<Result<Message, Failure>>,
+        news: &Receiver<News>,
+        signals: &Receiver<nix::sys::signal::Signal>,
+    ) {
+        let nothing = crossbeam_channel::never();
+        let mut messages = messages;
+        loop {
+            let begun = self.pool.begin(UNDER_WAY);
+            (0..begun).for_each(|_| self.obtain());
+            self.say_pending();
+            if self.ending.is_some() && self.busy == 0 {
+                return;
+            }
+            select! {
+                recv(messages) -> message => match message {
+                    Ok(Ok(message)) => self.hear(message),
+                    Ok(Err(failure)) => {
+                        failure.report(TOOL);
+                        self.exit = self.exit.max(failure.kind.exit());
+                        messages = &nothing;
+                        self.end(Ending::Shutdown);
+                    }
+                    Err(_) => {
+                        messages = &nothing;
+                        self.end(Ending::Orphaned);
+                    }
+                },
+                recv(news) -> news => if let Ok(news) = news { self.learn(news) },
+                recv(signals) -> signal => if let Ok(signal) = signal {
+                    let exit = Exit::Signal(signal as u8);
+                    if matches!(self.exit, Exit::Signal(_)) {
+                        log::error!("ended before all was done; `atex-provision reap` does the rest");
+                        std::process::exit(i32::from(exit.code()));
+                    }
+                    self.exit = self.exit.max(exit);
+                    self.end(Ending::Orphaned);
+                },
+                recv(after(self.until_next())) -> _ => self.tick(),
+            }
+        }
+    }
+
+    // ---- What we are told ----
+
+    fn hear(&mut self, message: Message) {
+        match message {
+            Message::Want(hosts) => self.pool.want(hosts),
+            Message::Release(id) => self.release(&id),
+            Message::Extend(id, until) => self.extend(&id, until),
+            Message::Adopt(host) => {
+                let leasing = self.leasing.clone();
+                self.begin(move || {
+                    let adopted = leasing.adopt(&host);
+                    News::Adopted(host, adopted)
+                });
+            }
+            Message::Shutdown => self.end(Ending::Shutdown),
+        }
+    }
+
+    fn obtain(&mut self) {
+        let (leasing, stop) = (self.leasing.clone(), self.stop.clone());
+        if !self.begin(move || News::Obtained(leasing.obtain(&stop))) {
+            self.not_obtained(Trouble::passing("no thread can be started"));
+        }
+    }
+
+    fn release(&mut self, id: &str) {
+        match self.pool.leave(id) {
+            Some(ready) => self.give_back(id, ready.token, true),
+            None => match self.of_an_earlier_one(id) {
+                Some(token) => self.give_back(id, token, true),
+                None => self.say(&Released { kind: ReleasedTag, id: id.to_owned() }),
+            },
+        }
+    }
+
+    /// The lease of a host that an earlier instance handed out.
+    fn of_an_earlier_one(&self, id: &str) -> Option<String> {
+        let (entries, _) = self.leasing.ledger.all().ok()?;
+        let mut entries = entries.into_iter().map(|known| known.entry);
+        let of_ours = |entry: &Entry| {
+            entry.id.as_deref() == Some(id)
+                && entry.backend == self.leasing.kind.name
+                && entry.owner == self.leasing.owner
+        };
+        entries.find(of_ours).map(|entry| entry.token)
+    }
+
+    fn give_back(&mut self, id: &str, token: String, told: bool) {
+        let (leasing, id) = (self.leasing.clone(), id.to_owned());
+        self.begin(move || News::GivenBack { id, told, result: leasing.give_back(&token) });
+    }
+
+    fn extend(&mut self, id: &str, until: Time) {
+        let Some(ready) = self.pool.ready.get(id) else {
+            log::warn!("{id}: there is no such host to extend");
+            return;
+        };
+        let (leasing, id, token) = (self.leasing.clone(), id.to_owned(), ready.token.clone());
+        self.begin(move || News::Extended { id, result: leasing.extend(&token, until) });
+    }
+
+    fn end(&mut self, ending: Ending) {
+        self.pool.closed = true;
+        self.stopper = None;
+        self.ending = Some(ending);
+        let all: Vec<(String, Ready)> = self.pool.ready.drain(..).collect();
+        if ending == Ending::Shutdown {
+            all.into_iter().for_each(|(id, ready)| self.give_back(&id, ready.token, true));
+        } else {
+            // From now on they are orphans.
+            self.leasing.ledger.touch(all.iter().map(|(_, ready)| ready.token.as_str()));
+            if !all.is_empty() {
+                log::warn!("{} hosts are kept for a resumed run; after that `reap` frees them", all.len());
+            }
+        }
+    }
+
+    // ---- What threads report ----
+
+    /// Has a thread do something. `false`: there is none to be had, and nothing was begun; what was to be given back is
+    /// `reap`'s then.
+    fn begin(&mut self, work: impl FnOnce() -> News + Send + 'static) -> bool {
+        let to = self.to.clone();
+        let report = move || {
+            let _ = to.send(work());
+        };
+        match std::thread::Builder::new().stack_size(STACK).spawn(report) {
+            Ok(_) => {
+                self.busy += 1;
+                true
+            }
+            Err(e) => {
+                log::error!("a thread cannot be started: {e}");
+                self.exit = self.exit.max(Exit::Trouble);
+                false
+            }
+        }
+    }
+
+    fn not_obtained(&mut self, trouble: Trouble) {
+        self.pool.failed();
+        if self.ending.is_none() {
+            let (note, retry) = (Some(trouble.message), trouble.again);
+            self.say(&ProvisionFailed { kind: ProvisionFailedTag, count: 1, note, retry });
+        }
+    }
+
+    fn learn(&mut self, news: News) {
+        self.busy -= 1;
+        match news {
+            News::Obtained(Ok(entry)) => self.obtained(entry),
+            News::Obtained(Err(trouble)) => self.not_obtained(trouble),
+            News::GivenBack { id, told, result: Ok(()) } => {
+                if told {
+                    self.say(&Released { kind: ReleasedTag, id });
+                }
+            }
+            News::GivenBack { id, result: Err(trouble), .. } => {
+                log::error!("{id}: {trouble}; `atex-provision reap` will try again");
+                self.exit = self.exit.max(Exit::Trouble);
+            }
+            News::Adopted(_, Ok(entry)) => self.adopted(entry),
+            News::Adopted(host, Err(trouble)) => self.gone(host.id, trouble.message),
+            News::Extended { id, result } => match (self.pool.ready.get_mut(&id), result) {
+                (Some(ready), Ok(entry)) => ready.until = entry.until,
+                (None, Ok(_)) => {}
+                (_, Err(trouble)) => log::warn!("{id}: it cannot be kept longer: {trouble}"),
+            },
+            News::Beaten { id, result: Err(trouble) } if !trouble.again => {
+                if let Some(ready) = self.pool.leave(&id) {
+                    self.gone(id.clone(), trouble.message);
+                    self.give_back(&id, ready.token, false);
+                }
+            }
+            News::Beaten { id, result: Err(trouble) } => log::info!("{id}: {trouble}"),
+            News::Beaten { .. } => {}
+        }
+    }
+
+    fn obtained(&mut self, entry: Entry) {
+        let id = entry.id.clone().unwrap_or_else(|| entry.token.clone());
+        let ready = Ready { token: entry.token.clone(), until: entry.until };
+        if self.pool.created(&id, ready) {
+            self.hand_out(&entry);
+        } else {
+            self.give_back(&id, entry.token, false);
+        }
+    }
+
+    fn adopted(&mut self, entry: Entry) {
+        if self.ending == Some(Ending::Shutdown) {
+            return self.give_back(&entry.id.clone().unwrap_or_default(), entry.token, true);
+        }
+        let id = entry.id.clone().unwrap_or_else(|| entry.token.clone());
+        self.pool.ready.insert(id, Ready { token: entry.token.clone(), until: entry.until });
+        self.hand_out(&entry);
+    }
+
+    fn hand_out(&mut self, entry: &Entry) {
+        if let Some(host) = &entry.host {
+            self.say(host);
+        }
+    }
+
+    fn gone(&mut self, id: String, note: String) {
+        self.say(&HostGone { kind: HostGoneTag, id, note: Some(note) });
+    }
+
+    // ---- Time ----
+
+    fn until_next(&self) -> Duration {
+        let now = Instant::now();
+        let next = self.next_beat.map_or(self.next_sign, |beat| beat.min(self.next_sign));
+        let clock = atex_cli::now();
+        let ends = self.pool.ready.values().filter_map(|ready| ready.until).min();
+        let ends = ends.map(|end| Duration::from_millis(u64::try_from(end.0 - clock.0).unwrap_or(0)));
+        let next = next.saturating_duration_since(now);
+        ends.map_or(next, |ends| ends.min(next))
+    }
+
+    fn tick(&mut self) {
+        let now = Instant::now();
+        for id in self.pool.expired(atex_cli::now()) {
+            if let Some(ready) = self.pool.leave(&id) {
+                self.gone(id.clone(), "its time is over".to_owned());
+                self.give_back(&id, ready.token, false);
+            }
+        }
+        if now >= self.next_sign {
+            self.next_sign = now + SIGN_OF_LIFE;
+            self.leasing.ledger.touch(self.pool.ready.values().map(|ready| ready.token.as_str()));
+            self.keep();
+        }
+        if let (Some(every), Some(next)) = (self.beat, self.next_beat)
+            && now >= next
+        {
+            self.next_beat = Some(now + every);
+            self.beat();
+        }
+    }
+
+    /// Moves the limits of time that come near, as long as we live.
+    fn keep(&mut self) {
+        if !self.extends {
+            return;
+        }
+        let now = atex_cli::now();
+        let near = |ready: &Ready| ready.until.is_some_and(|until| until < later(now, NEAR));
+        let near: Vec<String> =
+            self.pool.ready.iter().filter(|(_, ready)| near(ready)).map(|(id, _)| id.clone()).collect();
+        near.iter().for_each(|id| self.extend(id, later(now, KEEP)));
+    }
+
+    fn beat(&mut self) {
+        let tokens: Vec<(String, String)> =
+            self.pool.ready.iter().map(|(id, ready)| (id.clone(), ready.token.clone())).collect();
+        for (id, token) in tokens {
+            let leasing = self.leasing.clone();
+            self.begin(move || {
+                let entry = leasing.ledger.get(&token).map_err(Trouble::passing);
+                let result =
+                    entry.and_then(|entry| entry.map_or(Ok(()), |entry| leasing.backend.beat(&entry)));
+                News::Beaten { id, result }
+            });
+        }
+    }
+
+    // ---- What we say ----
+
+    fn say_pending(&mut self) {
+        let hosts = self.pool.pending();
+        if hosts != self.said_pending && self.ending.is_none() {
+            self.said_pending = hosts;
+            self.say(&Pending { kind: PendingTag, hosts });
+        }
+    }
+
+    fn say(&mut self, record: &impl serde::Serialize) {
+        if let Err(error) = self.out.record(record).and_then(|()| self.out.flush())
+            && self.ending.is_none()
+        {
+            if matches!(error, OutputError::Failed(_)) {
+                Failure::from(error).report(TOOL);
+            }
+            self.exit = self.exit.max(Exit::Trouble);
+            // Nobody is there any more: as if the input had ended.
+            self.end(Ending::Orphaned);
+        }
+    }
+}
+
+/// A provider's limit of time that is nearer than this is moved …
+const NEAR: Duration = Duration::from_secs(4 * 3600);
+/// … to this.
+const KEEP: Duration = Duration::from_secs(12 * 3600);

@@ -1,0 +1,276 @@
+//! atex-provision --serve: what atex-exec and a provisioner say to each other, with real processes.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::time::Duration;
+
+use atex_testkit::sandbox::Dir;
+use serde_json::{Value, json};
+
+use crate::provision_leases::{held, lab, leases, provision};
+
+/// How long an answer may take on a machine that is busy.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A conversation with a provisioner. It is killed with this value.
+pub(crate) struct Talk {
+    child: Child,
+    stdin: Option<ChildStdin>,
+    lines: Receiver<String>,
+}
+
+impl Talk {
+    pub fn start(dir: &Dir, words: &[&str], variables: &[(&str, &str)]) -> Talk {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_atex-provision"));
+        let home = dir.home();
+        command
+            .args(words)
+            .current_dir(dir.path())
+            .env_clear()
+            .env("PATH", format!("{}:{}", dir.join("bin").display(), std::env::var("PATH").unwrap()))
+            .env("HOME", &home)
+            .env("XDG_STATE_HOME", home.join(".local/state"))
+            .envs(variables.iter().copied())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let stdout = BufReader::new(child.stdout.take().unwrap());
+        let (to, lines) = channel();
+        std::thread::spawn(move || {
+            for line in stdout.lines().map_while(Result::ok) {
+                let _ = to.send(line);
+            }
+        });
+        Talk { stdin: child.stdin.take(), child, lines }
+    }
+
+    pub fn say(&mut self, record: &Value) {
+        // An error means that it has died, which the test finds out.
+        let _ = writeln!(self.stdin.as_mut().expect("the input is open"), "{record}");
+    }
+
+    pub fn hang_up(&mut self) {
+        self.stdin = None;
+    }
+
+    /// The next record of this type; `None` at the end.
+    pub fn next(&self, kind: &str) -> Option<Value> {
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) => {
+                    let record: Value = serde_json::from_str(&line).expect("every line is a record");
+                    if record["type"] == kind {
+                        return Some(record);
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return None,
+                Err(RecvTimeoutError::Timeout) => panic!("no {kind} came within a minute"),
+            }
+        }
+    }
+
+    pub fn expect(&self, kind: &str) -> Value {
+        self.next(kind).unwrap_or_else(|| panic!("it ended, and no {kind} came"))
+    }
+
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Its exit status; `None` if a signal ended it.
+    pub fn end(mut self) -> Option<i32> {
+        self.hang_up();
+        self.child.wait().unwrap().code()
+    }
+}
+
+impl Drop for Talk {
+    fn drop(&mut self) {
+        // Errors mean that it has ended.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn want(hosts: u32) -> Value {
+    json!({"type": "want", "hosts": hosts})
+}
+
+const SERVE: [&str; 3] = ["exec", "--serve", "./lab"];
+
+#[test]
+fn hosts_come_as_they_are_wanted_and_go_as_they_are_released() {
+    let dir = lab();
+    let words = ["exec", "--serve", "--max", "3", "--platform", "cs9", "--extends", "./lab"];
+    let mut talk = Talk::start(&dir, &words, &[]);
+    let hello = talk.expect("hello");
+    assert_eq!(
+        hello,
+        json!({"type": "hello", "provisioner": "exec", "platform": "cs9", "max": 3, "adopt": true, "extend": true})
+    );
+    talk.say(&want(2));
+    assert_eq!(talk.expect("pending")["hosts"], 2);
+    let (one, two) = (talk.expect("host"), talk.expect("host"));
+    assert_eq!(one["platform"], "cs9");
+    assert_ne!(one["id"], two["id"]);
+    assert_eq!(held(&dir).len(), 2);
+    // More than there can be.
+    talk.say(&want(9));
+    talk.expect("host");
+    talk.say(&want(1));
+    for host in [&one, &two] {
+        talk.say(&json!({"type": "release", "id": host["id"], "reason": "done"}));
+        talk.expect("released");
+    }
+    assert_eq!(held(&dir).len(), 1);
+    // One that nobody knows has been given back.
+    talk.say(&json!({"type": "release", "id": "nobody"}));
+    assert_eq!(talk.expect("released")["id"], "nobody");
+    // One that is taken away without less being wanted is replaced.
+    talk.say(&want(2));
+    let host = talk.expect("host");
+    talk.say(&json!({"type": "release", "id": host["id"]}));
+    talk.expect("host");
+    let end = "2036-01-01T00:00:00.000Z";
+    let id = leases(&dir).iter().map(|lease| lease["id"].clone()).next().unwrap();
+    talk.say(&json!({"type": "extend", "id": id, "until": end}));
+    while !leases(&dir).iter().any(|lease| lease["until"] == end) {}
+    talk.say(&json!({"type": "something-new"}));
+    talk.say(&json!({"type": "shutdown"}));
+    talk.expect("released");
+    talk.expect("released");
+    assert_eq!(talk.end(), Some(0));
+    assert_eq!(held(&dir), [""; 0]);
+    assert!(leases(&dir).is_empty());
+}
+
+#[test]
+fn hosts_outlive_a_dead_owner_and_are_adopted_or_reaped() {
+    let dir = lab();
+    let mut talk = Talk::start(&dir, &SERVE, &[]);
+    talk.say(&want(2));
+    let hosts = [talk.expect("host"), talk.expect("host")];
+    // While it lives nothing is taken from it, nor adopted.
+    provision(&dir, &["reap", "--now"]).run().success();
+    assert_eq!(held(&dir).len(), 2);
+    let mut rival = Talk::start(&dir, &SERVE, &[]);
+    rival.say(&json!({"type": "adopt", "host": hosts[0]}));
+    let gone = rival.expect("host-gone");
+    assert!(gone["note"].as_str().unwrap().contains("another process looks after it"), "{gone}");
+    rival.say(&json!({"type": "shutdown"}));
+    assert_eq!(rival.end(), Some(0));
+    assert_eq!(held(&dir).len(), 2);
+    // The owner dies.
+    talk.hang_up();
+    assert_eq!(talk.end(), Some(0));
+    provision(&dir, &["reap"]).run().success();
+    assert_eq!(held(&dir).len(), 2, "they are kept for a resumed run");
+    // One is taken over, the other is left.
+    let mut talk = Talk::start(&dir, &SERVE, &[]);
+    talk.say(&json!({"type": "adopt", "host": hosts[0]}));
+    assert_eq!(talk.expect("host"), hosts[0]);
+    provision(&dir, &["reap", "--now"]).run().success();
+    assert_eq!(held(&dir), [hosts[0]["lease"]["token"].as_str().unwrap()]);
+    talk.say(&json!({"type": "adopt", "host": hosts[1]}));
+    assert_eq!(talk.expect("host-gone")["id"], hosts[1]["id"]);
+    // Killed, it leaves no less.
+    talk.kill();
+    let mut talk = Talk::start(&dir, &SERVE, &[]);
+    // An earlier instance handed it out.
+    talk.say(&json!({"type": "release", "id": hosts[0]["id"]}));
+    talk.expect("released");
+    assert_eq!(held(&dir), [""; 0]);
+    assert_eq!(talk.end(), Some(0));
+}
+
+#[test]
+fn what_fails_is_said_and_not_tried_again_unasked() {
+    let dir = lab();
+    dir.write("broken", "");
+    let mut talk = Talk::start(&dir, &SERVE, &[]);
+    talk.say(&want(1));
+    let failed = talk.expect("provision-failed");
+    assert_eq!(
+        failed,
+        json!({"type": "provision-failed", "count": 1, "note": "./lab: no machine is left", "retry": false})
+    );
+    assert_eq!(talk.expect("pending")["hosts"], 0);
+    std::fs::remove_file(dir.join("broken")).unwrap();
+    talk.say(&want(1));
+    talk.expect("host");
+    talk.say(&json!("no record"));
+    assert_eq!(talk.end(), Some(2));
+    assert_eq!(held(&dir), [""; 0], "all is given back after a line that is none");
+}
+
+#[test]
+fn the_end_of_a_time_ends_a_host() {
+    let dir = lab();
+    let mut talk = Talk::start(&dir, &["exec", "--serve", "--ttl", "1s", "./lab"], &[]);
+    talk.say(&want(1));
+    let host = talk.expect("host");
+    talk.say(&want(0));
+    assert_eq!(
+        talk.expect("host-gone"),
+        json!({"type": "host-gone", "id": host["id"], "note": "its time is over"})
+    );
+    talk.say(&json!({"type": "shutdown"}));
+    assert_eq!(talk.end(), Some(0));
+    assert_eq!(held(&dir), [""; 0]);
+}
+
+#[test]
+fn nothing_is_lost_wherever_serving_is_killed() {
+    let dir = lab();
+    for point in 1.. {
+        let fault = point.to_string();
+        let mut talk = Talk::start(&dir, &SERVE, &[("ATEX_FAULT", &fault)]);
+        talk.say(&want(2));
+        if let Some(host) = talk.next("host") {
+            talk.say(&want(1));
+            talk.say(&json!({"type": "release", "id": host["id"]}));
+            talk.next("released");
+        }
+        talk.say(&json!({"type": "shutdown"}));
+        let exit = talk.end();
+        provision(&dir, &["reap", "--now"]).run().success();
+        assert_eq!(held(&dir), [""; 0], "killed at point {point}");
+        assert!(leases(&dir).is_empty(), "killed at point {point}");
+        if let Some(exit) = exit {
+            assert_eq!(exit, 0);
+            assert!(point > 20, "there were {point} points");
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_thousand_hosts_come_and_go() {
+    let dir = lab();
+    // A provider as quick as one can be: what is measured is the provisioner.
+    dir.script(
+        "quick",
+        "#!/bin/sh\nread -r r\ncd held || exit 1\ncase $r in\n\
+         *'\"create\"'*) : >\"$ATEX_LEASE\"; echo '{\"success\":true,\"host\":{\"addr\":\"h\"}}' ;;\n\
+         *'\"list\"'*) l=; [ ! -e \"$ATEX_LEASE\" ] || l='{\"lease\":\"'$ATEX_LEASE'\"}'; echo '{\"success\":true,\"leases\":['$l']}' ;;\n\
+         *) rm -f \"$ATEX_LEASE\"; echo '{\"success\":true}' ;;\nesac\n",
+    );
+    let count = if crate::stream::long() { 1000 } else { 50 };
+    let mut talk = Talk::start(&dir, &["exec", "--serve", "./quick"], &[]);
+    talk.say(&want(count));
+    (0..count).for_each(|_| {
+        talk.expect("host");
+    });
+    let status = std::fs::read_to_string(format!("/proc/{}/status", talk.child.id())).unwrap();
+    let most = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap().trim();
+    let kib: u64 = most.split(' ').next().unwrap().parse().unwrap();
+    assert!(kib < 200 << 10, "{most} for {count} hosts");
+    talk.say(&json!({"type": "shutdown"}));
+    (0..count).for_each(|_| {
+        talk.expect("released");
+    });
+    assert_eq!(talk.end(), Some(0));
+    assert_eq!(held(&dir), [""; 0]);
+}

@@ -1,0 +1,166 @@
+//! The hosts of a list, shared by several owners: each is locked on the host. The hosts are directories of this machine, or
+//! real ones.
+
+use atex_testkit::sandbox::Dir;
+use serde_json::json;
+
+use crate::provision_leases::{leases, provision};
+use crate::provision_serve::Talk;
+use crate::stream::{long, of_type};
+
+/// A list of hosts that are directories: commands start there, and so does the place of the lock.
+fn pool(dir: &Dir, hosts: usize) {
+    let host = |n: usize| {
+        let home = dir.join(format!("host{n}"));
+        std::fs::create_dir_all(&home).unwrap();
+        json!({"type": "host", "id": format!("host{n}"), "connect": {"how": "command", "argv": ["env", "-C", home]}})
+    };
+    let lines: String = (0..hosts).map(|n| format!("{}\n", host(n))).collect();
+    dir.write("pool", lines);
+}
+
+/// Another user's ledger, so that only the hosts know of the two.
+const OTHER: &str = "XDG_STATE_HOME";
+
+fn locked(dir: &Dir, host: &str) -> bool {
+    dir.join(host).join("lock/lock/state").exists()
+}
+
+const STATIC: [&str; 6] = ["static", "pool", "--lock-dir", "lock", "--ttl", "1h"];
+
+#[test]
+fn a_host_is_locked_while_it_is_used() {
+    let dir = Dir::new();
+    pool(&dir, 2);
+    let mine = provision(&dir, &STATIC).args(["--owner", "ann"]).run();
+    mine.success();
+    let host = of_type(&mine, "host").remove(0);
+    assert_eq!((&host["id"], &host["lease"]["resource"]), (&json!("host0"), &json!("host0")));
+    assert!(locked(&dir, "host0") && !locked(&dir, "host1"));
+    let state = dir.read("host0/lock/lock/state");
+    assert!(
+        state.starts_with(host["lease"]["token"].as_str().unwrap()) && state.ends_with(" ann\n"),
+        "{state}"
+    );
+
+    // Somebody else gets the other one, and then none.
+    let mut other = provision(&dir, &STATIC);
+    other.env(OTHER, dir.join("other"));
+    let theirs = other.run();
+    theirs.success();
+    assert_eq!(of_type(&theirs, "host")[0]["id"], "host1");
+    other.run().code(3).stderr_has("no host of the list is free; ").stderr_has("ann has it");
+    // What is described is not locked, nor looked at.
+    assert_eq!(of_type(&provision(&dir, &["static", "pool"]).run(), "host").len(), 2);
+
+    provision(&dir, &["release"]).stdin(mine.stdout.clone()).run().success();
+    assert!(!locked(&dir, "host0") && locked(&dir, "host1"));
+    assert!(leases(&dir).is_empty());
+    // Theirs are not ours to give back.
+    provision(&dir, &["release"]).stdin(theirs.stdout).run().code(3);
+    provision(&dir, &["reap", "--now"]).run().success();
+    assert!(locked(&dir, "host1"));
+}
+
+#[test]
+fn a_lock_ends_with_its_time_whoever_has_it() {
+    let dir = Dir::new();
+    pool(&dir, 1);
+    let words = ["static", "pool", "--lock-dir", "lock", "--ttl", "1s"];
+    provision(&dir, &words).env(OTHER, dir.join("other")).run().success();
+    // It is taken over as soon as the host's own clock says so.
+    let taken = loop {
+        let mine = provision(&dir, &STATIC).run();
+        if mine.status.success() {
+            break mine;
+        }
+        mine.code(3).stderr_has("has it");
+    };
+    // The old owner has nothing to give back any more.
+    provision(&dir, &["reap"]).env(OTHER, dir.join("other")).run().success();
+    assert!(locked(&dir, "host0"));
+    provision(&dir, &["release"]).stdin(taken.stdout).run().success();
+    assert!(!locked(&dir, "host0"));
+}
+
+#[test]
+fn nothing_is_lost_wherever_locking_is_killed() {
+    let dir = Dir::new();
+    pool(&dir, 2);
+    for point in 1.. {
+        let fault = point.to_string();
+        let mut talk = Talk::start(
+            &dir,
+            &["static", "pool", "--lock-dir", "lock", "--serve"],
+            &[("ATEX_FAULT", &fault)],
+        );
+        talk.say(&json!({"type": "want", "hosts": 1}));
+        if let Some(host) = talk.next("host") {
+            talk.say(&json!({"type": "want", "hosts": 0}));
+            talk.say(&json!({"type": "release", "id": host["id"]}));
+            talk.next("released");
+        }
+        talk.say(&json!({"type": "shutdown"}));
+        let exit = talk.end();
+        provision(&dir, &["reap", "--now"]).run().success();
+        assert!(leases(&dir).is_empty(), "killed at point {point}");
+        assert!(!locked(&dir, "host0") && !locked(&dir, "host1"), "killed at point {point}");
+        if let Some(exit) = exit {
+            assert_eq!(exit, 0);
+            assert!(point > 15, "there were {point} points");
+            break;
+        }
+    }
+}
+
+/// Takes and gives back hosts of a pool until it has had so many; says which it has, and asks the hosts whether anybody
+/// else has them.
+fn use_pool(dir: &Dir, state: &str, rounds: usize) {
+    let words = ["static", "pool", "--lock-dir", "lock", "--serve"];
+    let state = dir.join(state);
+    let mut talk = Talk::start(dir, &words, &[(OTHER, state.to_str().unwrap())]);
+    talk.say(&json!({"type": "want", "hosts": 3}));
+    for round in 0..rounds {
+        let host = talk.expect("host");
+        let mark = dir.join(host["id"].as_str().unwrap()).join("in-use");
+        // Made by whoever uses the host: that it is there already means that two do.
+        std::fs::create_dir(&mark).unwrap_or_else(|e| panic!("{} in round {round}: {e}", mark.display()));
+        std::fs::remove_dir(&mark).unwrap();
+        talk.say(&json!({"type": "release", "id": host["id"]}));
+    }
+    talk.say(&json!({"type": "shutdown"}));
+    assert_eq!(talk.end(), Some(0));
+}
+
+#[test]
+fn two_owners_share_a_pool_and_never_a_host() {
+    let dir = Dir::new();
+    pool(&dir, 4);
+    let rounds = if long() { 200 } else { 20 };
+    std::thread::scope(|scope| {
+        for owner in ["one", "two"] {
+            let dir = &dir;
+            scope.spawn(move || use_pool(dir, owner, rounds));
+        }
+    });
+    assert!((0..4).all(|n| !locked(&dir, &format!("host{n}"))));
+}
+
+#[test]
+fn the_list_is_read_again_when_it_has_changed() {
+    let dir = Dir::new();
+    pool(&dir, 1);
+    let mut talk = Talk::start(&dir, &["static", "pool", "--lock-dir", "lock", "--serve"], &[]);
+    talk.say(&json!({"type": "want", "hosts": 1}));
+    let host = talk.expect("host");
+    talk.say(&json!({"type": "want", "hosts": 0}));
+    talk.say(&json!({"type": "release", "id": host["id"]}));
+    talk.expect("released");
+    pool(&dir, 2);
+    // The one that was there before is somebody else's by now.
+    dir.write("host0/lock/lock/state", "theirs 99999999999 0 0 somebody\n");
+    talk.say(&json!({"type": "want", "hosts": 1}));
+    assert_eq!(talk.expect("host")["id"], "host1");
+    talk.say(&json!({"type": "shutdown"}));
+    assert_eq!(talk.end(), Some(0));
+}
