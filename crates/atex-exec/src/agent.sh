@@ -357,6 +357,7 @@ relay() { # control|output; 4: the spool
         exec 3<"$1.pipe"
         echo "open $word" >&6
         how=
+        step=4194304
         # In rounds, between which the pipe stays open.
         while :; do
             make_room "$1" || { how=cut && break; }
@@ -366,6 +367,8 @@ relay() { # control|output; 4: the spool
             # It has been killed, because the pipe is to be closed; or could not write.
             [ -z "$how" ] || { [ -z "$said" ] || end_test full; break; }
             [ "$((${said:-0}))" -eq "$blocks" ] || break
+            # The more a test sends, the longer the rounds: fallocate waits for the disk each time.
+            [ "$step" -gt 33554432 ] || step=$((step * 2))
         done
         exec 3<&-
         echo "closed $word $how" >&6
@@ -400,7 +403,7 @@ make_room() { # control|output
 # Reserves space on the disk, as much of $room as may be useful and can be had: what has been read from the
 # pipe has to be written, or it is lost.
 reserve() { # control|output
-    for ahead in 4194304 1048576 65536; do
+    for ahead in "$step" 4194304 1048576 65536; do
         [ "$ahead" -le "$room" ] || continue
         if [ -n "$reserve" ]; then
             # One block more, for the last line.

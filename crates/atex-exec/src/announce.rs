@@ -283,7 +283,7 @@ impl<W: Write> Follower<W> {
         let artifacts = attempt_dir(&live.platform, &live.test, live.attempt);
         let Ok(file) = File::open(self.followed.dir.join(&artifacts).join(RESULTS)) else { return Ok(()) };
         let told = self.told.entry(artifacts).or_default();
-        let mut lines = BufReader::with_capacity(64 << 10, Part { file, at: told.bytes, end: live.length });
+        let mut lines = BufReader::with_capacity(16 << 10, Part { file, at: told.bytes, end: live.length });
         let mut line = String::new();
         while lines.read_line(&mut line)? > 0 {
             told.add(&line);
@@ -334,7 +334,7 @@ impl<W: Write> Follower<W> {
 
     fn lines(&self, at: u64, end: u64) -> io::Result<BufReader<Part>> {
         let part = Part { file: self.followed.journal.try_clone()?, at, end };
-        Ok(BufReader::with_capacity(64 << 10, part))
+        Ok(BufReader::with_capacity(16 << 10, part))
     }
 
     /// Says how the run ended, and nothing else.
@@ -426,7 +426,7 @@ impl<W: Write> Follower<W> {
 
     /// Says stored results that come behind those that were told of.
     fn say_results(&mut self, stored: impl Read, of: &Of<'_>, told: &mut Told) -> Result<(), Unsaid> {
-        let mut lines = BufReader::with_capacity(64 << 10, stored);
+        let mut lines = BufReader::with_capacity(32 << 10, stored);
         let mut line = String::new();
         while lines.read_line(&mut line).map_err(Unsaid::Storage)? > 0 {
             told.add(&line);

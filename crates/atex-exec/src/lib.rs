@@ -41,6 +41,7 @@ mod journal;
 mod kit;
 mod lines_file;
 mod live;
+mod memory;
 mod needs;
 mod output;
 mod packer;
@@ -100,6 +101,7 @@ pub const SCHEMAS: [Schema; 4] = [Schema::Test, Schema::Host, Schema::Report, Sc
 /// # Errors
 /// The invocation is wrong, or the run cannot begin. What goes wrong later is reported by the run itself.
 pub fn main() -> Result<Exit, Failure> {
+    memory::use_one_heap();
     let args = atex_cli::parse_args::<args::Args>(TOOL, |args| &args.common);
     if args.common.schema {
         return atex_cli::print_schema(TOOL).map(|()| Exit::Done);

@@ -60,7 +60,7 @@ use crate::tests_file::TestsFile;
 use crate::wishes::Wishes;
 
 /// How many lines of input are read ahead of what has been taken in.
-const READ_AHEAD: usize = 1024;
+const READ_AHEAD: usize = 256;
 
 /// The state of a run.
 pub(crate) struct Dispatcher {

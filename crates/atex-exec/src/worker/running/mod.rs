@@ -28,7 +28,7 @@ const KILL_AGAIN: Duration = Duration::from_secs(1);
 const SAVE_TIME: Duration = Duration::from_secs(1);
 
 /// A checkpoint is made after so many bytes that are in none.
-const SAVE_BYTES: u64 = 16 << 20;
+const SAVE_BYTES: u64 = 64 << 20;
 
 /// Spools that have been read are given back in pieces of at least this size.
 const FREE_BYTES: u64 = 1 << 20;
