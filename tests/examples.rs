@@ -73,6 +73,21 @@ fn a_policy_that_keeps_guests_together() {
 }
 
 #[test]
+fn a_provisioner_in_a_dozen_lines() {
+    let dir = Dir::new();
+    let lent = || std::fs::read_dir(dir.join("lent")).unwrap().count();
+    let want = |hosts: u32| json!({"type": "want", "hosts": hosts});
+    let told =
+        [want(2), want(1), want(3), json!({"type": "release", "id": "gone"}), json!({"type": "extend"})];
+    let output = example(&dir, "provisioner").arg("lent").stdin(lines(&told)).run();
+    output.success();
+    let said: Vec<String> =
+        records(&output).into_iter().map(|record| record["type"].as_str().unwrap().to_owned()).collect();
+    assert_eq!(said, ["host", "host", "host", "released"]);
+    assert_eq!(lent(), 0, "the end of its input gives everything back");
+}
+
+#[test]
 fn settings_of_some_tests() {
     let dir = Dir::new();
     tree(&dir);

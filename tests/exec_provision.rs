@@ -472,6 +472,9 @@ fn killed_itself_it_goes_on_with_others_when_its_hosts_were_given_back() {
     let ends = run.of_type("test-end");
     let cut: Vec<&Value> = ends.iter().filter(|end| end["test"] == "/a" && end["final"] == false).collect();
     assert_eq!((cut.len(), &cut[0]["cause"]), (1, &json!("own")), "{ends:?}");
+    let (starts, host_ends) = (run.of_type("host-start").len(), run.of_type("host-end"));
+    assert_eq!(host_ends.len(), starts, "each host has an end");
+    assert_eq!(host_ends[0]["reason"], "cancelled");
     assert_eq!(ends.iter().filter(|end| end["final"] == true && end["outcome"] == "pass").count(), 3);
     check(&dir, "ledger");
 }
@@ -528,4 +531,28 @@ fn a_run_has_hosts_of_its_own_beside_those_that_are_asked_for() {
     assert!(names.contains(&"loc".into()) && names.contains(&"box".into()), "{names:?}");
     assert!(lines(&of_type(&output, "host-end")).contains("local/1"));
     check(&dir, "ledger");
+}
+
+#[test]
+fn a_simulation_waits_for_hosts_as_a_run_would() {
+    let dir = Dir::new();
+    let input: Vec<Value> =
+        (0..10).map(|n| test_with(&format!("/t{n}"), "true", json!({"duration": "1m"}))).collect();
+    let simulate = |more: &[&str]| {
+        let arguments = ["--provision", "no-such-program", "--provision-max", "5", "--simulate"];
+        let output = exec(&dir, &arguments, &input).args(more).run();
+        output.success();
+        let story = of_type(&output, "simulation").remove(0);
+        (story["hosts"].as_u64().unwrap(), story["makespan"].as_f64().unwrap(), hosts(&output))
+    };
+    // Two minutes for a host, five seconds for its set-up, two rounds of tests.
+    assert_eq!(simulate(&[]), (5, 245.0, 5));
+    let (_, makespan, _) = simulate(&["--provision-time", "30s,60s", "--setup-time", "0s"]);
+    assert!((150.0..=180.0).contains(&makespan), "{makespan}");
+    let (_, makespan, _) = simulate(&["--provision-failures", "0.5"]);
+    assert!(makespan > 250.0, "{makespan}");
+    exec(&dir, &["--provision", "x", "--simulate", "--provision-time", "2m,1m"], &input)
+        .run()
+        .code(2)
+        .stderr_has("--provision-time: expected the shorter time first");
 }

@@ -43,7 +43,8 @@ fn surroundings() -> Dir {
     let dir = Dir::new();
     let top = env!("CARGO_MANIFEST_DIR");
     dir.command("cp").args(["-r", &format!("{top}/tests/demo"), "demo"]).run().success();
-    dir.command("sh").args(["-c", "mkdir tests && mv demo tests/"]).run().success();
+    dir.command("sh").args(["-c", "mkdir tests scripts && mv demo tests/"]).run().success();
+    dir.command("cp").args(["-r", &format!("{top}/scripts/examples"), "scripts/"]).run().success();
     dir.write("tree/.fmf/version", "1\n");
     dir.write(
         "tree/main.fmf",

@@ -94,7 +94,7 @@ pub fn command() -> clap::Command {
 }
 
 /// What it reads and writes, for schemas.
-pub const SCHEMAS: [Schema; 4] = [Schema::Test, Schema::Host, Schema::Report, Schema::End];
+pub const SCHEMAS: [Schema; 5] = [Schema::Test, Schema::Host, Schema::Report, Schema::Protocol, Schema::End];
 
 /// Runs the tool with the arguments of this process.
 ///

@@ -49,6 +49,14 @@ pub(crate) struct SimulateArgs {
     #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
     pub setup_failures: f64,
 
+    /// How long a provisioner takes to give a host: at least, and at most
+    #[arg(long, value_name = "DURATION[,DURATION]", default_value = "2m")]
+    pub provision_time: String,
+
+    /// How often a host that is wanted of a provisioner does not come: a share from 0 to 1
+    #[arg(long, value_name = "SHARE", default_value_t = 0.0)]
+    pub provision_failures: f64,
+
     /// How long it takes to set up a host
     #[arg(long, value_name = "DURATION", default_value = "5s")]
     pub setup_time: String,

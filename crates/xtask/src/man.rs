@@ -46,7 +46,7 @@ pub(crate) struct Page {
 }
 
 /// All of them.
-pub(crate) const PAGES: [Page; 2] = [
+pub(crate) const PAGES: [Page; 3] = [
     Page {
         name: "atex-ctl",
         section: "7",
@@ -59,7 +59,16 @@ pub(crate) const PAGES: [Page; 2] = [
         about: "programs that decide which test runs next",
         text: include_str!("../text/atex-policy.7"),
     },
+    Page {
+        name: "atex-provisioner",
+        section: "7",
+        about: "programs that lend hosts to tests",
+        text: include_str!("../text/atex-provisioner.7"),
+    },
 ];
+
+/// The provisioner that its page shows.
+const EXAMPLE: &str = include_str!("../../../scripts/examples/provisioner");
 
 impl Page {
     pub fn file(&self) -> String {
@@ -71,8 +80,28 @@ impl Page {
     pub fn text(&self) -> Result<String, String> {
         let rest = self.text.strip_prefix("@HEAD@\n").ok_or("expected @HEAD@ as the first line")?;
         let title = title(self.name, self.section, env!("CARGO_PKG_VERSION"), self.about);
+        let rest = rest.replace("@EXAMPLE@\n", &verbatim(EXAMPLE));
         Ok(format!("{title}{rest}").chars().map(ascii).collect())
     }
+}
+
+/// Text as it stands, in an example.
+fn verbatim(text: &str) -> String {
+    let escape = |c: char| match c {
+        '\\' => "\\e".to_owned(),
+        '-' => "\\-".to_owned(),
+        '\'' => "\\(aq".to_owned(),
+        '"' => "\\(dq".to_owned(),
+        '`' => "\\(ga".to_owned(),
+        '^' => "\\(ha".to_owned(),
+        '~' => "\\(ti".to_owned(),
+        other => other.to_string(),
+    };
+    let line = |line: &str| {
+        let guard = if line.starts_with(['.', '\'']) { "\\&" } else { "" };
+        format!("{guard}{}\n", line.chars().map(escape).collect::<String>())
+    };
+    text.lines().map(line).collect()
 }
 
 /// A character as every formatter reads it, whatever encoding it takes files to be in.

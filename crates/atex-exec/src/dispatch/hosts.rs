@@ -203,6 +203,8 @@ impl Dispatcher {
             (Some(Release::Expired), ..) => HostEndReason::Expired,
             (Some(Release::Surplus), ..) => HostEndReason::Surplus,
             (Some(Release::Dropped), ..) => HostEndReason::Dropped,
+            // Given back while nobody was there to see it.
+            (Some(Release::Cancelled), ..) | (Some(Release::Lost), None, _) => HostEndReason::Cancelled,
             _ if stopping => HostEndReason::Cancelled,
             _ => HostEndReason::Done,
         };

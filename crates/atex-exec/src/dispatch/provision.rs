@@ -20,11 +20,8 @@ use super::{Dispatcher, Ears, control::Pace};
 use crate::hosts_file::From;
 use crate::journal::{LEASE, LEASE_END, LeaseEnd, Leased};
 use crate::pool::Order;
-use crate::provision::{Place, Provisioner, Said};
+use crate::provision::{MOST_HOSTS, Place, Provisioner, Said};
 use crate::run_dir::trouble;
-
-/// How many hosts are taken of a provisioner if neither it nor anybody else says how many.
-const MOST_HOSTS: u32 = 10;
 
 /// How much that provisioners say waits for the dispatcher. Behind that they wait.
 pub(super) const SAID_AHEAD: usize = 256;

@@ -9,7 +9,7 @@ use atex_cli::{Exit, Failure, input::Lines, input::reason, now};
 use atex_model::Test;
 use atex_model::artifacts::attempt_dir;
 use atex_model::report::{Cause, JobResume, JobResumeTag, Outcome, TestStart, TestStartTag};
-use atex_schedule::{AttemptEnd, Event, HostId, HostIs, SetupId, TestId};
+use atex_schedule::{AttemptEnd, Event, HostId, HostIs, Release, SetupId, TestId};
 use crossbeam_channel::Sender;
 
 use super::attempts::{ended_by, outcome_of};
@@ -180,11 +180,11 @@ impl Dispatcher {
     fn hosts_again(&mut self, hosts: Vec<PastHost>, to_hand_on: Option<u32>, mut leases: Leases) {
         for (n, past) in (0..).zip(hosts) {
             let PastHost { taken: TakenIn { from, line, mut host, .. }, mut gone, .. } = past;
-            let mut provisioner = None;
+            let (mut provisioner, mut is_lost) = (None, false);
             if from == From::Provisioner && !gone {
                 match leases.shift_remove(&host.id) {
                     Some((of, now)) => (provisioner, host) = (Some(of), now),
-                    None => gone = true,
+                    None => (gone, is_lost) = (true, true),
                 }
             }
             let mut line = Some(line).filter(|_| from == From::Input);
@@ -194,7 +194,8 @@ impl Dispatcher {
                     self.pass_on(&line);
                 }
             }
-            let entry = HostEntry { again: true, gone, provisioner, ..HostEntry::new(host, line) };
+            let released = is_lost.then_some(Release::Cancelled);
+            let entry = HostEntry { again: true, gone, provisioner, released, ..HostEntry::new(host, line) };
             self.enter(entry);
         }
     }
@@ -229,6 +230,8 @@ impl Dispatcher {
             let entry = self.entry(host);
             if !entry.gone && entry.running.is_none() {
                 self.join(host, None);
+            } else if entry.gone && entry.released.is_some() {
+                self.host_ended(host);
             }
         }
     }

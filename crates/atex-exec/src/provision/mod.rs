@@ -25,6 +25,9 @@ pub(crate) use self::command::Command;
 use self::keeper::Keeper;
 use crate::program::Variables;
 
+/// How many hosts are taken of a provisioner if neither it nor anybody else says how many.
+pub(crate) const MOST_HOSTS: u32 = 10;
+
 /// Where hosts can be asked for, and how long that may take.
 #[derive(Debug, Clone)]
 pub(crate) struct Provision {

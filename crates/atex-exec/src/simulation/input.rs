@@ -2,12 +2,13 @@
 
 use atex_cli::Failure;
 use atex_model::{Connect, Host, Test};
-use atex_schedule::{HostTraits, Millis, Options, Time};
-use atex_simulate::{Chance, Model, Rates, Scenario};
+use atex_schedule::{HostTraits, Millis, Options, ProvisionerTraits, Time};
+use atex_simulate::{Chance, Model, Provisioner, Rates, Scenario};
 
 use crate::catalog::{Identities, Identity, Platforms, Setups};
 use crate::config::{Config, duration};
 use crate::intake::{Item, sort};
+use crate::provision::{Command, MOST_HOSTS};
 use crate::simulate_args::SimulateArgs;
 use crate::wishes::Wishes;
 
@@ -15,6 +16,8 @@ use crate::wishes::Wishes;
 pub(super) struct Cast {
     pub tests: Vec<Test>,
     pub hosts: Vec<Host>,
+    /// What provisioners are called.
+    pub givers: Vec<String>,
     pub scenario: Scenario,
     platforms: Platforms,
 }
@@ -45,7 +48,10 @@ impl Cast {
             seed: asked.seed,
             ..Scenario::default()
         };
-        let cast = Cast { tests: Vec::new(), hosts: Vec::new(), scenario, platforms: Platforms::default() };
+        let scenario = Scenario { provisioners: provisioners(&config, asked)?, ..scenario };
+        let givers = config.provision.commands.iter().map(Command::name).collect();
+        let platforms = Platforms::default();
+        let cast = Cast { tests: Vec::new(), hosts: Vec::new(), givers, scenario, platforms };
         let mut reader = Reader {
             model,
             chance: Chance::new(asked.seed),
@@ -134,13 +140,45 @@ impl Reader {
     }
 }
 
-fn rates(asked: &SimulateArgs) -> Result<Rates, Failure> {
-    let share = |option: &str, value: f64| {
-        if (0.0..=1.0).contains(&value) {
-            return Ok(value);
-        }
-        Err(Failure::usage(format!("{option}: expected a share from 0 to 1, found {value}")))
+/// Those who give hosts of which nothing is known beforehand.
+fn provisioners(config: &Config, asked: &SimulateArgs) -> Result<Vec<Provisioner>, Failure> {
+    let (least, most) =
+        asked.provision_time.split_once(',').unwrap_or((&asked.provision_time, &asked.provision_time));
+    let time = |text: &str| {
+        let time = duration("--provision-time", text.trim())?;
+        Ok::<Millis, Failure>(Millis::try_from(time.as_millis()).unwrap_or(Millis::MAX))
     };
+    let delay = (time(least)?, time(most)?);
+    if delay.0 > delay.1 {
+        let message =
+            format!("--provision-time: expected the shorter time first, found `{}`", asked.provision_time);
+        return Err(Failure::usage(message));
+    }
+    let fails = share("--provision-failures", asked.provision_failures)?;
+    let given = |command: &Command| Provisioner {
+        is: ProvisionerTraits {
+            limit: command.most.unwrap_or(MOST_HOSTS),
+            platform: None,
+            verdicts: Vec::new(),
+            extends: false,
+        },
+        comes: Time(0),
+        gives: vec![HostTraits::new(atex_schedule::PlatformId(0))],
+        delay,
+        fails,
+        dies: None,
+    };
+    Ok(config.provision.commands.iter().map(given).collect())
+}
+
+fn share(option: &str, value: f64) -> Result<f64, Failure> {
+    if (0.0..=1.0).contains(&value) {
+        return Ok(value);
+    }
+    Err(Failure::usage(format!("{option}: expected a share from 0 to 1, found {value}")))
+}
+
+fn rates(asked: &SimulateArgs) -> Result<Rates, Failure> {
     Ok(Rates {
         host_fault: share("--host-failures", asked.host_failures)?,
         test_fails: share("--test-failures", asked.test_failures)?,

@@ -62,8 +62,8 @@ type Said = Result<Exit, OutputError>;
 
 /// Plays the run and tells all of it.
 fn whole(cast: &Cast, out: &mut Output<std::io::Stdout>) -> Result<Said, Failure> {
-    if cast.scenario.hosts.is_empty() {
-        let hint = "add --local N, --hosts FILE, or host records to the input; --hosts-for finds how many are needed";
+    if cast.scenario.hosts.is_empty() && cast.scenario.provisioners.is_empty() {
+        let hint = "add --local N, --provision CMD, --hosts FILE, or host records to the input; --hosts-for finds how many are needed";
         return Err(Failure::usage("there is no host to simulate tests on").hint(hint));
     }
     let mut story = Story::new(cast, out);
@@ -80,7 +80,8 @@ fn whole(cast: &Cast, out: &mut Output<std::io::Stdout>) -> Result<Said, Failure
 /// What the run came to, beside what other ways would take with nothing going wrong.
 fn comparison(cast: &Cast, summary: &Summary) -> Value {
     let durations = cast.durations();
-    let hosts = u32::try_from(cast.scenario.hosts.len()).unwrap_or(u32::MAX);
+    let fixed = u32::try_from(cast.scenario.hosts.len()).unwrap_or(u32::MAX);
+    let hosts = fixed.max(summary.most_hosts);
     let seconds = |millis: Millis| millis as f64 / 1000.0;
     json!({
         "type": "simulation",

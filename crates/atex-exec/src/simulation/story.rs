@@ -8,7 +8,10 @@ use atex_model::report::{
     Cause, Counts, HostEnd, HostEndReason, HostEndTag, HostStart, HostStartTag, JobEnd, JobEndTag, JobStart,
     JobStartTag, Outcome, TestEnd, TestEndTag, TestStart, TestStartTag,
 };
-use atex_schedule::{Action, AttemptEnd, Ended, Event, HostId, Release, Scheduler, TestId, Time, Unrunnable};
+use atex_model::{Connect, Host};
+use atex_schedule::{
+    Action, AttemptEnd, Ended, Event, HostId, ProvisionerId, Release, Scheduler, TestId, Time, Unrunnable,
+};
 use atex_simulate::{Summary, Watcher};
 
 use super::input::Cast;
@@ -23,6 +26,8 @@ pub(super) struct Story<'a> {
     /// What runs: the test, which attempt, since when.
     running: BTreeMap<HostId, (TestId, u32, Time)>,
     ended: BTreeMap<HostId, (TestId, u32, f64, AttemptEnd)>,
+    /// Who gave the hosts that were asked for.
+    given: BTreeMap<HostId, ProvisionerId>,
     counts: [u64; Outcome::ALL.len()],
     /// The first thing that could not be written: nothing is written after it.
     failed: Option<OutputError>,
@@ -35,6 +40,7 @@ impl<'a> Story<'a> {
             out,
             running: BTreeMap::new(),
             ended: BTreeMap::new(),
+            given: BTreeMap::new(),
             counts: [0; Outcome::ALL.len()],
             failed: None,
         };
@@ -75,14 +81,26 @@ impl<'a> Story<'a> {
         }
     }
 
+    /// The record of a host; one that was asked for has no more than a name.
+    fn host(&self, id: HostId) -> Host {
+        let known = self.cast.hosts.get(id.0 as usize).cloned();
+        known.unwrap_or_else(|| {
+            let giver = self.given.get(&id).and_then(|of| self.cast.givers.get(of.0 as usize));
+            Host::new(format!("{}/{}", giver.map_or("host", String::as_str), id.0), Connect::Local)
+        })
+    }
+
     fn host_name(&self, host: HostId) -> String {
-        self.cast.hosts.get(host.0 as usize).map_or_else(|| host.0.to_string(), |host| host.id.clone())
+        self.host(host).id
     }
 
     fn event(&mut self, now: Time, event: &Event) {
         match event {
-            Event::HostReady { host, .. } => {
-                let Some(record) = self.cast.hosts.get(host.0 as usize) else { return };
+            Event::HostReady { host, is } => {
+                if let Some(of) = is.provisioner {
+                    self.given.insert(*host, of);
+                }
+                let record = self.host(*host);
                 self.say(&HostStart {
                     kind: HostStartTag,
                     time: stamp(now),
@@ -130,7 +148,8 @@ impl<'a> Story<'a> {
                 self.test_end(now, *test, None, (0, 0.0), (outcome, cause), true);
             }
             Action::Release { host, why } => {
-                let Some(record) = self.cast.hosts.get(host.0 as usize) else { return };
+                let record = self.host(*host);
+                self.given.remove(host);
                 self.say(&HostEnd {
                     kind: HostEndTag,
                     time: stamp(now),
