@@ -71,7 +71,7 @@ type Fruits = BTreeMap<String, (String, Vec<Value>, BTreeMap<PathBuf, Vec<u8>>)>
 /// What a run has left of each test: its outcome, its results, its files.
 fn fruits(run: &Path) -> Fruits {
     let journal = fs::read_to_string(run.join("journal.jsonl")).unwrap();
-    journal::check(&journal);
+    journal::check(run);
     let mut all = BTreeMap::new();
     for line in journal.lines() {
         let record: Value = serde_json::from_str(line).unwrap();

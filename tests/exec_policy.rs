@@ -6,7 +6,6 @@ use atex_testkit::sandbox::{Dir, Output};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::journal;
 use crate::stream::{Word, exec, of_type, test, test_with, tool, verdicts};
 
 /// A policy that answers a question by this expression of jq, whose value is the number of a candidate.
@@ -44,7 +43,6 @@ fn tests_of_one_guest_run_back_to_back() {
     .run();
     output.success().stderr_is("");
     assert_eq!(order(&output), ["/x1", "/x4", "/x7", "/y2", "/y5", "/y8", "/z3", "/z6", "/z9"]);
-    journal::check(&dir.read("run/journal.jsonl"));
 }
 
 #[test]
@@ -102,7 +100,6 @@ fn without_answers_the_built_in_rules_decide_and_that_is_said_once() {
         assert_eq!(verdicts(&output).len(), 20);
         let said = output.stderr.lines().filter(|line| line.starts_with("atex-exec: policy ")).count();
         assert!(said == 1 || (said == 2 && policy == "cat"), "{}", output.report());
-        journal::check(&dir.read("run/journal.jsonl"));
     }
 }
 

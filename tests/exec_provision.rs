@@ -65,7 +65,7 @@ fn lent(dir: &Dir, ledger: &str) -> Vec<String> {
 /// Expects a whole journal, decisions that can be made again, and nothing lent.
 #[track_caller]
 fn check(dir: &Dir, ledger: &str) {
-    journal::check(&dir.read("run/journal.jsonl"));
+    journal::check(&dir.path().join("run"));
     let journal = dir.read("run/journal.jsonl");
     let count = |kind: &str| {
         let kind = format!(r#"{{"type":"{kind}","#);
@@ -275,7 +275,7 @@ fn one_that_does_not_end_is_ended_and_what_it_may_hold_is_named() {
     let output = exec(&dir, &["--provision", provisioner, "--release-timeout", "1s"], &passing(1)).run();
     output.code(3).stderr_has("it has not said that these were given back: mine");
     assert_eq!(verdicts(&output), ["/t000 pass test"]);
-    journal::check(&dir.read("run/journal.jsonl"));
+    journal::check(&dir.path().join("run"));
     // The lease is still there, and is given back as soon as somebody does it.
     let resumed = tool(&dir, "atex-exec").args(["--resume", "run"]).run();
     resumed.code(3).stderr_has("it has not said that these were given back: mine");

@@ -11,7 +11,6 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use crate::journal;
 use crate::stream::{exec, farm_host, lab_host, lines, note, printed, test, tool};
 
 /// The lives of a run in the directory `run`.
@@ -93,7 +92,6 @@ impl<'a> Run<'a> {
     #[track_caller]
     fn check(&self, tests: usize, outcome: &str) {
         let journal = self.dir.read("run/journal.jsonl");
-        journal::check(&journal);
         let finals = |ends: Vec<Value>| -> BTreeMap<String, Value> {
             let finals: Vec<Value> = ends.into_iter().filter(|end| end["final"] == true).collect();
             let by_name: BTreeMap<String, Value> =
@@ -331,7 +329,6 @@ fn uploading(size: usize, go: &str) -> Value {
 /// Expects that the uploading test and another one were run once, and that nothing of them is lost or doubled.
 #[track_caller]
 fn check_attached(run: &Run<'_>, last: &Output) {
-    journal::check(&run.dir.read("run/journal.jsonl"));
     let ends = run.of_type("test-end");
     let attempts: Vec<String> =
         ends.iter().map(|end| format!("{} {} {}", end["test"], end["attempt"], end["outcome"])).collect();
@@ -416,7 +413,6 @@ fn a_test_that_runs_on_can_be_cancelled_in_a_later_life() {
     let output = life.finish();
     output.code(143);
     run.hear(&output);
-    journal::check(&dir.read("run/journal.jsonl"));
     let ends = run.of_type("test-end");
     assert_eq!((ends.len(), &ends[0]["cause"], &ends[0]["final"]), (1, &json!("cancelled"), &json!(false)));
 }
@@ -438,7 +434,6 @@ fn cut_short_three_times_it_is_settled() {
     let output = life.finish();
     output.code(3);
     run.hear(&output);
-    journal::check(&dir.read("run/journal.jsonl"));
     let ends: Vec<Value> = run.of_type("test-end").into_iter().filter(|end| end["test"] == "/t0").collect();
     assert_eq!(ends.iter().map(|end| &end["final"]).collect::<Vec<_>>(), [false, false, true]);
     assert!(ends.iter().all(|end| end["cause"] == "own" && end["outcome"] == "infra"), "{ends:?}");
@@ -477,7 +472,6 @@ fn retries_that_were_used_up_stay_so() {
     let output = life.finish();
     output.code(3);
     run.hear(&output);
-    journal::check(&dir.read("run/journal.jsonl"));
     let ends = run.of_type("test-end");
     let causes: Vec<&str> = ends.iter().filter_map(|end| end["cause"].as_str()).collect();
     assert_eq!(causes, ["host", "host"], "two hosts were enough, whoever died in between");

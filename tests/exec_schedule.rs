@@ -227,6 +227,7 @@ fn a_recorded_run_is_decided_the_same_again() {
     let journal = dir.read("run/journal.jsonl");
     let changed = journal.replacen(r#""attempt":2}}"#, r#""attempt":3}}"#, 1);
     assert_ne!(journal, changed);
+    dir.spoil();
     dir.write("run/journal.jsonl", changed);
     let output = replay();
     output.code(1);

@@ -5,6 +5,7 @@ mod examples;
 mod exec_attach;
 mod exec_crash;
 mod exec_detach;
+mod exec_faults;
 mod exec_hold;
 mod exec_hooks;
 mod exec_hostile;

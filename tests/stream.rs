@@ -1,12 +1,13 @@
 //! Streams of records, made and read by tests.
 
 use atex_testkit::lab::Lab;
-use atex_testkit::sandbox::{Command, Dir, Output};
+use atex_testkit::sandbox::{self, Command, Dir, Output};
 use atex_testkit::sshd::Farm;
 use serde_json::{Value, json};
 
 /// A tool, to be run in this directory.
 pub fn tool(dir: &Dir, name: &str) -> Command {
+    sandbox::at_the_end(crate::journal::check_all);
     dir.command(match name {
         "atex-discover" => env!("CARGO_BIN_EXE_atex-discover"),
         "atex-provision" => env!("CARGO_BIN_EXE_atex-provision"),

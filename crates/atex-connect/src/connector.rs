@@ -1,6 +1,7 @@
 //! Opens connections; owns the thread that everything happens on.
 
 use std::convert::Infallible;
+use std::fs::File;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -81,9 +82,19 @@ struct Shared {
     limits: Limits,
 }
 
+/// How many files must be free to be opened: the runtime's own, a session's, and those that come and go.
+const ROOM: usize = 24;
+
+/// Fails if hardly any file can be opened any more: tokio panics when it finds that out.
+fn look_for_room() -> io::Result<()> {
+    let files: io::Result<Vec<File>> = (0..ROOM).map(|_| File::open("/dev/null")).collect();
+    files.map(drop)
+}
+
 impl Connector {
     /// Starts the thread and makes the private folder.
     pub fn new(options: Options) -> io::Result<Self> {
+        look_for_room()?;
         let runtime = Builder::new_current_thread()
             // Only input files are read there.
             .max_blocking_threads(2)

@@ -11,7 +11,7 @@
 use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -309,6 +309,10 @@ impl<W: Write> Follower<W> {
     fn make_safe(&mut self, journal: u64, taken_in: u64) -> io::Result<()> {
         if self.followed.only_shown {
             return Ok(());
+        }
+        // What is written into files that nobody can find any more is kept for nobody.
+        if self.followed.journal.metadata()?.nlink() == 0 {
+            return Err(io::Error::other("the run directory has been removed while the run went on"));
         }
         if taken_in > self.taken_in {
             for file in &self.followed.taken_in {

@@ -14,6 +14,8 @@ const BLOCK: usize = 64 << 10;
 pub(crate) struct LinesFile {
     file: File,
     length: u64,
+    /// Something could not be written. What comes later must not stand there as if nothing were missing before it.
+    is_broken: bool,
 }
 
 impl LinesFile {
@@ -22,7 +24,7 @@ impl LinesFile {
         let mut options = OpenOptions::new();
         let file = options.read(true).append(true).create(true).mode(0o600).open(path)?;
         match file.metadata()?.len() {
-            0 => Ok(LinesFile { file, length: 0 }),
+            0 => Ok(LinesFile { file, length: 0, is_broken: false }),
             _ => Err(io::ErrorKind::AlreadyExists.into()),
         }
     }
@@ -35,16 +37,20 @@ impl LinesFile {
             log::warn!("{}: dropped a line that was not written whole", path.display());
             file.set_len(length)?;
         }
-        Ok(LinesFile { file, length })
+        Ok(LinesFile { file, length, is_broken: false })
     }
 
     /// Appends text that ends with the end of a line. What was there before stays whole if it cannot be
-    /// written.
+    /// written, and nothing more is appended then.
     pub fn append(&mut self, text: &[u8]) -> io::Result<()> {
+        if self.is_broken {
+            return Err(io::Error::other("it could not be written before"));
+        }
         if let Err(e) = self.file.write_all(text) {
             // On a full disk a part may stand there. If it cannot be cut off either, whoever opens the file
             // next does it.
             let _ = self.file.set_len(self.length);
+            self.is_broken = true;
             return Err(e);
         }
         self.length += text.len() as u64;
@@ -110,8 +116,10 @@ mod tests {
     #[test]
     fn what_cannot_be_written_leaves_no_trace() {
         let file = OpenOptions::new().append(true).open("/dev/full").unwrap();
-        let mut file = LinesFile { file, length: 0 };
+        let mut file = LinesFile { file, length: 0, is_broken: false };
         assert!(file.append(b"1\n").is_err());
+        file.file = tempfile::tempfile().unwrap();
+        assert!(file.append(b"2\n").is_err(), "nothing comes behind a gap");
         assert_eq!(file.length(), 0);
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! - [`sandbox`]: a temporary folder and programs that run in it with an emptied environment;
 //! - [`sshd`]: many real SSH servers on loopback, which share this machine's files;
+//! - [`faults`]: writes that fail;
 //! - [`lab`]: real hosts of their own kind, with files, processes, network and power switch.
 //!
 //! What is not there (root, a program) makes a test that needs it say `SKIPPED: …` and pass,
@@ -9,6 +10,7 @@
 //!
 //! It deliberately does not know any other crate of this project.
 
+pub mod faults;
 pub mod lab;
 pub mod sandbox;
 pub mod sshd;

@@ -12,8 +12,9 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitStatus, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -39,6 +40,26 @@ const SHOWN_BYTES: u64 = 2000;
 /// tests see nothing there that they have not made.
 pub struct Dir {
     root: TempDir,
+    is_spoilt: AtomicBool,
+}
+
+/// Looks at what is in a folder when its test is done with it.
+static LAST_LOOK: OnceLock<fn(&Path)> = OnceLock::new();
+
+/// From now on, has every folder looked at when its test has passed and is done with it.
+pub fn at_the_end(look: fn(&Path)) {
+    LAST_LOOK.get_or_init(|| look);
+}
+
+impl Drop for Dir {
+    fn drop(&mut self) {
+        if let Some(look) = LAST_LOOK.get()
+            && !thread::panicking()
+            && !self.is_spoilt.load(Ordering::Relaxed)
+        {
+            look(&self.path());
+        }
+    }
 }
 
 impl Default for Dir {
@@ -60,7 +81,12 @@ impl Dir {
         }
         fs::set_permissions(root.path().join("run"), fs::Permissions::from_mode(0o700))
             .expect("the folder is ours");
-        Dir { root }
+        Dir { root, is_spoilt: AtomicBool::new(false) }
+    }
+
+    /// What is there is not what programs have left: it is not looked at in the end.
+    pub fn spoil(&self) {
+        self.is_spoilt.store(true, Ordering::Relaxed);
     }
 
     /// Where programs start.

@@ -406,8 +406,13 @@ pub(crate) fn connector(host_timeout: Duration) -> Result<Connector, Failure> {
     {
         options.child_open_files = Some(soft);
     }
-    Connector::new(options)
-        .map_err(|e| Failure::trouble(format!("cannot prepare connections: {}", reason(&e))))
+    Connector::new(options).map_err(|e| {
+        let failure = Failure::trouble(format!("cannot prepare connections: {}", reason(&e)));
+        match e.raw_os_error() {
+            Some(nix::libc::EMFILE) => failure.hint("raise `ulimit -n`"),
+            _ => failure,
+        }
+    })
 }
 
 impl Dispatcher {
