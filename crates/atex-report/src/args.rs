@@ -35,7 +35,7 @@ with 0.";
     name = "atex-report",
     version,
     subcommand_precedence_over_arg = true,
-    override_usage = "atex-report [summary] [OPTIONS] [FILE]...\n       atex-report check [OPTIONS] [FILE]...",
+    override_usage = "atex-report [summary] [OPTIONS] [FILE]...\n       atex-report check|html [OPTIONS] [FILE]...",
     long_about = format!("{ABOUT}\n\n{EXAMPLES}"),
     after_long_help = EXIT_STATUS,
     max_term_width = 100
@@ -60,6 +60,35 @@ pub enum Command {
     /// Print nothing on stdout; the exit status is the answer, and stderr says why
     #[command(after_long_help = EXIT_STATUS)]
     Check(InputArgs),
+    /// Write one page of HTML with all results, for people and for any number of them
+    ///
+    /// The page is one file, asks for nothing, and opens from disk. What failed comes first, and can be read without JavaScript;
+    /// with it, everything can be searched, filtered, and grouped by test or by note, and there is a timeline of the hosts.
+    /// Press `?` there for its keys.
+    ///
+    /// Links to files are relative to where the page will be: the directory of the file that stdout is, or `--links-from`.
+    #[command(after_long_help = EXIT_STATUS)]
+    Html(HtmlArgs),
+}
+
+#[derive(Debug, PartialEq, Eq, clap::Args)]
+pub struct HtmlArgs {
+    #[command(flatten)]
+    pub input: InputArgs,
+
+    /// The title of the page, instead of the ids of the runs
+    #[arg(long, value_name = "TEXT")]
+    pub title: Option<String>,
+
+    /// The directory in which the page will be, for links to files
+    ///
+    /// Without it: the directory of the file that stdout is written to, otherwise the current one.
+    #[arg(long, value_name = "DIR")]
+    pub links_from: Option<PathBuf>,
+
+    /// How many failures stand in the page as plain HTML, which needs no JavaScript
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub plain: usize,
 }
 
 #[derive(Debug, PartialEq, Eq, clap::Args)]
@@ -143,6 +172,7 @@ mod tests {
         match parsed.chosen().map_err(|e| e.to_string())? {
             Command::Summary(args) => Ok((false, args.input.files)),
             Command::Check(args) => Ok((true, args.files)),
+            Command::Html(args) => Ok((true, args.input.files)),
         }
     }
 

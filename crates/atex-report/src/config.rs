@@ -8,7 +8,8 @@ use std::str::FromStr;
 
 use atex_cli::Failure;
 
-use crate::args::{Args, Command, InputArgs, SummaryArgs, When};
+use crate::args::{Args, Command, HtmlArgs, InputArgs, SummaryArgs, When};
+use crate::html;
 use crate::reader::{MESSAGES, Source};
 use crate::summary::Limits;
 use crate::text::{Page, terminal};
@@ -42,6 +43,8 @@ pub enum Output {
     Check,
     /// A summary for people, on stdout.
     Summary(Limits, Page),
+    /// A page of HTML, on stdout.
+    Html(html::Options),
 }
 
 /// That a stream must have `count` records `end` of `tool`.
@@ -63,6 +66,10 @@ impl Config {
             Command::Summary(args) => {
                 let (limits, page) = (limits(&args), page(args.color));
                 Ok(Config { input: Input::new(args.input, verbose)?, output: Output::Summary(limits, page) })
+            }
+            Command::Html(args) => {
+                let options = page_options(&args)?;
+                Ok(Config { input: Input::new(args.input, verbose)?, output: Output::Html(options) })
             }
         }
     }
@@ -101,6 +108,17 @@ fn source(path: PathBuf) -> Result<Source, Failure> {
 
 fn limits(args: &SummaryArgs) -> Limits {
     Limits { failures: args.failures, subtests: args.subtests, slowest: args.slowest, hosts: args.hosts }
+}
+
+fn page_options(args: &HtmlArgs) -> Result<html::Options, Failure> {
+    let directory = match &args.links_from {
+        // It need not be there yet.
+        Some(directory) => std::path::absolute(directory),
+        None => html::directory_of_stdout(),
+    };
+    let directory =
+        directory.map_err(|e| Failure::usage(format!("--links-from: {}", atex_cli::input::reason(&e))))?;
+    Ok(html::Options { title: args.title.clone(), directory, failures: args.plain })
 }
 
 fn page(color: When) -> Page {

@@ -10,6 +10,7 @@
 
 mod args;
 mod config;
+pub mod html;
 pub mod reader;
 pub mod record;
 pub mod reduce;
