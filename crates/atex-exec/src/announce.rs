@@ -474,6 +474,7 @@ fn result(of: &Of<'_>, n: u64, mut stored: Object) -> TestResult {
         n,
         host: of.host.map(str::to_owned),
         extra,
+        waived: None,
     }
 }
 

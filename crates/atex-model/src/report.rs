@@ -212,6 +212,28 @@ pub struct TestResult {
     /// Keys of the test's own.
     #[serde(default, skip_serializing_if = "Object::is_empty")]
     pub extra: Object,
+    /// That it is a known failure, which does not count; written by `atex-report waive`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waived: Option<Waived>,
+}
+
+/// Why a failure does not count. What failed stays as it is beside it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Waived {
+    /// Where the waiver stands: `FILE:LINE`.
+    pub by: String,
+    /// Where the failure is tracked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issue: Option<String>,
+    /// Who looks after it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+    /// The last day on which the waiver holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// Why, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// Whose doing the end of an attempt was.
@@ -327,6 +349,9 @@ pub struct TestEnd {
     /// The directory of the attempt's results and files; absent if there was no attempt.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifacts: Option<String>,
+    /// That all of it that failed is known to fail, so that it does not count; written by `atex-report waive`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub waived: Option<Waived>,
 }
 
 /// A test sent a progress line.

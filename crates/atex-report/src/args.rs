@@ -7,6 +7,8 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::TOOL;
 use crate::config::RequiredEnd;
+use crate::database;
+use crate::export::Format;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -35,7 +37,7 @@ with 0.";
     name = "atex-report",
     version,
     subcommand_precedence_over_arg = true,
-    override_usage = "atex-report [summary] [OPTIONS] [FILE]...\n       atex-report check|html [OPTIONS] [FILE]...",
+    override_usage = "atex-report [summary] [OPTIONS] [FILE]...\n       atex-report COMMAND [OPTIONS] [FILE]...",
     long_about = format!("{ABOUT}\n\n{EXAMPLES}"),
     after_long_help = EXIT_STATUS,
     max_term_width = 100
@@ -60,35 +62,19 @@ pub enum Command {
     /// Print nothing on stdout; the exit status is the answer, and stderr says why
     #[command(after_long_help = EXIT_STATUS)]
     Check(InputArgs),
-    /// Write one page of HTML with all results, for people and for any number of them
-    ///
-    /// The page is one file, asks for nothing, and opens from disk. What failed comes first, and can be read without JavaScript;
-    /// with it, everything can be searched, filtered, and grouped by test or by note, and there is a timeline of the hosts.
-    /// Press `?` there for its keys.
-    ///
-    /// Links to files are relative to where the page will be: the directory of the file that stdout is, or `--links-from`.
-    #[command(after_long_help = EXIT_STATUS)]
-    Html(HtmlArgs),
-}
-
-#[derive(Debug, PartialEq, Eq, clap::Args)]
-pub struct HtmlArgs {
     #[command(flatten)]
-    pub input: InputArgs,
-
-    /// The title of the page, instead of the ids of the runs
-    #[arg(long, value_name = "TEXT")]
-    pub title: Option<String>,
-
-    /// The directory in which the page will be, for links to files
+    Export(Format),
+    /// Add results to a database of many runs, which is made if there is none
     ///
-    /// Without it: the directory of the file that stdout is written to, otherwise the current one.
-    #[arg(long, value_name = "DIR")]
-    pub links_from: Option<PathBuf>,
-
-    /// How many failures stand in the page as plain HTML, which needs no JavaScript
-    #[arg(long, value_name = "N", default_value_t = 1000)]
-    pub plain: usize,
+    /// What is in it already changes nothing, so that a run can be added while it goes on, and again when it has ended. Several may write at
+    /// a time. Its tables and views are described in the schema (`sqlite3 DB .schema`); what is asked most often is
+    /// answered by `history`, `flaky`, `slow`, `trend` and `hosts`. `atex-exec --history DB` takes from it how long tests take.
+    ///
+    /// The exit status is 0 also if tests failed.
+    #[command(after_long_help = EXIT_STATUS)]
+    Sqlite(database::ImportArgs),
+    #[command(flatten)]
+    Ask(database::Ask),
 }
 
 #[derive(Debug, PartialEq, Eq, clap::Args)]
@@ -125,7 +111,9 @@ pub struct SummaryArgs {
 
 #[derive(Debug, PartialEq, Eq, clap::Args)]
 pub struct InputArgs {
-    /// Files of records, read one after another; `-` and none are stdin
+    /// Files of records, run directories, archives, read one after another; `-` and none are stdin
+    ///
+    /// Files may be packed with gzip, xz or zstd: it is their content that tells.
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
@@ -172,7 +160,7 @@ mod tests {
         match parsed.chosen().map_err(|e| e.to_string())? {
             Command::Summary(args) => Ok((false, args.input.files)),
             Command::Check(args) => Ok((true, args.files)),
-            Command::Html(args) => Ok((true, args.input.files)),
+            other => panic!("{other:?}"),
         }
     }
 

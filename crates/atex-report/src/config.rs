@@ -8,13 +8,13 @@ use std::str::FromStr;
 
 use atex_cli::Failure;
 
-use crate::args::{Args, Command, HtmlArgs, InputArgs, SummaryArgs, When};
-use crate::html;
-use crate::reader::{MESSAGES, Source};
+use crate::args::{InputArgs, SummaryArgs, When};
+use crate::input::JOURNAL;
+use crate::input::{MESSAGES, Source};
 use crate::summary::Limits;
 use crate::text::{Page, terminal};
 
-/// What is to be done.
+/// A stream that is reduced to an answer.
 #[derive(Debug)]
 pub struct Config {
     /// What is read, and what is asked of it.
@@ -43,8 +43,6 @@ pub enum Output {
     Check,
     /// A summary for people, on stdout.
     Summary(Limits, Page),
-    /// A page of HTML, on stdout.
-    Html(html::Options),
 }
 
 /// That a stream must have `count` records `end` of `tool`.
@@ -58,34 +56,31 @@ pub struct RequiredEnd {
 
 impl Config {
     /// # Errors
-    /// A file is not there, stdin would be read and is a terminal, or arguments stand where nobody reads them.
-    pub(crate) fn new(args: Args) -> Result<Config, Failure> {
-        let verbose = args.common.verbose > 0;
-        match args.chosen()? {
-            Command::Check(input) => Ok(Config { input: Input::new(input, verbose)?, output: Output::Check }),
-            Command::Summary(args) => {
-                let (limits, page) = (limits(&args), page(args.color));
-                Ok(Config { input: Input::new(args.input, verbose)?, output: Output::Summary(limits, page) })
-            }
-            Command::Html(args) => {
-                let options = page_options(&args)?;
-                Ok(Config { input: Input::new(args.input, verbose)?, output: Output::Html(options) })
-            }
-        }
+    /// A file is not there, or stdin would be read and is a terminal.
+    pub(crate) fn check(input: &InputArgs, verbose: bool) -> Result<Config, Failure> {
+        Ok(Config { input: Input::new(input, verbose)?, output: Output::Check })
+    }
+
+    pub(crate) fn summary(args: &SummaryArgs, verbose: bool) -> Result<Config, Failure> {
+        let output = Output::Summary(limits(args), page(args.color));
+        Ok(Config { input: Input::new(&args.input, verbose)?, output })
     }
 }
 
 impl Input {
-    fn new(args: InputArgs, verbose: bool) -> Result<Input, Failure> {
+    /// # Errors
+    /// A file is not there, or stdin would be read and is a terminal.
+    pub(crate) fn new(args: &InputArgs, verbose: bool) -> Result<Input, Failure> {
         if args.files.is_empty() && io::stdin().is_terminal() {
             return Err(Failure::usage("stdin: is a terminal, expected a stream of records")
                 .hint("name files, or `-` to type records"));
         }
-        let files = if args.files.is_empty() { vec![PathBuf::from("-")] } else { args.files };
-        let sources = files.into_iter().map(source).collect::<Result<_, _>>()?;
+        let stdin = [PathBuf::from("-")];
+        let files = if args.files.is_empty() { &stdin[..] } else { &args.files };
+        let sources = files.iter().map(|path| source(path)).collect::<Result<_, _>>()?;
         Ok(Input {
             sources,
-            required: args.require_end,
+            required: args.require_end.clone(),
             allow_empty: args.allow_empty,
             messages: if verbose { u64::MAX } else { MESSAGES },
         })
@@ -93,35 +88,27 @@ impl Input {
 }
 
 /// Looks at a file without opening it: it may be a named pipe, whose writer would notice.
-fn source(path: PathBuf) -> Result<Source, Failure> {
+pub(crate) fn source(path: &Path) -> Result<Source, Failure> {
     if path == Path::new("-") {
         return Ok(Source::Stdin);
     }
-    let about = std::fs::metadata(&path)
+    let about = std::fs::metadata(path)
         .map_err(|e| Failure::usage(format!("{}: {}", path.display(), atex_cli::input::reason(&e))))?;
-    if about.is_dir() {
-        let message = format!("{}: is a directory, expected a file of records", path.display());
-        return Err(Failure::usage(message));
+    match about.is_dir() {
+        true if path.join(JOURNAL).exists() => Ok(Source::Run(path.to_owned())),
+        true => {
+            let found = "a directory without journal.jsonl, expected a run directory or a file of records";
+            Err(Failure::usage(format!("{}: is {found}", path.display())))
+        }
+        false => Ok(Source::File(path.to_owned())),
     }
-    Ok(Source::File(path))
 }
 
 fn limits(args: &SummaryArgs) -> Limits {
     Limits { failures: args.failures, subtests: args.subtests, slowest: args.slowest, hosts: args.hosts }
 }
 
-fn page_options(args: &HtmlArgs) -> Result<html::Options, Failure> {
-    let directory = match &args.links_from {
-        // It need not be there yet.
-        Some(directory) => std::path::absolute(directory),
-        None => html::directory_of_stdout(),
-    };
-    let directory =
-        directory.map_err(|e| Failure::usage(format!("--links-from: {}", atex_cli::input::reason(&e))))?;
-    Ok(html::Options { title: args.title.clone(), directory, failures: args.plain })
-}
-
-fn page(color: When) -> Page {
+pub(crate) fn page(color: When) -> Page {
     let terminal = io::stdout().is_terminal();
     Page {
         color: match color {
@@ -160,6 +147,13 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_run_directory_is_known_by_its_journal() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::write(dir.path().join(JOURNAL), "").unwrap();
+        assert_eq!(source(dir.path()).unwrap(), Source::Run(dir.path().to_owned()));
+    }
+
+    #[test]
     fn required_ends() {
         let required = |tool: &str, count| Ok(RequiredEnd { tool: tool.into(), count });
         assert_eq!("atex-exec".parse(), required("atex-exec", 1));
@@ -185,10 +179,14 @@ mod tests {
     #[test]
     fn files_are_looked_for_before_anything_is_read() {
         let dir = tempfile::tempdir().unwrap();
-        let missing = source(dir.path().join("x")).unwrap_err();
+        let missing = source(&dir.path().join("x")).unwrap_err();
         assert!(missing.message.ends_with("/x: No such file or directory"), "{}", missing.message);
-        let directory = source(dir.path().into()).unwrap_err();
-        assert!(directory.message.ends_with(": is a directory, expected a file of records"));
+        let directory = source(dir.path()).unwrap_err();
+        assert!(
+            directory.message.contains(": is a directory without journal.jsonl"),
+            "{}",
+            directory.message
+        );
         assert_eq!(directory.kind, atex_cli::Kind::Usage);
     }
 }

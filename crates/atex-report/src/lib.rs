@@ -1,27 +1,45 @@
 //! atex-report: turns results into what people and machines read.
 //!
-//! One pass over a stream of records, in three parts that later subcommands share: [`reader`] turns files
-//! into [`record::Record`]s, [`reduce`] keeps of them what a report needs (its page says what that costs),
-//! and a writer such as [`text`] puts it before somebody. [`verdict`] is the one rule that turns a stream
-//! into an exit status. Start reading at [`run()`].
+//! Most of it is one pass over a stream of records. [`input`] turns files, pipes and run directories into
+//! [`event::Event`]s, nearly all of which are [`row::Row`]s. They are taken by a reducer that keeps what an answer
+//! needs ([`reduce`]; its page says what that costs) and is put before people by [`text`], or by one of the formats in
+//! [`export`], which write as they read. [`verdict`] is the one rule that turns a stream into an exit status. Start
+//! reading at [`run()`] and [`export::run`].
 //!
 //! This crate deliberately knows no hosts, no tests and no scheduler: only what the records say of them. It
 //! believes no text that it reads: all of it comes from strangers and is made harmless before it is shown.
 
 mod args;
 mod config;
+pub mod database;
+pub mod event;
+pub mod export;
 pub mod html;
-pub mod reader;
+mod identity;
+pub mod input;
+mod json;
+pub mod out;
 pub mod record;
 pub mod reduce;
+mod repeats;
+pub mod row;
 mod run;
+mod scan;
+mod spill;
+pub mod stop;
 pub mod summary;
 pub mod text;
 pub mod verdict;
+mod whole;
+mod yaml;
 
 pub use config::{Config, Input, Output, RequiredEnd};
+pub use input::block::with_line;
 pub use run::run;
 
+use std::io::{self, Write};
+
+use args::Command;
 use atex_cli::{Exit, Failure, Tool};
 use atex_model::Schema;
 use clap::CommandFactory as _;
@@ -48,5 +66,27 @@ pub fn main() -> Result<Exit, Failure> {
         atex_cli::print_schema(TOOL, &SCHEMAS)?;
         return Ok(Exit::Done);
     }
-    run(&Config::new(args)?, std::io::stdout(), &mut |message| log::warn!("{message}"))
+    dispatch(args, io::stdout(), &mut |message: &str| log::warn!("{message}"))
+}
+
+/// The whole tool with the arguments of a command line; what is for stdout goes to `out`, and messages for people to
+/// `say`.
+///
+/// # Errors
+/// As [`main`].
+pub fn with_args(args: &[&str], out: impl Write, say: &mut dyn FnMut(&str)) -> Result<Exit, Failure> {
+    let args = [TOOL.name].iter().chain(args);
+    let args = <args::Args as clap::Parser>::try_parse_from(args).map_err(Failure::usage)?;
+    dispatch(args, out, say)
+}
+
+fn dispatch(args: args::Args, out: impl Write, say: &mut dyn FnMut(&str)) -> Result<Exit, Failure> {
+    let verbose = args.common.verbose > 0;
+    match args.chosen()? {
+        Command::Summary(args) => run(&Config::summary(&args, verbose)?, out, say),
+        Command::Check(args) => run(&Config::check(&args, verbose)?, out, say),
+        Command::Export(format) => export::run(&format, verbose, out, say),
+        Command::Sqlite(args) => database::import(&args, verbose, say),
+        Command::Ask(ask) => database::ask(&ask, out),
+    }
 }

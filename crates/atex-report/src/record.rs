@@ -1,10 +1,10 @@
-//! One line to one record of those that reports are made of.
+//! The records that reports are made of, but for results: those are [`crate::row::Row`]s.
 
 use std::borrow::Cow;
 
 use atex_model::LineError;
 use atex_model::report::{
-    End, HostEnd, HostStart, JobEnd, JobResume, JobStart, TestEnd, TestNote, TestResult, TestStart,
+    End, HostEnd, HostStart, JobEnd, JobResume, JobStart, TestEnd, TestNote, TestStart,
 };
 
 /// What a line says.
@@ -24,27 +24,34 @@ pub enum Record {
     TestStart(TestStart),
     /// `test-note`
     TestNote(TestNote),
-    /// `result`, `old-result` or `live-result`
-    Result(TestResult),
     /// `test-end`
     TestEnd(TestEnd),
     /// `end`
     End(End),
+}
+
+/// What kind of line one is.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Parsed {
+    /// A result, not yet read.
+    Row,
+    /// Another record.
+    Record(Box<Record>),
     /// A record of another type.
     Other,
 }
 
-/// Reads a line.
+/// Reads a line, unless it is a result.
 ///
 /// # Errors
 /// It is no record, or one of a type that reports are made of and with a field that is missing or wrong.
-pub fn parse(line: &str) -> Result<Record, LineError> {
+pub(crate) fn parse(line: &str) -> Result<Parsed, LineError> {
     let kind = match leading_kind(line) {
         Some(kind) => Cow::Borrowed(kind),
         None => atex_model::kind(line)?,
     };
-    Ok(match kind.as_ref() {
-        "result" | "old-result" | "live-result" => Record::Result(atex_model::parse(line)?),
+    let record = match kind.as_ref() {
+        "result" | "old-result" | "live-result" => return Ok(Parsed::Row),
         "test-start" => Record::TestStart(atex_model::parse(line)?),
         "test-end" => Record::TestEnd(atex_model::parse(line)?),
         "test-note" => Record::TestNote(atex_model::parse(line)?),
@@ -57,9 +64,10 @@ pub fn parse(line: &str) -> Result<Record, LineError> {
         _ => {
             // Nothing has looked at the rest of the line yet if its type stood in front.
             atex_model::kind(line)?;
-            Record::Other
+            return Ok(Parsed::Other);
         }
-    })
+    };
+    Ok(Parsed::Record(Box::new(record)))
 }
 
 /// The type of a record that begins with it, as all of ours do. It saves a second pass over the line; whoever
@@ -79,17 +87,19 @@ mod tests {
         let last = r#"{"tool":"t","complete":true,"exit":0,"type":"end"}"#;
         let escaped = r#" {"type":"\u0065nd","tool":"t","complete":true,"exit":0}"#;
         for line in [first, last, escaped] {
-            assert!(matches!(parse(line), Ok(Record::End(_))), "{line}");
+            assert!(
+                matches!(parse(line), Ok(Parsed::Record(record)) if matches!(*record, Record::End(_))),
+                "{line}"
+            );
         }
     }
 
     #[test]
     fn other_types_are_skipped_and_broken_lines_are_not() {
-        assert_eq!(parse(r#"{"type":"weather","result":"sun"}"#), Ok(Record::Other));
+        assert_eq!(parse(r#"{"type":"weather","result":"sun"}"#), Ok(Parsed::Other));
         for (line, column) in [
             (r#"{"type":"weather","#, 18),
             (r#"{"type":"weather","type":"result"}"#, 24),
-            (r#"{"type":"result","type":"weather"}"#, 23),
             (r#"{"type":"end","tool":3}"#, 22),
             (r#"{"type":3}"#, 9),
             ("[]", 1),

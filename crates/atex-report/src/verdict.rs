@@ -10,7 +10,7 @@ use atex_cli::Exit;
 use atex_model::report::{Cause, Outcome};
 
 use crate::Input;
-use crate::reader::Faults;
+use crate::input::Faults;
 use crate::reduce::{Ended, Fate, Run, State};
 
 /// The name under which atex-exec ends its output.

@@ -3,7 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use atex_report::reader::{MESSAGES, Source};
+use atex_model::report::TestResult;
+use atex_report::input::{MESSAGES, Source};
 use atex_report::summary::Limits;
 use atex_report::text::Page;
 use atex_report::{Config, Input, Output, run};
@@ -122,21 +123,22 @@ fn streams_are_records_that_the_tools_write() {
 
 /// The line read as what it is and written again.
 fn again(line: &str) -> serde_json::Value {
-    use atex_report::record::{Record, parse};
-    match parse(line).unwrap() {
-        Record::JobStart(r) => serde_json::to_value(r),
-        Record::JobResume(r) => serde_json::to_value(r),
-        Record::JobEnd(r) => serde_json::to_value(r),
-        Record::HostStart(r) => serde_json::to_value(r),
-        Record::HostEnd(r) => serde_json::to_value(r),
-        Record::TestStart(r) => serde_json::to_value(r),
-        Record::TestNote(r) => serde_json::to_value(r),
-        Record::Result(r) => serde_json::to_value(r),
-        Record::TestEnd(r) => serde_json::to_value(r),
-        Record::End(r) => serde_json::to_value(r),
-        Record::Other => panic!("{line}"),
-    }
-    .unwrap()
+    use atex_report::event::What;
+    use atex_report::record::Record;
+    let value = atex_report::with_line(line, |event| match event.what {
+        What::Row(_) => serde_json::to_value(atex_model::parse::<TestResult>(line).unwrap()),
+        What::Other => panic!("{line}"),
+        What::Record(Record::JobStart(r)) => serde_json::to_value(r),
+        What::Record(Record::JobResume(r)) => serde_json::to_value(r),
+        What::Record(Record::JobEnd(r)) => serde_json::to_value(r),
+        What::Record(Record::HostStart(r)) => serde_json::to_value(r),
+        What::Record(Record::HostEnd(r)) => serde_json::to_value(r),
+        What::Record(Record::TestStart(r)) => serde_json::to_value(r),
+        What::Record(Record::TestNote(r)) => serde_json::to_value(r),
+        What::Record(Record::TestEnd(r)) => serde_json::to_value(r),
+        What::Record(Record::End(r)) => serde_json::to_value(r),
+    });
+    value.unwrap().unwrap()
 }
 
 #[test]

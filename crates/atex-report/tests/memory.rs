@@ -4,12 +4,12 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::io::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-use atex_cli::input::Lines;
 use atex_model::report::{ResultKind, TestResult};
 use atex_model::{Object, Time};
-use atex_report::reader::{Faults, read_lines};
-use atex_report::record::Record;
+use atex_report::event::Event;
+use atex_report::input::{Faults, read_from};
 use atex_report::reduce::State;
+use atex_report::with_line;
 
 /// Counts the bytes that are in use.
 struct Counting;
@@ -50,6 +50,7 @@ fn result(n: u64) -> TestResult {
         n,
         host: Some("h".into()),
         extra: Object::new(),
+        waived: None,
     }
 }
 
@@ -57,7 +58,10 @@ fn result(n: u64) -> TestResult {
 fn held(order: impl Iterator<Item = u64>) -> (usize, u64) {
     let before = IN_USE.load(Relaxed);
     let mut state = State::new(5);
-    order.for_each(|n| state.take(Record::Result(result(n))));
+    order.for_each(|n| {
+        let line = serde_json::to_string(&result(n)).unwrap();
+        with_line(&line, |event| state.take(event)).unwrap();
+    });
     (IN_USE.load(Relaxed) - before, counted(&state))
 }
 
@@ -81,7 +85,8 @@ fn held_of_lines(results: u64) -> (usize, u64) {
         });
         let mut quiet = |_: &str| ();
         let mut faults = Faults::new(0, &mut quiet);
-        read_lines(Lines::new("in", Box::new(reader)), &mut faults, |record| state.take(record));
+        let read = read_from("in", Box::new(reader), &mut faults, &mut |event: &Event<'_>| state.take(event));
+        assert!(read.is_ok());
         assert_eq!(faults.lines, 0);
     });
     (IN_USE.load(Relaxed) - before, counted(&state))

@@ -2,9 +2,9 @@
 //! what is said.
 
 use atex_cli::Exit;
-use atex_cli::input::Lines;
 use atex_report::Input;
-use atex_report::reader::{Faults, read_lines};
+use atex_report::event::Event;
+use atex_report::input::{Faults, read_from};
 use atex_report::reduce::State;
 use atex_report::summary::{Limits, Summary};
 use atex_report::text::{Page, summary};
@@ -17,8 +17,8 @@ fn said(stream: &str) -> (Facts, String) {
     let mut quiet = |_: &str| ();
     let mut faults = Faults::new(0, &mut quiet);
     let mut state = State::new(Limits::default().subtests);
-    let lines = Lines::new("in", Box::new(std::io::Cursor::new(stream.to_owned())));
-    read_lines(lines, &mut faults, |record| state.take(record));
+    let from = Box::new(std::io::Cursor::new(stream.to_owned()));
+    read_from("in", from, &mut faults, &mut |event: &Event<'_>| state.take(event)).unwrap();
     let input = Input { sources: Vec::new(), required: Vec::new(), allow_empty: false, messages: 0 };
     let facts = Facts::of(&state, &faults, &input);
     let all = Summary::of(&state, facts.unsettled, &Limits::default());

@@ -140,6 +140,7 @@ impl Dispatcher {
                 is_final,
                 artifacts: Some(artifacts.clone()),
                 test: test.name,
+                waived: None,
             },
         );
         if !self.storage_failed {
@@ -187,6 +188,7 @@ impl Dispatcher {
                 counts: Counts::new(),
                 is_final: true,
                 artifacts: None,
+                waived: None,
             },
         );
     }

@@ -472,6 +472,7 @@ fn test_end(done: &Done, runs: &Runs, host: &str, run: &str) -> serde_json::Valu
         counts: done.counts.clone(),
         is_final: false,
         artifacts: Some(runs.artifacts.to_string_lossy().into_owned()),
+        waived: None,
     };
     let mut end = serde_json::to_value(end).expect("a record has only text keys");
     if let Some(keys) = end.as_object_mut() {

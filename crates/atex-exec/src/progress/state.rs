@@ -168,6 +168,7 @@ pub(super) mod tests {
             counts: Counts::new(),
             is_final,
             artifacts: None,
+            waived: None,
         }
     }
 

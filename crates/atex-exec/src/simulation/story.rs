@@ -179,6 +179,7 @@ impl<'a> Story<'a> {
             counts: Counts::new(),
             is_final,
             artifacts: None,
+            waived: None,
         };
         self.say(&end);
     }

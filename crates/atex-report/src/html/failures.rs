@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt::Write as _;
 use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 
-use atex_model::report::{Outcome, ResultKind, TestEnd, TestResult};
+use atex_model::report::{Outcome, ResultKind, TestEnd};
 
 use super::escape::escaped;
 use super::links;
 use super::tables::clip;
 use crate::reduce::is_bad;
+use crate::row::Row;
 
 /// The worst results, of which so many are kept that a page can show them at once.
 pub(super) struct Failures {
@@ -37,6 +38,8 @@ struct Failure {
     note: Option<String>,
     host: Option<String>,
     files: Vec<String>,
+    /// That it is known, and does not count.
+    waived: bool,
 }
 
 /// How many files of a failure have links here.
@@ -58,27 +61,27 @@ impl Failures {
         }
     }
 
-    pub(super) fn add(&mut self, result: &TestResult) {
-        let outcome = Outcome::of_status(result.status.as_deref());
-        if result.kind != ResultKind::Result || !is_bad(outcome) {
+    pub(super) fn add(&mut self, row: &Row<'_>) {
+        let outcome = row.outcome();
+        if row.kind != ResultKind::Result || !is_bad(outcome) {
             return;
         }
         self.total += 1;
         if !self.has_room(outcome) {
             return;
         }
-        let key = hash((&result.run, &result.platform, &result.test, result.attempt));
         self.keep(
             outcome,
             Failure {
-                key,
-                number: Some(result.n),
-                platform: result.platform.clone(),
-                test: result.test.clone(),
-                subtest: result.subtest.clone(),
-                note: result.note.as_deref().map(|note| clip(note).into_owned()),
-                host: result.host.clone(),
-                files: result.files.iter().take(FILES).cloned().collect(),
+                key: hash((row.run, row.platform, row.test, row.attempt)),
+                number: Some(row.n),
+                platform: row.platform.to_owned(),
+                test: row.test.to_owned(),
+                subtest: row.subtest.map(str::to_owned),
+                note: row.note.map(|note| clip(note).into_owned()),
+                host: row.host.map(str::to_owned),
+                files: row.files.iter().take(FILES).map(str::to_owned).collect(),
+                waived: row.waived.is_some(),
             },
         );
     }
@@ -102,6 +105,7 @@ impl Failures {
                     note: end.note.as_deref().map(|note| clip(note).into_owned()),
                     host: end.host.clone(),
                     files: Vec::new(),
+                    waived: end.waived.is_some(),
                 },
             );
         }
@@ -169,9 +173,10 @@ impl Failures {
             None => escaped(&failure.test),
         };
         let text = |text: &Option<String>| escaped(text.as_deref().unwrap_or_default());
+        let waived = if failure.waived { " (waived)" } else { "" };
         let _ = writeln!(
             html,
-            "<tr class=\"s-{outcome}\"><td class=\"status\">{outcome}<td>{}<td dir=\"auto\">{test}<td dir=\"auto\">{}<td>{}<td>{}",
+            "<tr class=\"s-{outcome}\"><td class=\"status\">{outcome}{waived}<td>{}<td dir=\"auto\">{test}<td dir=\"auto\">{}<td>{}<td>{}",
             escaped(&failure.platform),
             text(&failure.note),
             text(&failure.host),
@@ -186,12 +191,8 @@ impl Failures {
         };
         let mut html = String::new();
         for file in &failure.files {
-            match links::address(place, failure.subtest.as_deref(), file) {
-                Some(address) => {
-                    let _ = write!(html, "<a href=\"{address}\">{}</a> ", escaped(file));
-                }
-                None => html.push_str(&(escaped(file) + " ")),
-            }
+            let address = links::address(place, failure.subtest.as_deref(), file);
+            let _ = write!(html, "<a href=\"{address}\">{}</a> ", escaped(file));
         }
         let _ = write!(html, "<a href=\"{}\">all</a>", links::directory_address(place));
         html

@@ -2,6 +2,8 @@
 
 use std::path::{Component, Path, PathBuf};
 
+use atex_control::safe_path;
+
 /// The path of `target` relative to the directory `from`; both are absolute. What is not absolute stays as it is.
 pub(super) fn relative(target: &str, from: &Path) -> String {
     let path = Path::new(target);
@@ -22,23 +24,19 @@ pub(super) fn relative(target: &str, from: &Path) -> String {
     }
 }
 
-/// A file of a result as the address of a link, or `None` if the name would lead out of the directory.
+/// A file of a result as the address of a link: where atex-exec stored it, which is never outside of the directory.
 ///
 /// The names are those of a stranger: each part is escaped, and the address begins with `./`, `../` or `/`, so that none of
 /// them can be taken for a scheme.
-pub(super) fn address(artifacts: &str, subtest: Option<&str>, file: &str) -> Option<String> {
-    let inside = [subtest, Some(file)];
-    let parts = inside.into_iter().flatten().flat_map(|path| path.split('/')).filter(|part| !part.is_empty());
+pub(super) fn address(artifacts: &str, subtest: Option<&str>, file: &str) -> String {
     let mut address = directory_address(artifacts);
     address.push_str("/files");
-    for part in parts {
-        if part == ".." || part == "." {
-            return None;
-        }
+    let inside = [subtest.map(safe_path).unwrap_or_default(), safe_path(file)];
+    for part in inside.iter().flat_map(|path| path.split('/')).filter(|part| !part.is_empty()) {
         address.push('/');
         put_escaped(&mut address, part);
     }
-    Some(address)
+    address
 }
 
 /// A directory as the address of a link.
@@ -86,15 +84,15 @@ mod tests {
     #[test]
     fn links_lead_into_the_artifacts_and_nowhere_else() {
         for (artifacts, subtest, file, expected) in [
-            ("results/p/t/attempt-1", None, "log.txt", Some("./results/p/t/attempt-1/files/log.txt")),
-            ("../r/t", Some("a/b"), "c d#?.txt", Some("./../r/t/files/a/b/c%20d%23%3F.txt")),
-            ("/abs", None, "javascript:alert(1)", Some("/abs/files/javascript%3Aalert%281%29")),
-            ("javascript:x", None, "a", Some("./javascript%3Ax/files/a")),
-            ("r", None, "../../etc/passwd", None),
-            ("r", Some(".."), "x", None),
-            ("r", None, "ü\"'<", Some("./r/files/%C3%BC%22%27%3C")),
+            ("results/p/t/attempt-1", None, "log.txt", "./results/p/t/attempt-1/files/log.txt"),
+            ("../r/t", Some("a/b"), "c d#?.txt", "./../r/t/files/a/b/c%20d%23%3F.txt"),
+            ("/abs", None, "javascript:alert(1)", "/abs/files/javascript%3Aalert%281%29"),
+            ("javascript:x", None, "a", "./javascript%3Ax/files/a"),
+            ("r", None, "../../etc/passwd", "./r/files/etc/passwd"),
+            ("r", Some(".."), "x\u{1b}", "./r/files/x_"),
+            ("r", None, "ü\"'<", "./r/files/%C3%BC%22%27%3C"),
         ] {
-            assert_eq!(address(artifacts, subtest, file).as_deref(), expected, "{file}");
+            assert_eq!(address(artifacts, subtest, file), expected, "{file}");
         }
     }
 }

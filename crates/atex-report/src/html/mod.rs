@@ -19,11 +19,13 @@ use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use atex_model::report::{HostEnd, HostStart, JobEnd, Outcome, ResultKind, TestEnd, TestResult, TestStart};
+use atex_model::report::{HostEnd, HostStart, JobEnd, Outcome, ResultKind, TestEnd, TestStart};
 use serde_json::{Value, json};
 
+use crate::event::{Event, What};
 use crate::record::Record;
 use crate::reduce::is_bad;
+use crate::row::Row;
 use failures::Failures;
 use spool::Spool;
 use tables::{Attempts, Results};
@@ -100,57 +102,57 @@ impl Builder {
         })
     }
 
-    /// Takes a record in.
+    /// Takes a record in; repeats are better left out, but do no harm.
     ///
     /// # Errors
     /// A temporary file cannot be written.
-    pub fn take(&mut self, record: &Record) -> io::Result<()> {
+    pub fn take(&mut self, event: &Event<'_>) -> io::Result<()> {
+        match event.what {
+            What::Row(row) => self.row(&row),
+            What::Record(record) => self.record(record),
+            What::Other => Ok(()),
+        }
+    }
+
+    fn record(&mut self, record: &Record) -> io::Result<()> {
         match record {
-            Record::Result(result) => self.result(result),
-            Record::TestEnd(end) => self.test_end(end),
-            Record::TestStart(start) => self.test_start(start),
-            Record::HostStart(start) => self.host_start(start),
-            Record::HostEnd(end) => self.host_end(end),
-            Record::JobStart(r) => {
-                self.begin(&r.run, r.time.0, &r.dir);
-                Ok(())
-            }
-            Record::JobResume(r) => {
-                self.begin(&r.run, r.time.0, &r.dir);
-                Ok(())
-            }
+            Record::TestEnd(end) => self.test_end(end)?,
+            Record::TestStart(start) => self.test_start(start)?,
+            Record::HostStart(start) => self.host_start(start)?,
+            Record::HostEnd(end) => self.host_end(end)?,
+            Record::JobStart(r) => self.begin(&r.run, r.time.0, &r.dir),
+            Record::JobResume(r) => self.begin(&r.run, r.time.0, &r.dir),
             Record::JobEnd(end) => {
                 let run = self.runs.entry(end.run.clone()).or_default();
                 if run.end.as_ref().is_none_or(|old| old.time < end.time) {
                     run.end = Some(end.clone());
                 }
-                Ok(())
             }
-            Record::TestNote(_) | Record::End(_) | Record::Other => Ok(()),
+            Record::TestNote(_) | Record::End(_) => {}
         }
+        Ok(())
     }
 
-    fn result(&mut self, result: &TestResult) -> io::Result<()> {
-        if result.kind == ResultKind::LiveResult {
+    fn row(&mut self, row: &Row<'_>) -> io::Result<()> {
+        if row.kind == ResultKind::LiveResult {
             return Ok(());
         }
-        let outcome = Outcome::of_status(result.status.as_deref());
-        if result.kind == ResultKind::Result {
-            self.count(result);
-            self.failures.add(result);
+        if row.kind == ResultKind::Result {
+            self.count(row);
+            self.failures.add(row);
         }
-        if is_bad(outcome) { self.bad.add(result) } else { self.good.add(result) }
+        if is_bad(row.outcome()) { self.bad.add(row) } else { self.good.add(row) }
     }
 
-    fn count(&mut self, result: &TestResult) {
-        let status = Outcome::ALL.iter().position(|of| result.status.as_deref() == Some(of.as_str()));
+    fn count(&mut self, row: &Row<'_>) {
+        let status = Outcome::ALL.iter().position(|of| row.status == Some(of.as_str()));
         let at = status.unwrap_or(Outcome::ALL.len());
-        match self.counts.get_mut(&result.platform) {
+        match self.counts.get_mut(row.platform) {
             Some(counts) => counts[at] += 1,
             None => {
                 let mut counts = [0; Outcome::ALL.len() + 1];
                 counts[at] = 1;
-                self.counts.insert(result.platform.clone(), counts);
+                self.counts.insert(row.platform.to_owned(), counts);
             }
         }
     }

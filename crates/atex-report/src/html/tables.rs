@@ -7,10 +7,11 @@ use std::borrow::Cow;
 use std::io;
 
 use atex_model::Time;
-use atex_model::report::{Cause, Outcome, ResultKind, TestEnd, TestResult, TestStart};
+use atex_model::report::{Cause, Outcome, ResultKind, TestEnd, TestStart};
 
 use super::columns::{Coding, Words, put_bytes, put_numbers};
 use super::spool::Spool;
+use crate::row::Row;
 
 /// How many rows a chunk has at most; the page finds row N in chunk N / ROWS.
 pub(super) const ROWS: usize = 1 << 14;
@@ -88,8 +89,12 @@ pub(super) struct Results {
     notes: Words,
     files: Words,
     extras: Words,
-    /// Of each row: its attempt, status, subtest, note, files, extra keys, position, and whether it is tried again.
-    columns: [Vec<u32>; 8],
+    waivers: Words,
+    /// Of each row: its attempt, status, subtest, note, files, extra keys, why it is waived, position, and whether it is
+    /// tried again.
+    columns: [Vec<u32>; 9],
+    /// The names of files of one row.
+    joined: String,
 }
 
 impl Results {
@@ -103,34 +108,43 @@ impl Results {
             notes: Words::default(),
             files: Words::default(),
             extras: Words::default(),
+            waivers: Words::default(),
+            joined: String::new(),
             columns: Default::default(),
         })
     }
 
-    pub(super) fn add(&mut self, result: &TestResult) -> io::Result<()> {
-        let key =
-            Key { run: &result.run, platform: &result.platform, test: &result.test, attempt: result.attempt };
-        let numbers = self.keys.numbers(key, result.host.as_deref());
+    pub(super) fn add(&mut self, row: &Row<'_>) -> io::Result<()> {
+        let key = Key { run: row.run, platform: row.platform, test: row.test, attempt: row.attempt };
+        let numbers = self.keys.numbers(key, row.host);
         if self.keys.last() != Some(numbers) {
             self.keys.push(numbers);
         }
-        let row = [
+        self.joined.clear();
+        for (at, name) in row.files.iter().enumerate() {
+            if at > 0 {
+                self.joined.push(BETWEEN_FILES);
+            }
+            self.joined.push_str(name);
+        }
+        let numbers = [
             self.keys.len() as u32 - 1,
-            self.statuses.maybe(result.status.as_deref()),
-            self.subtests.maybe(result.subtest.as_deref()),
-            self.notes.maybe(result.note.as_deref().map(clip).as_deref()),
-            self.files.maybe(files(&result.files).as_deref()),
-            self.extras.maybe(extra(result).as_deref()),
+            self.statuses.maybe(row.status),
+            self.subtests.maybe(row.subtest),
+            self.notes.maybe(row.note.map(clip).as_deref()),
+            self.files.maybe((!self.joined.is_empty()).then_some(self.joined.as_str())),
+            self.extras.maybe(row.extra.map(clip).as_deref()),
+            self.waivers.maybe(row.waived.map(clip).as_deref()),
             // What has more results than this cannot be shown anyway.
-            u32::try_from(result.n).unwrap_or(u32::MAX),
-            u32::from(result.kind == ResultKind::OldResult),
+            u32::try_from(row.n).unwrap_or(u32::MAX),
+            u32::from(row.kind == ResultKind::OldResult),
         ];
-        self.columns.iter_mut().zip(row).for_each(|(column, number)| column.push(number));
+        self.columns.iter_mut().zip(numbers).for_each(|(column, number)| column.push(number));
         if self.columns[0].len() == ROWS || self.size() > WORDS { self.flush() } else { Ok(()) }
     }
 
     fn size(&self) -> usize {
-        let own = [&self.statuses, &self.subtests, &self.notes, &self.files, &self.extras];
+        let own = [&self.statuses, &self.subtests, &self.notes, &self.files, &self.extras, &self.waivers];
         self.keys.size() + own.map(Words::size).iter().sum::<usize>()
     }
 
@@ -143,8 +157,14 @@ impl Results {
         chunk.clear();
         put_counts(chunk, rows, self.keys.len());
         self.keys.put(chunk);
-        let all =
-            [&mut self.statuses, &mut self.subtests, &mut self.notes, &mut self.files, &mut self.extras];
+        let all = [
+            &mut self.statuses,
+            &mut self.subtests,
+            &mut self.notes,
+            &mut self.files,
+            &mut self.extras,
+            &mut self.waivers,
+        ];
         all.into_iter().for_each(|words| words.put(chunk));
         for column in &mut self.columns {
             put_numbers(chunk, column, Coding::Differences);
@@ -165,18 +185,8 @@ fn put_counts(to: &mut Vec<u8>, rows: usize, keys: usize) {
     put_bytes(to, counts.as_flattened());
 }
 
-/// The names of files, which are joined by what cannot stand in a name.
-fn files(names: &[String]) -> Option<String> {
-    (!names.is_empty()).then(|| names.join("\u{1}"))
-}
-
-fn extra(result: &TestResult) -> Option<String> {
-    if result.extra.is_empty() {
-        return None;
-    }
-    let text = serde_json::to_string(&result.extra).ok()?;
-    Some(clip(&text).into_owned())
-}
+/// Stands between the names of files. A name that has it itself looks like two.
+const BETWEEN_FILES: char = '\u{1}';
 
 /// The longest note, or text of extra keys, that the page holds.
 pub(super) const LONGEST_TEXT: usize = 16 << 10;

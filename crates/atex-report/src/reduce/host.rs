@@ -54,14 +54,14 @@ impl Host {
         (bad.count() + usize::from(last.is_some()), last)
     }
 
-    pub(super) fn start(&mut self, time: Time, platform: String) {
+    pub(super) fn start(&mut self, time: Time, platform: &str) {
         self.started = self.started.max(Some(time));
-        self.platform = platform;
+        self.platform = platform.to_owned();
     }
 
-    pub(super) fn end(&mut self, end: HostEnd) {
-        self.platform = end.platform;
-        let ending = HostEnding { reason: end.reason, note: end.note.map(clip) };
+    pub(super) fn end(&mut self, end: &HostEnd) {
+        self.platform = end.platform.clone();
+        let ending = HostEnding { reason: end.reason, note: end.note.as_deref().map(clip) };
         self.endings.entry(end.time).or_insert(ending);
     }
 }

@@ -15,12 +15,15 @@ mod test;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use atex_model::Time;
-use atex_model::report::{End as ToolEnd, JobEnd, Outcome, TestResult};
+use atex_model::report::{End as ToolEnd, JobEnd, Outcome};
 
 pub use host::{Host, HostEnding, is_trouble};
+pub(crate) use seen::Seen;
 pub use test::{Attempt, Detail, Details, End, Fate, Numbered, Rank, Test, is_bad};
 
+use crate::event::{Event, What};
 use crate::record::Record;
+use crate::row::Row;
 
 /// The longest text of a test, such as a note, that is kept: it is shown to people, on one line. What is longer
 /// ends with `…`.
@@ -99,29 +102,28 @@ impl Run {
         (*first, *last) = ((*first).min(time), (*last).max(time));
     }
 
-    fn begin(&mut self, time: Time, dir: String) {
+    fn begin(&mut self, time: Time, dir: &str) {
         self.started = self.started.max(Some(time));
-        self.dir = Some(dir);
+        self.dir = Some(dir.to_owned());
     }
 
-    fn end(&mut self, end: JobEnd) {
+    fn end(&mut self, end: &JobEnd) {
         let later = |old: &JobEnd| (old.time, old.unsettled) < (end.time, end.unsettled);
         if self.end.as_ref().is_none_or(later) {
             self.dir = Some(end.dir.clone());
-            self.end = Some(end);
+            self.end = Some(end.clone());
         }
     }
 
-    fn test(&mut self, platform: String, test: String) -> &mut Test {
-        self.platforms.entry(platform).or_default().tests.entry(test).or_default()
+    fn test(&mut self, platform: &str, test: &str) -> &mut Test {
+        entry(&mut entry(&mut self.platforms, platform).tests, test)
     }
 
-    fn result(&mut self, mut result: TestResult, keep: usize) {
-        let platform = self.platforms.entry(std::mem::take(&mut result.platform)).or_default();
-        let test = platform.tests.entry(std::mem::take(&mut result.test)).or_default();
-        let status = status_index(result.status.as_deref());
-        if test.result(result, keep) {
-            platform.results[status] += 1;
+    fn result(&mut self, row: &Row<'_>, keep: usize) {
+        let platform = entry(&mut self.platforms, row.platform);
+        let test = entry(&mut platform.tests, row.test);
+        if test.result(row, keep) {
+            platform.results[status_index(row.status)] += 1;
         }
     }
 }
@@ -132,37 +134,35 @@ impl State {
         State { keep, ..State::default() }
     }
 
-    /// Takes a record in.
-    pub fn take(&mut self, record: Record) {
-        match record {
-            Record::JobStart(r) => self.run(r.run, r.time).begin(r.time, r.dir),
-            Record::JobResume(r) => {
-                let run = self.run(r.run, r.time);
-                run.resumed.insert(r.time);
-                run.begin(r.time, r.dir);
-            }
-            Record::JobEnd(r) => self.run(r.run.clone(), r.time).end(r),
-            Record::HostStart(r) => {
-                self.run(r.run, r.time).hosts.entry(r.host).or_default().start(r.time, r.platform);
-            }
-            Record::HostEnd(mut r) => {
-                let run = self.run(std::mem::take(&mut r.run), r.time);
-                run.hosts.entry(std::mem::take(&mut r.host)).or_default().end(r);
-            }
-            Record::TestStart(mut r) => {
-                let run = self.run(std::mem::take(&mut r.run), r.time);
-                run.test(std::mem::take(&mut r.platform), std::mem::take(&mut r.test)).start(r);
-            }
-            Record::TestEnd(mut r) => {
-                let run = self.run(std::mem::take(&mut r.run), r.time);
-                run.test(std::mem::take(&mut r.platform), std::mem::take(&mut r.test)).end(r);
-            }
-            Record::Result(mut r) => {
+    /// Takes in what a line says.
+    pub fn take(&mut self, event: &Event<'_>) {
+        match event.what {
+            What::Row(row) => {
                 let keep = self.keep;
-                self.run(std::mem::take(&mut r.run), r.time).result(r, keep);
+                self.run(row.run, row.time).result(&row, keep);
             }
+            What::Record(record) => self.record(record),
+            What::Other => {}
+        }
+    }
+
+    fn record(&mut self, record: &Record) {
+        match record {
+            Record::JobStart(r) => self.run(&r.run, r.time).begin(r.time, &r.dir),
+            Record::JobResume(r) => {
+                let run = self.run(&r.run, r.time);
+                run.resumed.insert(r.time);
+                run.begin(r.time, &r.dir);
+            }
+            Record::JobEnd(r) => self.run(&r.run, r.time).end(r),
+            Record::HostStart(r) => {
+                entry(&mut self.run(&r.run, r.time).hosts, &r.host).start(r.time, &r.platform);
+            }
+            Record::HostEnd(r) => entry(&mut self.run(&r.run, r.time).hosts, &r.host).end(r),
+            Record::TestStart(r) => self.run(&r.run, r.time).test(&r.platform, &r.test).start(r),
+            Record::TestEnd(r) => self.run(&r.run, r.time).test(&r.platform, &r.test).end(r),
             Record::End(r) => self.end(r),
-            Record::TestNote(_) | Record::Other => {}
+            Record::TestNote(_) => {}
         }
     }
 
@@ -179,14 +179,14 @@ impl State {
         all
     }
 
-    fn run(&mut self, id: String, time: Time) -> &mut Run {
-        let run = self.runs.entry(id).or_default();
+    fn run(&mut self, id: &str, time: Time) -> &mut Run {
+        let run = entry(&mut self.runs, id);
         run.saw(time);
         run
     }
 
-    fn end(&mut self, end: ToolEnd) {
-        let ended = Ended { tool: end.tool, complete: end.complete, exit: end.exit };
+    fn end(&mut self, end: &ToolEnd) {
+        let ended = Ended { tool: end.tool.clone(), complete: end.complete, exit: end.exit };
         *self.ends.entry(ended).or_default() += 1;
     }
 }
@@ -204,26 +204,32 @@ pub struct Place<'a> {
     pub test: &'a Test,
 }
 
+/// What stands under a name; only a new name is copied.
+fn entry<'m, V: Default>(map: &'m mut HashMap<String, V>, name: &str) -> &'m mut V {
+    if !map.contains_key(name) {
+        map.insert(name.to_owned(), V::default());
+    }
+    map.get_mut(name).expect("it has just been put there if it was not")
+}
+
 /// The index of a status in [`Platform::results`].
-fn status_index(status: Option<&str>) -> usize {
+pub(crate) fn status_index(status: Option<&str>) -> usize {
     Outcome::ALL.iter().position(|o| status == Some(o.as_str())).unwrap_or(STATUSES - 1)
 }
 
 /// Cuts what is longer than anybody reads.
-fn clip(mut text: String) -> String {
+pub(crate) fn clip(text: &str) -> String {
     if text.len() > LONGEST_TEXT {
         let end = (0..=LONGEST_TEXT).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
-        text.truncate(end);
-        text.push('…');
-        text.shrink_to_fit();
+        return format!("{}…", &text[..end]);
     }
-    text
+    text.to_owned()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::record::parse;
+    use crate::with_line;
 
     /// The state after records of one test, of which each is given by what is particular to it.
     fn after(records: &[&str]) -> State {
@@ -231,7 +237,7 @@ mod tests {
         for particular in records {
             let common =
                 r#""time":"2026-11-21T20:00:00.000Z","run":"r","platform":"p","test":"/t","host":"h""#;
-            state.take(parse(&format!("{{{common},{particular}}}")).expect(particular));
+            with_line(&format!("{{{common},{particular}}}"), |event| state.take(event)).expect(particular);
         }
         state
     }
@@ -311,7 +317,7 @@ mod tests {
             (vec![at("job-end", 3)], false, 2.5),
         ] {
             let mut state = State::new(0);
-            records.iter().for_each(|line| state.take(parse(line).expect(line)));
+            records.iter().for_each(|line| with_line(line, |event| state.take(event)).expect(line));
             let run = &state.runs["r"];
             assert_eq!((run.is_open(), run.seconds()), (open, seconds), "{records:?}");
         }
@@ -330,20 +336,20 @@ mod tests {
             note: None,
         };
         use atex_model::report::HostEndReason::{Done, Lost};
-        host.start(Time(1), "p".into());
+        host.start(Time(1), "p");
         assert_eq!((host.ending(), host.trouble().0), (None, 0));
-        host.end(end(2, Lost));
+        host.end(&end(2, Lost));
         assert_eq!(host.ending().map(|e| e.reason), Some(Lost));
-        host.start(Time(3), "p".into());
+        host.start(Time(3), "p");
         assert_eq!((host.ending(), host.trouble().0), (None, 1));
-        host.end(end(4, Done));
+        host.end(&end(4, Done));
         assert_eq!(host.ending().map(|e| e.reason), Some(Done));
         assert_eq!(host.trouble().1.map(|e| e.reason), Some(Lost));
     }
 
     #[test]
     fn long_texts_are_cut_between_characters() {
-        assert_eq!(clip("ü".repeat(LONGEST_TEXT)).chars().count(), LONGEST_TEXT / 2 + 1);
-        assert_eq!(clip("short".into()), "short");
+        assert_eq!(clip(&"ü".repeat(LONGEST_TEXT)).chars().count(), LONGEST_TEXT / 2 + 1);
+        assert_eq!(clip("short"), "short");
     }
 }

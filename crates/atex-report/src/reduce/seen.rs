@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 /// is shuffled and not yet complete) are kept as bits, 64 neighbours to an entry of the map, which is some 24
 /// bytes; entries are given back when the gap closes.
 #[derive(Debug, Default)]
-pub(super) struct Seen {
+pub(crate) struct Seen {
     /// All positions below this one were seen.
     below: u64,
     /// Of 64 positions each, those seen; only words that are not wholly below.
@@ -19,7 +19,7 @@ const WORD: u64 = 64;
 
 impl Seen {
     /// Adds a position. `false`: it was there.
-    pub(super) fn insert(&mut self, position: u64) -> bool {
+    pub(crate) fn insert(&mut self, position: u64) -> bool {
         // Counted from 0 inside. A position of 0, which nobody writes, is told apart as the last of all.
         let position = position.wrapping_sub(1);
         if position < self.below {

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use atex_model::Time;
-use atex_model::report::{Cause, Outcome, ResultKind, TestEnd, TestResult, TestStart};
+use atex_model::report::{Cause, Outcome, ResultKind, TestEnd, TestStart};
 
 use super::clip;
 use super::seen::Seen;
+use crate::row::Row;
 
 /// One test of one run: its attempts by number. Number 0 is a test that was settled without one.
 #[derive(Debug, Default)]
@@ -134,15 +135,15 @@ impl Test {
         self.attempts.iter().map(|(number, attempt)| (*number, attempt))
     }
 
-    pub(super) fn start(&mut self, start: TestStart) {
+    pub(super) fn start(&mut self, start: &TestStart) {
         let attempt = self.attempts.entry(start.attempt).or_default();
-        let new = (start.time, start.host);
+        let new = (start.time, start.host.clone());
         if attempt.start.as_ref().is_none_or(|old| *old < new) {
             attempt.start = Some(new);
         }
     }
 
-    pub(super) fn end(&mut self, end: TestEnd) {
+    pub(super) fn end(&mut self, end: &TestEnd) {
         let attempt = self.attempts.entry(end.attempt).or_default();
         let new = End::of(end);
         if attempt.end.as_ref().is_none_or(|old| old.yields_to(&new)) {
@@ -151,15 +152,15 @@ impl Test {
     }
 
     /// Whether the result counts: it is of a final attempt and was not read before.
-    pub(super) fn result(&mut self, result: TestResult, keep: usize) -> bool {
-        let attempt = self.attempts.entry(result.attempt).or_default();
-        if result.kind != ResultKind::Result {
+    pub(super) fn result(&mut self, row: &Row<'_>, keep: usize) -> bool {
+        let attempt = self.attempts.entry(row.attempt).or_default();
+        if row.kind != ResultKind::Result {
             attempt.provisional = true;
             return false;
         }
-        let new = attempt.seen.insert(result.n);
+        let new = attempt.seen.insert(row.n);
         if new {
-            attempt.add(result, keep);
+            attempt.add(row, keep);
         }
         new
     }
@@ -181,32 +182,32 @@ impl Attempt {
         self.start.is_some() || self.end.is_some() || self.provisional
     }
 
-    fn add(&mut self, result: TestResult, keep: usize) {
-        let outcome = Outcome::of_status(result.status.as_deref());
-        let of_subtest = result.subtest.is_some();
+    fn add(&mut self, row: &Row<'_>, keep: usize) {
+        let outcome = row.outcome();
+        let of_subtest = row.subtest.is_some();
         let worst = if of_subtest { &mut self.worst_subtest } else { &mut self.worst };
         *worst = Some(worst.map_or(outcome, |worst| worst.min(outcome)));
         if is_bad(outcome) {
             let details = self.details.get_or_insert_default();
-            if of_subtest { details.add_subtest(outcome, result, keep) } else { details.add(outcome, result) }
+            if of_subtest { details.add_subtest(outcome, row, keep) } else { details.add(outcome, row) }
         }
     }
 }
 
 impl End {
-    fn of(end: TestEnd) -> End {
+    fn of(end: &TestEnd) -> End {
         let bad = is_bad(end.outcome) || !end.is_final;
         End {
             time: end.time,
-            host: end.host,
+            host: end.host.clone(),
             outcome: end.outcome,
             cause: end.cause,
             exit: end.exit,
             // What is not a length of time must not spoil the sums.
             seconds: end.seconds.max(0.0),
             is_final: end.is_final,
-            note: end.note.filter(|_| bad).map(clip),
-            artifacts: end.artifacts.filter(|_| bad),
+            note: end.note.as_deref().filter(|_| bad).map(clip),
+            artifacts: end.artifacts.clone().filter(|_| bad),
         }
     }
 
@@ -217,31 +218,31 @@ impl End {
 }
 
 impl Details {
-    fn add(&mut self, outcome: Outcome, result: TestResult) {
-        let rank = Rank(outcome, result.n);
+    fn add(&mut self, outcome: Outcome, row: &Row<'_>) {
+        let rank = Rank(outcome, row.n);
         if self.result.as_ref().is_none_or(|old| rank < old.rank) {
-            self.result = Some(Detail::of(rank, result));
+            self.result = Some(Detail::of(rank, row));
         }
     }
 
-    fn add_subtest(&mut self, outcome: Outcome, result: TestResult, keep: usize) {
+    fn add_subtest(&mut self, outcome: Outcome, row: &Row<'_>, keep: usize) {
         self.bad_subtests += 1;
-        let rank = Rank(outcome, result.n);
+        let rank = Rank(outcome, row.n);
         let at = self.subtests.partition_point(|kept| kept.rank < rank);
         if at < keep {
             self.subtests.truncate(keep - 1);
-            self.subtests.insert(at, Detail::of(rank, result));
+            self.subtests.insert(at, Detail::of(rank, row));
         }
     }
 }
 
 impl Detail {
-    fn of(rank: Rank, result: TestResult) -> Detail {
+    fn of(rank: Rank, row: &Row<'_>) -> Detail {
         Detail {
             rank,
-            name: result.subtest.map(clip),
-            note: result.note.filter(|note| !note.is_empty()).map(clip),
-            file: result.files.into_iter().next().map(clip),
+            name: row.subtest.map(clip),
+            note: row.note.filter(|note| !note.is_empty()).map(clip),
+            file: row.files.iter().next().map(clip),
         }
     }
 }

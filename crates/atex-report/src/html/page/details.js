@@ -95,15 +95,10 @@ class Details {
     return items.length ? [el("h3", {}, "Files"), el("ul", { class: "plain-list" }, ...items)] : [];
   }
 
+  /** Keys of the test's own, and why it is waived. */
   extra(row) {
-    if (row.extra === "") return [];
-    let text = row.extra;
-    try {
-      text = JSON.stringify(JSON.parse(row.extra), null, 1);
-    } catch {
-      // It was cut, being too long.
-    }
-    return [el("h3", {}, "Keys of the test's own"), el("pre", {}, visibleBlock(text))];
+    const waived = row.waived === "" ? [] : [el("h3", {}, "Waived"), el("pre", {}, indented(row.waived))];
+    return row.extra === "" ? waived : [...waived, el("h3", {}, "Keys of the test's own"), el("pre", {}, indented(row.extra))];
   }
 
   attempts(row) {
@@ -135,5 +130,15 @@ class Details {
     if (others.length === 0) return [];
     const items = others.slice(0, MOST_LISTED).map((other) => this.testButton(other));
     return [el("h3", {}, "Elsewhere"), el("ul", { class: "plain-list" }, ...items)];
+  }
+}
+
+/** JSON as people read it. */
+function indented(json) {
+  try {
+    return visibleBlock(JSON.stringify(JSON.parse(json), null, 1));
+  } catch {
+    // It was cut, being too long.
+    return visibleBlock(json);
   }
 }

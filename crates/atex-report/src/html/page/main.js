@@ -366,7 +366,7 @@ class App {
     if (this.list.length === 0) return;
     const from = this.selected ?? (step > 0 && Number.isFinite(step) ? -1 : 0);
     this.select(Math.min(Math.max(from + step, 0), this.list.length - 1));
-    if (document.activeElement === document.body) this.box.focus();
+    if (document.activeElement !== this.box) this.box.focus();
   }
 
   toggleFailures() {

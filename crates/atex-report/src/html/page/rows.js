@@ -76,6 +76,7 @@ class Rows {
     const attempt = store.testAttempt[group];
     const size = lines.size(group);
     const tags = [];
+    if (row.waived !== "") tags.push(el("span", { class: "tag", title: visible(row.waived) }, "waived"));
     if (store.isFlaky[group]) tags.push(el("span", { class: "tag flaky", title: "passed only when it was tried again" }, "flaky"));
     else if (store.testTries[group] > 1) tags.push(el("span", { class: "tag" }, count(store.testTries[group], "attempt")));
     const bad = size > 1 ? lines.bad(group) : 0;
@@ -109,6 +110,7 @@ class Rows {
     const isBelowItsTest = lines.view === "tests";
     if (!isBelowItsTest || row.subtest === "") parts.push(el("bdi", { class: "name", title: visible(name) }, isBelowItsTest ? "the test itself" : visible(name)));
     if (row.subtest !== "") parts.push(el("bdi", { class: "subtest", title: visible(row.subtest) }, visible(row.subtest)));
+    if (row.waived !== "") parts.push(el("span", { class: "tag", title: visible(row.waived) }, "waived"));
     if (!store.isShown[row.attempt]) parts.push(el("span", { class: "tag" }, `attempt ${store.attempts.number[row.attempt]}`));
     return this.cells({
       status: statusBadge(row.status, row.word),

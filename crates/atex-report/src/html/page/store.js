@@ -139,14 +139,14 @@ class Store {
   addResults(sections, isBad) {
     const [rows, count] = sections.counts();
     const keys = this.keys(sections, count);
-    const [statuses, subtests, notes, files, extras] = [0, 1, 2, 3, 4].map(() => sections.words());
+    const [statuses, subtests, notes, files, extras, waivers] = [0, 1, 2, 3, 4, 5].map(() => sections.words());
     const attempt = sections.numbers(rows, Int32Array);
     for (let i = 0; i < rows; i++) attempt[i] = keys[attempt[i]];
     const status = sections.numbers(rows, Uint16Array);
-    const [subtest, note, file, extra] = [0, 1, 2, 3].map(() => sections.numbers(rows, Uint16Array));
+    const [subtest, note, file, extra, waiver] = [0, 1, 2, 3, 4].map(() => sections.numbers(rows, Uint16Array));
     const position = sections.numbers(rows);
     const isOld = sections.numbers(rows, Uint8Array);
-    const chunk = { rows, attempt, status, statuses, subtest, subtests, note, notes, file, files, extra, extras, position, skip: null };
+    const chunk = { rows, attempt, status, statuses, subtest, subtests, note, notes, file, files, extra, extras, waiver, waivers, position, skip: null };
     chunk.kind = kinds(status, statuses);
     this.chunks.push(chunk);
     const last = isBad ? this.attempts.lastBad : this.attempts.lastGood;
@@ -321,7 +321,7 @@ class Store {
   row(row) {
     const attempt = this.attemptOf(row);
     const test = this.attempts.test[attempt];
-    const of = { row, attempt, test, status: this.statusOf(row), subtest: "", files: [], extra: "" };
+    const of = { row, attempt, test, status: this.statusOf(row), subtest: "", files: [], extra: "", waived: "" };
     if (row >= OWN) return { ...of, word: STATUSES[of.status], note: this.attempts.note[attempt] };
     const chunk = this.chunk(row);
     const i = row % META.rows;
@@ -333,6 +333,7 @@ class Store {
       note: chunk.notes.at(chunk.note[i]),
       files: files === "" ? [] : files.split("\u0001"),
       extra: chunk.extras.at(chunk.extra[i]),
+      waived: chunk.waivers.at(chunk.waiver[i]),
     };
   }
 

@@ -73,14 +73,14 @@ function directoryAddress(path) {
   return `${path.startsWith("/") ? "" : "."}/${escapedPath(path)}`;
 }
 
-/** The address of a file of a result, or null if its name would lead out of the directory. */
+/** A name as atex-exec stores it: it leads nowhere else. */
+function safePath(name) {
+  const parts = name.split("/").filter((part) => !["", ".", ".."].includes(part));
+  return parts.map((part) => part.replace(/[\u0000-\u001f\u007f-\u009f]/g, "_")).join("/");
+}
+
+/** The address of a file of a result. */
 function fileAddress(place, subtest, file) {
-  const inside = subtest ? `${subtest}/${file}` : file;
-  if (inside.split("/").some((part) => part === ".." || part === ".")) return null;
-  try {
-    return `${directoryAddress(place)}/files/${escapedPath(inside)}`;
-  } catch {
-    // A half of a surrogate pair: no file has such a name.
-    return null;
-  }
+  const inside = [safePath(subtest), safePath(file)].filter((path) => path !== "").join("/");
+  return `${directoryAddress(place)}/files/${escapedPath(inside)}`;
 }

@@ -1,0 +1,352 @@
+//! Tests one by one, for formats that write what a test comes to in front of its results, or all of them together.
+//!
+//! Results are written down in the format as they come, in a body of each test ([`crate::spill`]); when the test is
+//! settled, the format gets what it came to and the body. So memory depends on the tests that are open, and of those
+//! only [`OPEN`] are: in a stream without ends of tests the ones that were quiet for longest are written early.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use atex_model::Time;
+use atex_model::report::{Outcome, ResultKind, TestEnd, TestStart};
+
+use super::Export;
+use crate::event::{Event, What};
+use crate::identity::{Identities, Identity};
+use crate::out::Out;
+use crate::record::Record;
+use crate::reduce::clip;
+use crate::row::Row;
+use crate::spill::{Body, Spill};
+use crate::stop::Stop;
+
+/// How many tests may be open. More than this many run at one time nowhere; a stream without ends of tests, where all stay open, is
+/// cut here.
+const OPEN: usize = 10_000;
+
+/// No attempt takes longer: what is said to is no length of time.
+const LONGEST: f64 = 1e10;
+
+/// How many failures of earlier attempts are remembered of a test.
+const EARLIER: usize = 200;
+
+/// How a format writes a test.
+pub(super) trait Form {
+    /// Appends a final result to the body of its test: whole lines.
+    fn row(&mut self, row: &Row<'_>, test: &mut Test, to: &mut Vec<u8>);
+
+    /// Writes a test that is settled, or of which no more comes.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn test(&mut self, test: &mut Test, body: Body, spill: &mut Spill, out: &mut Out<'_>)
+    -> Result<(), Stop>;
+
+    /// Another record, such as the start of a run.
+    fn record(&mut self, _: &Record) {}
+
+    /// Writes what stands behind the last test.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    fn finish(&mut self, out: &mut Out<'_>) -> Result<(), Stop>;
+}
+
+/// A test and what it comes to.
+#[derive(Debug, Default)]
+pub(super) struct Test {
+    pub run: String,
+    pub platform: String,
+    pub name: String,
+    /// When its last attempt began.
+    pub start: Option<Time>,
+    /// How it was settled, if it was.
+    pub end: Option<TestEnd>,
+    /// How the attempts before ended.
+    pub earlier_ends: Vec<TestEnd>,
+    /// What failed in attempts before.
+    pub earlier: Vec<Earlier>,
+    /// How many results of which outcome were read.
+    pub counts: [u64; Outcome::ALL.len()],
+    /// How many of the failed ones are waived.
+    pub waived: u64,
+    /// The worst result for the test itself.
+    pub main: Option<Main>,
+    /// The last result's time.
+    pub time: Option<Time>,
+    pub host: Option<String>,
+    /// The results are those of this attempt.
+    pub attempt: u32,
+    /// An attempt is known to have begun: without an end it was cut off.
+    pub has_begun: bool,
+    /// How often results of it were written before it was settled.
+    pub part: u32,
+    /// What the format counts in its body.
+    pub tally: [u64; 4],
+    /// The last result for the test itself, if the format waits with it for the end.
+    pub pending: Option<Pending>,
+    /// Which names the format has used in its body, as hashes.
+    pub names: HashSet<u64>,
+    order: u64,
+    touched: u64,
+}
+
+/// A result for a test itself.
+#[derive(Debug, Clone)]
+pub(super) struct Main {
+    pub outcome: Outcome,
+    pub note: Option<String>,
+    pub waived: bool,
+}
+
+/// A result for a test itself that is not written yet.
+#[derive(Debug, Clone)]
+pub(super) struct Pending {
+    pub name: String,
+    pub outcome: Outcome,
+    /// The word, if it is another than the outcome's.
+    pub status: Option<String>,
+    pub note: Option<String>,
+    pub waived: bool,
+    pub attachments: Vec<String>,
+}
+
+/// Something that failed in an attempt that was tried again.
+#[derive(Debug, Clone)]
+pub(super) struct Earlier {
+    pub attempt: u32,
+    pub subtest: Option<String>,
+    pub outcome: Outcome,
+    pub note: Option<String>,
+}
+
+impl Test {
+    /// What became of it.
+    pub fn outcome(&self) -> Outcome {
+        let worst = Outcome::ALL.into_iter().find(|outcome| self.counts[*outcome as usize] > 0);
+        match (&self.end, &self.main) {
+            (Some(end), _) => end.outcome,
+            // It was cut off.
+            (None, _) if self.has_begun => Outcome::Infra,
+            (None, Some(main)) => main.outcome,
+            (None, None) => worst.unwrap_or(Outcome::Info),
+        }
+    }
+
+    /// What is to be said of it, by the executor or by the test.
+    pub fn note(&self) -> Option<&str> {
+        let of_end = self.end.as_ref().and_then(|end| end.note.as_deref());
+        let cut = (self.end.is_none() && self.has_begun)
+            .then_some("it has begun, and its end is not in the stream");
+        of_end.or(cut).or(self.main.as_ref().and_then(|main| main.note.as_deref()))
+    }
+
+    /// Whether all of it that failed is known to fail.
+    pub fn is_waived(&self) -> bool {
+        match &self.end {
+            Some(end) => end.waived.is_some(),
+            None => self.main.as_ref().is_some_and(|main| main.waived),
+        }
+    }
+
+    /// How long its last attempt ran.
+    pub fn seconds(&self) -> Option<f64> {
+        self.end.as_ref().map(|end| end.seconds.clamp(0.0, LONGEST))
+    }
+
+    /// What failed before of the same subtest, or of the test itself.
+    pub fn earlier_of<'t>(&'t self, subtest: Option<&str>) -> impl Iterator<Item = &'t Earlier> {
+        self.earlier.iter().filter(move |earlier| earlier.subtest.as_deref() == subtest)
+    }
+
+    fn row(&mut self, row: &Row<'_>) {
+        self.attempt = row.attempt;
+        self.time = Some(row.time);
+        if self.host.as_deref() != row.host {
+            self.host = row.host.map(str::to_owned);
+        }
+        let outcome = row.outcome();
+        self.counts[outcome as usize] += 1;
+        self.waived += u64::from(row.waived.is_some());
+        if row.subtest.is_none() && self.main.as_ref().is_none_or(|main| outcome < main.outcome) {
+            let note = row.note.filter(|note| !note.is_empty()).map(clip);
+            self.main = Some(Main { outcome, note, waived: row.waived.is_some() });
+        }
+    }
+
+    fn old_row(&mut self, row: &Row<'_>) {
+        self.has_begun = true;
+        let outcome = row.outcome();
+        if outcome <= Outcome::Fail && self.earlier.len() < EARLIER {
+            let (subtest, note) = (row.subtest.map(str::to_owned), row.note.map(clip));
+            self.earlier.push(Earlier { attempt: row.attempt, subtest, outcome, note });
+        }
+    }
+
+    fn start(&mut self, start: &TestStart) {
+        self.has_begun = true;
+        self.start = self.start.max(Some(start.time));
+        self.host = Some(start.host.clone());
+    }
+}
+
+/// The tests that are open, written in the form `F`.
+pub(super) struct Groups<F> {
+    form: F,
+    identities: Identities,
+    open: HashMap<Identity, Box<Group>>,
+    /// The test of the last row, which is most often that of the next.
+    last: Option<(Identity, Box<Group>)>,
+    spill: Spill,
+    /// Tests of which results were written before their end, with how often.
+    parts: HashMap<Identity, u32>,
+    /// How many tests were opened, and how many rows were taken.
+    order: u64,
+    clock: u64,
+}
+
+#[derive(Debug, Default)]
+struct Group {
+    test: Test,
+    body: Body,
+}
+
+impl<F: Form> Groups<F> {
+    pub fn new(form: F) -> Groups<F> {
+        Groups {
+            form,
+            identities: Identities::default(),
+            open: HashMap::new(),
+            last: None,
+            spill: Spill::default(),
+            parts: HashMap::new(),
+            order: 0,
+            clock: 0,
+        }
+    }
+
+    /// The test that is asked for becomes the last one.
+    fn turn_to(&mut self, run: &str, platform: &str, name: &str) -> &mut Group {
+        let is_last = |test: &Test| test.name == name && test.platform == platform && test.run == run;
+        if !self.last.as_ref().is_some_and(|(_, group)| is_last(&group.test)) {
+            if let Some((identity, group)) = self.last.take() {
+                self.open.insert(identity, group);
+            }
+            let identity = self.identities.of(run, platform, name);
+            let group = self.open.remove(&identity).unwrap_or_else(|| {
+                self.order += 1;
+                let part = self.parts.get(&identity).copied().unwrap_or(0);
+                let (run, platform, name) = (run.to_owned(), platform.to_owned(), name.to_owned());
+                let test = Test { run, platform, name, part, order: self.order, ..Test::default() };
+                Box::new(Group { test, body: Body::default() })
+            });
+            self.last = Some((identity, group));
+        }
+        self.clock += 1;
+        let (_, group) = self.last.as_mut().expect("it has just been put there if it was not");
+        group.test.touched = self.clock;
+        group
+    }
+
+    fn row(&mut self, row: &Row<'_>, out: &mut Out<'_>) -> Result<(), Stop> {
+        self.turn_to(row.run, row.platform, row.test);
+        let Groups { form, last: Some((_, group)), spill, .. } = self else { return Ok(()) };
+        match row.kind {
+            ResultKind::LiveResult => group.test.has_begun = true,
+            ResultKind::OldResult => group.test.old_row(row),
+            ResultKind::Result => {
+                group.test.row(row);
+                let Group { test, body } = &mut **group;
+                if spill.append(body, |to| form.row(row, test, to)) {
+                    self.put_all()?;
+                }
+            }
+        }
+        if self.open.len() >= OPEN { self.close_quiet(out) } else { Ok(()) }
+    }
+
+    fn put_all(&mut self) -> Result<(), Stop> {
+        let last = self.last.iter_mut().map(|(_, group)| group);
+        for group in self.open.values_mut().chain(last) {
+            self.spill.put(&mut group.body)?;
+        }
+        Ok(())
+    }
+
+    fn end(&mut self, end: &TestEnd, out: &mut Out<'_>) -> Result<(), Stop> {
+        let group = self.turn_to(&end.run, &end.platform, &end.test);
+        if !end.is_final {
+            group.test.has_begun = true;
+            if group.test.earlier_ends.len() < EARLIER {
+                group.test.earlier_ends.push(end.clone());
+            }
+            return Ok(());
+        }
+        group.test.end = Some(end.clone());
+        if end.host.is_some() {
+            group.test.host.clone_from(&end.host);
+        }
+        let Some((identity, group)) = self.last.take() else { return Ok(()) };
+        self.parts.remove(&identity);
+        let Group { mut test, body } = *group;
+        self.form.test(&mut test, body, &mut self.spill, out)
+    }
+
+    /// Writes the half of the open tests of which nothing was read for longest.
+    fn close_quiet(&mut self, out: &mut Out<'_>) -> Result<(), Stop> {
+        let mut ages: Vec<u64> = self.open.values().map(|group| group.test.touched).collect();
+        ages.sort_unstable();
+        let limit = ages[ages.len() / 2];
+        let quiet: Vec<Identity> =
+            self.open.iter().filter(|(_, group)| group.test.touched < limit).map(|(id, _)| *id).collect();
+        let mut groups = BTreeMap::new();
+        for identity in quiet {
+            if self.parts.len() >= 10 * OPEN {
+                self.parts.clear();
+            }
+            *self.parts.entry(identity).or_default() += 1;
+            if let Some(group) = self.open.remove(&identity) {
+                groups.insert(group.test.order, group);
+            }
+        }
+        self.close(groups, out)
+    }
+
+    fn close(&mut self, groups: BTreeMap<u64, Box<Group>>, out: &mut Out<'_>) -> Result<(), Stop> {
+        for group in groups.into_values() {
+            let Group { mut test, body } = *group;
+            // One that has only begun to be written says nothing when nothing was added.
+            if test.part == 0 || !body.is_empty() {
+                self.form.test(&mut test, body, &mut self.spill, out)?;
+            }
+            out.settle()?;
+        }
+        Ok(())
+    }
+}
+
+impl<F: Form> Export for Groups<F> {
+    fn event(&mut self, event: &Event<'_>, out: &mut Out<'_>) -> Result<(), Stop> {
+        match event.what {
+            What::Row(row) => self.row(&row, out),
+            What::Record(Record::TestStart(start)) => {
+                self.turn_to(&start.run, &start.platform, &start.test).test.start(start);
+                Ok(())
+            }
+            What::Record(Record::TestEnd(end)) => self.end(end, out),
+            What::Record(record) => {
+                self.form.record(record);
+                Ok(())
+            }
+            What::Other => Ok(()),
+        }
+    }
+
+    fn finish(&mut self, out: &mut Out<'_>) -> Result<(), Stop> {
+        if let Some((identity, group)) = self.last.take() {
+            self.open.insert(identity, group);
+        }
+        let groups = self.open.drain().map(|(_, group)| (group.test.order, group)).collect();
+        self.close(groups, out)?;
+        self.form.finish(out)
+    }
+}
