@@ -14,7 +14,7 @@ use crate::policy;
 pub(crate) struct ShapeArgs {
     /// Learn from earlier runs how long tests take; may be repeated
     ///
-    /// FILE is the output of atex-exec that was kept, or a journal; DIR is a run directory, or a directory of run
+    /// FILE is the output of atex-exec that was kept, a journal, or a database that `atex-report sqlite` made; DIR is a run directory, or a directory of run
     /// directories such as atex-runs, of which the last 64 are read. Of each platform and test the last five attempts
     /// count that the test itself ended, those that passed before others, and of these the median. What cannot be
     /// read is said and left out.

@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::TOOL;
 use crate::config::RequiredEnd;
+use crate::database;
 use crate::export::Format;
 use crate::import;
 
@@ -69,6 +70,17 @@ pub enum Command {
     Import(import::Args),
     #[command(flatten)]
     Export(Format),
+    /// Add results to a database of many runs, which is made if there is none
+    ///
+    /// What is in it already changes nothing, so that a run can be added while it goes on, and again when it has ended. Several may write at
+    /// a time. Its tables and views are described in the schema (`sqlite3 DB .schema`); what is asked most often is
+    /// answered by `history`, `flaky`, `slow`, `trend` and `hosts`. `atex-exec --history DB` takes from it how long tests take.
+    ///
+    /// The exit status is 0 also if tests failed.
+    #[command(after_long_help = EXIT_STATUS)]
+    Sqlite(database::ImportArgs),
+    #[command(flatten)]
+    Ask(database::Ask),
 }
 
 #[derive(Debug, PartialEq, Eq, clap::Args)]

@@ -108,7 +108,7 @@ fn limits(args: &SummaryArgs) -> Limits {
     Limits { failures: args.failures, subtests: args.subtests, slowest: args.slowest, hosts: args.hosts }
 }
 
-fn page(color: When) -> Page {
+pub(crate) fn page(color: When) -> Page {
     let terminal = io::stdout().is_terminal();
     Page {
         color: match color {

@@ -11,8 +11,10 @@
 
 mod args;
 mod config;
+pub mod database;
 pub mod event;
 pub mod export;
+pub mod html;
 mod identity;
 pub mod import;
 pub mod input;
@@ -87,5 +89,7 @@ fn dispatch(args: args::Args, out: impl Write, say: &mut dyn FnMut(&str)) -> Res
         Command::Check(args) => run(&Config::check(&args, verbose)?, out, say),
         Command::Import(args) => import::run(&args, verbose, out, say),
         Command::Export(format) => export::run(&format, verbose, out, say),
+        Command::Sqlite(args) => database::import(&args, verbose, say),
+        Command::Ask(ask) => database::ask(&ask, out),
     }
 }

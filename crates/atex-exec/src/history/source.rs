@@ -1,8 +1,9 @@
 //! Where a history is read from.
 
 use std::fs;
-use std::io;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::SystemTime;
 
 use atex_cli::input::{Lines, reason};
@@ -23,6 +24,9 @@ const JOURNAL: &str = "journal.jsonl";
 
 /// Reads a file of records, the directory of a run, or a directory of such directories.
 pub(super) fn read(path: &Path, history: &mut History) {
+    if is_database(path) {
+        return read_database(path, history);
+    }
     let files = match files(path) {
         Ok(files) => files,
         Err(e) => return warn(path, &reason(&e)),
@@ -38,6 +42,43 @@ pub(super) fn read(path: &Path, history: &mut History) {
             Err(problem) => log::warn!("--history: {problem}"),
         }
     }
+}
+
+/// What a database of SQLite begins with.
+const DATABASE: &[u8] = b"SQLite format 3\0";
+
+/// Whether it is a database. Only files are looked into: what is read of a pipe is gone.
+fn is_database(path: &Path) -> bool {
+    let mut start = [0; DATABASE.len()];
+    let is_file = fs::metadata(path).is_ok_and(|data| data.is_file());
+    let mut read = || fs::File::open(path)?.read_exact(&mut start);
+    is_file && read().is_ok() && start == DATABASE
+}
+
+/// Reads what `atex-report sqlite` has gathered, as the records that `atex-report durations` makes of it. So nothing is
+/// known here of its tables, and no database is part of this program, which is to be small.
+fn read_database(path: &Path, history: &mut History) {
+    let mut command = Command::new(report_program());
+    // Nothing that is typed for us is for it; its messages go where ours do.
+    command.arg("durations").arg("--").arg(path).stdin(Stdio::null()).stdout(Stdio::piped());
+    let started = command.spawn().map_err(|e| format!("atex-report: {}", reason(&e)));
+    let read = started.and_then(|mut child| {
+        let from = child.stdout.take().expect("it was asked for");
+        let read = read_from(Lines::new(&path.display().to_string(), Box::new(from)), history);
+        let status = child.wait().map_err(|e| format!("atex-report: {}", reason(&e)))?;
+        if status.success() { read } else { Err(format!("atex-report ended with {status}")) }
+    });
+    match read {
+        Ok(0) => warn(path, "no test has ended in it"),
+        Ok(_) => {}
+        Err(problem) => warn(path, &problem),
+    }
+}
+
+/// The one that was installed beside us, otherwise the one on the PATH.
+fn report_program() -> PathBuf {
+    let beside = std::env::current_exe().ok().map(|path| path.with_file_name("atex-report"));
+    beside.filter(|path| path.is_file()).unwrap_or_else(|| "atex-report".into())
 }
 
 fn warn(path: &Path, problem: &str) {
@@ -105,7 +146,11 @@ impl Ended {
 /// # Errors
 /// What was wrong with it, in words. Everything else in it has been read.
 fn read_lines(path: &Path, history: &mut History) -> Result<u64, String> {
-    let mut lines = Lines::open(path).map_err(|failure| failure.message)?;
+    read_from(Lines::open(path).map_err(|failure| failure.message)?, history)
+}
+
+/// The same for lines of any origin.
+fn read_from(mut lines: Lines, history: &mut History) -> Result<u64, String> {
     let is_end = memchr::memmem::Finder::new(TestEndTag::TEXT);
     let (mut ended, mut bad, mut first) = (0_u64, 0_u64, None);
     while !lines.is_spent() {
@@ -212,6 +257,17 @@ mod tests {
         assert_eq!(read, Err("1:1: not UTF-8; this line is left out".into()));
         assert!(known(&history, "/a").is_some());
         assert_eq!((read_text(b"").1, read_text(b"SQLite format 3\0").1), (Ok(0), Ok(0)));
+    }
+
+    #[test]
+    fn only_a_file_that_begins_like_a_database_is_one() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("all");
+        for (text, expected) in [("", false), ("SQLite format 3", false), ("SQLite format 3\0\u{1}", true)] {
+            fs::write(&path, text).unwrap();
+            assert_eq!(is_database(&path), expected, "{text:?}");
+        }
+        assert!(!is_database(dir.path()) && !is_database(&dir.path().join("missing")));
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! ([`crate::repeats`]), files, packing and the exit status, is here.
 
 mod groups;
+mod html;
 mod jsonl;
 mod junit;
 mod markdown;
@@ -66,6 +67,12 @@ formats! {
     /// Names of cases are unique: one that is taken gets its result's number, as do all beyond the first 500,000 that
     /// are open at a time.
     Junit => junit::export, Args;
+    /// One page of HTML with everything in it, for any number of results
+    ///
+    /// It is one file, asks for nothing, and opens from disk. What failed comes first, and can be read without JavaScript; with it,
+    /// all results can be searched, filtered, and grouped by test or by note, and there is a timeline of the hosts. Press `?` there
+    /// for its keys. Of a note the first 16 KiB are in it.
+    Html => html::export, Args;
     /// TAP version 14, with subtests
     ///
     /// A waived failure is a TODO.

@@ -4,8 +4,8 @@
 //! and paths, is never cut.
 
 mod failures;
-mod style;
-mod table;
+pub(crate) mod style;
+pub(crate) mod table;
 mod tables;
 
 pub use atex_cli::terminal;

@@ -5,31 +5,31 @@ use super::units::width;
 
 /// One field of a table.
 #[derive(Debug, Clone)]
-pub(super) struct Cell {
+pub(crate) struct Cell {
     pub text: String,
     pub style: Style,
 }
 
 impl Cell {
-    pub(super) fn new(text: impl Into<String>, style: Style) -> Cell {
+    pub(crate) fn new(text: impl Into<String>, style: Style) -> Cell {
         Cell { text: text.into(), style }
     }
 
-    pub(super) fn plain(text: impl Into<String>) -> Cell {
+    pub(crate) fn plain(text: impl Into<String>) -> Cell {
         Cell::new(text, Style::Plain)
     }
 }
 
 /// To which side the texts of a column are pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
+pub(crate) enum Side {
     Left,
     Right,
 }
 
 /// The rows as lines. Columns are two blanks apart; the last takes what room it needs. Rows may be shorter than
 /// `sides`.
-pub(super) fn lines(rows: &[Vec<Cell>], sides: &[Side], color: bool) -> Vec<String> {
+pub(crate) fn lines(rows: &[Vec<Cell>], sides: &[Side], color: bool) -> Vec<String> {
     let widths: Vec<usize> = (0..sides.len())
         .map(|column| {
             rows.iter().filter_map(|row| row.get(column)).map(|c| width(&c.text)).max().unwrap_or(0)

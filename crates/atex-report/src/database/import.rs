@@ -1,0 +1,353 @@
+//! A stream of records into the database.
+//!
+//! Everything has a key in the database (its run, test, attempt, position), so that what is read again changes nothing.
+
+use std::collections::{HashMap, HashSet};
+
+use atex_model::report::{HostEndReason, JobEnd, ResultKind, TestEnd};
+use rusqlite::{Connection, OptionalExtension as _, params};
+use serde::Serialize;
+
+use crate::event::{Event, What};
+use crate::json;
+use crate::record::Record;
+use crate::row::Row;
+
+/// How many rows are written before others get their turn.
+const BATCH: u32 = 20_000;
+
+/// So many names of tests and hosts are remembered with their numbers; others are looked up.
+const REMEMBERED: usize = 100_000;
+
+/// How long others are let in between two batches: they ask again every millisecond at first.
+const TURN: std::time::Duration = std::time::Duration::from_millis(2);
+
+/// Writes a stream.
+pub(super) struct Importer<'d> {
+    connection: &'d Connection,
+    build: Option<&'d str>,
+    /// Rows since the last commit; 0: there is no transaction.
+    rows: u32,
+    runs: HashMap<String, i64>,
+    tests: HashMap<(String, String), i64>,
+    hosts: HashMap<String, i64>,
+    last: Last,
+    files: Vec<u8>,
+    /// Runs of which anything was written.
+    touched: HashSet<i64>,
+    pub(super) results: u64,
+    pub(super) attempts: u64,
+}
+
+/// The attempt that the last result belongs to.
+#[derive(Default)]
+struct Last {
+    run: String,
+    platform: String,
+    test: String,
+    number: u32,
+    attempt: Option<i64>,
+}
+
+impl Last {
+    fn is_of(&self, row: &Row<'_>) -> bool {
+        self.test == row.test
+            && self.number == row.attempt
+            && self.platform == row.platform
+            && self.run == row.run
+    }
+}
+
+impl<'d> Importer<'d> {
+    pub(super) fn new(connection: &'d Connection, build: Option<&'d str>) -> Importer<'d> {
+        Importer {
+            connection,
+            build,
+            rows: 0,
+            runs: HashMap::new(),
+            tests: HashMap::new(),
+            hosts: HashMap::new(),
+            last: Last::default(),
+            files: Vec::new(),
+            touched: HashSet::new(),
+            results: 0,
+            attempts: 0,
+        }
+    }
+
+    pub(super) fn event(&mut self, event: &Event<'_>) -> rusqlite::Result<()> {
+        let written = match event.what {
+            What::Row(row) if row.kind != ResultKind::LiveResult => self.row(&row)?,
+            What::Record(record) => self.record(record)?,
+            What::Row(_) | What::Other => false,
+        };
+        if written {
+            self.rows += 1;
+        }
+        if self.rows >= BATCH {
+            self.commit()?;
+            std::thread::sleep(TURN);
+        }
+        Ok(())
+    }
+
+    /// Makes what was written visible, and lets others write.
+    pub(super) fn commit(&mut self) -> rusqlite::Result<()> {
+        if !self.connection.is_autocommit() {
+            self.connection.execute_batch("COMMIT")?;
+        }
+        self.rows = 0;
+        Ok(())
+    }
+
+    /// Writes the rest, and what follows from it.
+    pub(super) fn finish(&mut self) -> rusqlite::Result<()> {
+        self.begin()?;
+        let mut conclude = self.connection.prepare_cached(CONCLUDE)?;
+        for run in &self.touched {
+            conclude.execute([run])?;
+        }
+        drop(conclude);
+        self.commit()
+    }
+
+    fn begin(&self) -> rusqlite::Result<()> {
+        if self.connection.is_autocommit() {
+            self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        }
+        Ok(())
+    }
+
+    fn row(&mut self, row: &Row<'_>) -> rusqlite::Result<bool> {
+        self.begin()?;
+        let attempt = match self.last.attempt {
+            Some(attempt) if self.last.is_of(row) => attempt,
+            _ => self.attempt(row)?,
+        };
+        let files = files(&mut self.files, row);
+        let mut add = self.connection.prepare_cached(
+            "INSERT OR IGNORE INTO result (attempt, n, subtest, status, note, files, extra, waived) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        )?;
+        // Beyond the whole numbers of SQLite nobody counts.
+        let n = i64::try_from(row.n).unwrap_or(i64::MAX);
+        let new = add.execute(params![
+            attempt,
+            n,
+            row.subtest,
+            row.status,
+            row.note,
+            files,
+            row.extra,
+            row.waived
+        ])?;
+        self.results += new as u64;
+        Ok(true)
+    }
+
+    /// The number of the attempt of a result, which is there before its end is.
+    fn attempt(&mut self, row: &Row<'_>) -> rusqlite::Result<i64> {
+        let (run, test) = (self.run(row.run)?, self.test(row.platform, row.test)?);
+        let host = row.host.map(|host| self.host(host)).transpose()?;
+        let mut add = self.connection.prepare_cached(
+            "INSERT INTO attempt (run, test, number, host, final, ended) VALUES (?, ?, ?, ?, ?, ?)
+             ON CONFLICT (run, test, number) DO UPDATE SET host = coalesce(host, excluded.host) RETURNING id",
+        )?;
+        let is_final = row.kind == ResultKind::Result;
+        let attempt =
+            add.query_row(params![run, test, row.attempt, host, is_final, row.time.0], |row| row.get(0))?;
+        self.last.run.replace_range(.., row.run);
+        self.last.platform.replace_range(.., row.platform);
+        self.last.test.replace_range(.., row.test);
+        self.last.number = row.attempt;
+        self.last.attempt = Some(attempt);
+        Ok(attempt)
+    }
+
+    fn record(&mut self, record: &Record) -> rusqlite::Result<bool> {
+        match record {
+            Record::TestEnd(end) => self.test_end(end)?,
+            Record::JobStart(r) => self.job_start(&r.run, r.time.0, &r.dir, &r.version)?,
+            Record::JobResume(r) => self.job_start(&r.run, r.time.0, &r.dir, &r.version)?,
+            Record::JobEnd(end) => self.job_end(end)?,
+            Record::HostStart(r) => self.stay(&r.run, &r.host, r.time.0, "start", &r.platform, None)?,
+            Record::HostEnd(r) => {
+                self.stay(&r.run, &r.host, r.time.0, reason(r.reason), &r.platform, r.note.as_deref())?;
+            }
+            Record::TestStart(_) | Record::TestNote(_) | Record::End(_) => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn test_end(&mut self, end: &TestEnd) -> rusqlite::Result<()> {
+        self.begin()?;
+        let (run, test) = (self.run(&end.run)?, self.test(&end.platform, &end.test)?);
+        let host = end.host.as_deref().map(|host| self.host(host)).transpose()?;
+        let waived = end.waived.as_ref().and_then(|waived| serde_json::to_string(waived).ok());
+        let mut add = self.connection.prepare_cached(
+            "INSERT INTO attempt (run, test, number, host, final, ended, seconds, outcome, cause, exit, note, artifacts, waived)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT (run, test, number) DO UPDATE SET host = coalesce(excluded.host, host), final = excluded.final,
+             ended = excluded.ended, seconds = excluded.seconds, outcome = excluded.outcome, cause = excluded.cause,
+             exit = excluded.exit, note = excluded.note, artifacts = excluded.artifacts, waived = excluded.waived
+             WHERE cause IS NULL OR ended < excluded.ended",
+        )?;
+        let seconds = if end.seconds.is_finite() { end.seconds.max(0.0) } else { 0.0 };
+        add.execute(params![
+            run,
+            test,
+            end.attempt,
+            host,
+            end.is_final,
+            end.time.0,
+            seconds,
+            end.outcome.as_str(),
+            word(&end.cause),
+            end.exit,
+            end.note,
+            end.artifacts,
+            waived,
+        ])?;
+        self.attempts += 1;
+        Ok(())
+    }
+
+    fn job_start(&mut self, run: &str, time: i64, dir: &str, version: &str) -> rusqlite::Result<()> {
+        let run = self.run(run)?;
+        let mut set = self.connection.prepare_cached(
+            "UPDATE run SET started = min(coalesce(started, ?1), ?1), dir = ?2, version = ?3 WHERE id = ?4",
+        )?;
+        set.execute(params![time, dir, version, run]).map(drop)
+    }
+
+    fn job_end(&mut self, end: &JobEnd) -> rusqlite::Result<()> {
+        let run = self.run(&end.run)?;
+        let mut set = self.connection.prepare_cached(
+            "UPDATE run SET ended = ?1, seconds = ?2, outcome = ?3, unsettled = ?4, dir = coalesce(dir, ?5)
+             WHERE id = ?6 AND coalesce(ended, ?1) <= ?1",
+        )?;
+        let unsettled = i64::try_from(end.unsettled).unwrap_or(i64::MAX);
+        set.execute(params![end.time.0, end.seconds, end.outcome, unsettled, end.dir, run]).map(drop)
+    }
+
+    fn stay(
+        &mut self,
+        run: &str,
+        host: &str,
+        time: i64,
+        what: &str,
+        platform: &str,
+        note: Option<&str>,
+    ) -> rusqlite::Result<()> {
+        let (run, host) = (self.run(run)?, self.host(host)?);
+        let mut add = self.connection.prepare_cached(
+            "INSERT OR IGNORE INTO stay (run, host, time, what, platform, note) VALUES (?, ?, ?, ?, ?, ?)",
+        )?;
+        add.execute(params![run, host, time, what, platform, note]).map(drop)
+    }
+
+    fn run(&mut self, name: &str) -> rusqlite::Result<i64> {
+        if let Some(run) = self.runs.get(name) {
+            return Ok(*run);
+        }
+        self.begin()?;
+        let mut add = self.connection.prepare_cached(
+            "INSERT INTO run (name, build) VALUES (?, ?)
+             ON CONFLICT (name) DO UPDATE SET build = coalesce(excluded.build, build) RETURNING id",
+        )?;
+        let run = add.query_row(params![name, self.build], |row| row.get(0))?;
+        remember(&mut self.runs, name.to_owned(), run);
+        self.touched.insert(run);
+        Ok(run)
+    }
+
+    fn test(&mut self, platform: &str, name: &str) -> rusqlite::Result<i64> {
+        let key = (platform.to_owned(), name.to_owned());
+        if let Some(test) = self.tests.get(&key) {
+            return Ok(*test);
+        }
+        self.begin()?;
+        let mut find =
+            self.connection.prepare_cached("SELECT id FROM test WHERE name = ? AND platform = ?")?;
+        let test = match find.query_row([name, platform], |row| row.get(0)).optional()? {
+            Some(test) => test,
+            None => {
+                let add = "INSERT INTO test (name, platform) VALUES (?, ?) RETURNING id";
+                self.connection.prepare_cached(add)?.query_row([name, platform], |row| row.get(0))?
+            }
+        };
+        remember(&mut self.tests, key, test);
+        Ok(test)
+    }
+
+    fn host(&mut self, name: &str) -> rusqlite::Result<i64> {
+        if let Some(host) = self.hosts.get(name) {
+            return Ok(*host);
+        }
+        self.begin()?;
+        let mut find = self.connection.prepare_cached("SELECT id FROM host WHERE name = ?")?;
+        let host = match find.query_row([name], |row| row.get(0)).optional()? {
+            Some(host) => host,
+            None => {
+                let add = "INSERT INTO host (name) VALUES (?) RETURNING id";
+                self.connection.prepare_cached(add)?.query_row([name], |row| row.get(0))?
+            }
+        };
+        remember(&mut self.hosts, name.to_owned(), host);
+        Ok(host)
+    }
+}
+
+/// Attempts of which only results were read have the worst of those without a subtest for an outcome, or of all.
+const CONCLUDE: &str = "
+    UPDATE attempt SET outcome = coalesce(
+        (SELECT status FROM result WHERE result.attempt = attempt.id AND subtest IS NULL
+         AND status IN ('infra', 'error', 'fail', 'warn', 'pass', 'info', 'skip')
+         ORDER BY instr('infra error fail warn pass info skip', status) LIMIT 1),
+        (SELECT status FROM result WHERE result.attempt = attempt.id
+         AND status IN ('infra', 'error', 'fail', 'warn', 'pass', 'info', 'skip')
+         ORDER BY instr('infra error fail warn pass info skip', status) LIMIT 1),
+        'info')
+    WHERE run = ? AND cause IS NULL";
+
+fn remember<K: std::hash::Hash + Eq>(names: &mut HashMap<K, i64>, key: K, number: i64) {
+    if names.len() >= REMEMBERED {
+        names.clear();
+    }
+    names.insert(key, number);
+}
+
+/// The names of files as JSON; nothing for none.
+fn files<'b>(buffer: &'b mut Vec<u8>, row: &Row<'_>) -> Option<&'b str> {
+    if row.files.is_empty() {
+        return None;
+    }
+    buffer.clear();
+    buffer.push(b'[');
+    for (at, name) in row.files.iter().enumerate() {
+        if at > 0 {
+            buffer.push(b',');
+        }
+        json::string(buffer, name);
+    }
+    buffer.push(b']');
+    std::str::from_utf8(buffer).ok()
+}
+
+fn reason(reason: HostEndReason) -> &'static str {
+    match reason {
+        HostEndReason::Done => "done",
+        HostEndReason::Destroyed => "destroyed",
+        HostEndReason::Lost => "lost",
+        HostEndReason::Unhealthy => "unhealthy",
+        HostEndReason::Quarantined => "quarantined",
+        HostEndReason::Expired => "expired",
+        HostEndReason::Surplus => "surplus",
+        HostEndReason::Dropped => "dropped",
+        HostEndReason::Cancelled => "cancelled",
+    }
+}
+
+/// The word that stands for something in records.
+fn word(of: &impl Serialize) -> Option<String> {
+    serde_json::to_value(of).ok()?.as_str().map(str::to_owned)
+}
