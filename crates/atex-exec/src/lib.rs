@@ -10,7 +10,8 @@
 //! look after hosts (through crate atex-connect), `provision` asks programs for hosts, `attempt` and `artifacts` turn what a test sends (through
 //! crate atex-control) into results and files (`output` keeps what it prints, `tap` reads it, `checkpoint` is what
 //! a crash leaves to go on from), `announce` tells standard output, `control` those who ask while a run goes on, and
-//! `attach` follows it from another process. `kit` is what every host gets: `agent.sh` is what works on the hosts, `job.sh`
+//! `attach` follows it from another process. `stop_args` and `deadline` say when a run stops before all is done, `detach`
+//! how it goes to the background, `repro` how a failed test is repeated on a host that is held. `kit` is what every host gets: `agent.sh` is what works on the hosts, `job.sh`
 //! what runs a plan's scripts there, `packages.sh` what sees to packages, `helpers.sh` and `prelude.bash` what tests
 //! find there.
 //!
