@@ -94,6 +94,80 @@ impl Drop for Talk {
     }
 }
 
+/// One life of a provisioner, which is killed at a point: it gives two hosts, takes one back, and is told to end. Its exit
+/// status; `None` if it was killed.
+fn life(dir: &Dir, words: &[&str], variables: &[(&str, &str)], point: u64) -> Option<i32> {
+    let fault = point.to_string();
+    let mut talk = Talk::start(dir, words, &[variables, &[("ATEX_FAULT", fault.as_str())]].concat());
+    talk.say(&want(2));
+    if let Some(host) = talk.next("host") {
+        talk.say(&want(1));
+        talk.say(&json!({"type": "release", "id": host["id"]}));
+        talk.next("released");
+    }
+    talk.say(&json!({"type": "shutdown"}));
+    talk.end()
+}
+
+/// Kills a provisioner at each of its points, or, where each takes long, at each `step`th unless there is time. `check` says that its provider holds nothing of ours after `reap`.
+pub(crate) fn killed_everywhere(
+    dir: &Dir,
+    words: &[&str],
+    variables: &[(&str, &str)],
+    step: usize,
+    check: impl Fn(&str),
+) {
+    for point in (1..).step_by(if crate::stream::long() { 1 } else { step }) {
+        let exit = life(dir, words, variables, point);
+        let mut reap = provision(dir, &["reap", "--now"]);
+        for (name, value) in variables {
+            reap.env(name, value);
+        }
+        reap.run().success();
+        check(&format!("killed at point {point}"));
+        assert!(leases(dir).is_empty(), "killed at point {point}");
+        if let Some(exit) = exit {
+            assert_eq!(exit, 0);
+            assert!(point > 20, "there were {point} points");
+            break;
+        }
+    }
+}
+
+/// Numbers that look as if they came by chance, the same each time.
+struct Dice(u64);
+
+impl Dice {
+    fn throw(&mut self, below: u64) -> u64 {
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % below
+    }
+}
+
+#[test]
+fn nothing_is_lost_in_rounds_of_chance() {
+    let dir = lab();
+    let rounds = if crate::stream::long() { 200 } else { 20 };
+    let mut dice = Dice(20_261_121);
+    for round in 0..rounds {
+        for (file, one_in) in [("lazy", 3), ("forgetful", 4), ("broken", 8)] {
+            let _ = std::fs::remove_file(dir.join(file));
+            if dice.throw(one_in) == 0 {
+                dir.write(file, "");
+            }
+        }
+        // Several lives, of which each finds what those before have left; then one that only cleans up.
+        for _ in 0..=dice.throw(3) {
+            life(&dir, &SERVE, &[], 1 + dice.throw(50));
+        }
+        let mut reap = provision(&dir, &["reap", "--now"]);
+        reap.env("ATEX_FAULT", (1 + dice.throw(20)).to_string()).run();
+        provision(&dir, &["reap", "--now"]).run().success();
+        assert_eq!(held(&dir), [""; 0], "round {round}");
+        assert!(leases(&dir).is_empty(), "round {round}");
+    }
+}
+
 fn want(hosts: u32) -> Value {
     json!({"type": "want", "hosts": hosts})
 }
@@ -224,26 +298,7 @@ fn the_end_of_a_time_ends_a_host() {
 #[test]
 fn nothing_is_lost_wherever_serving_is_killed() {
     let dir = lab();
-    for point in 1.. {
-        let fault = point.to_string();
-        let mut talk = Talk::start(&dir, &SERVE, &[("ATEX_FAULT", &fault)]);
-        talk.say(&want(2));
-        if let Some(host) = talk.next("host") {
-            talk.say(&want(1));
-            talk.say(&json!({"type": "release", "id": host["id"]}));
-            talk.next("released");
-        }
-        talk.say(&json!({"type": "shutdown"}));
-        let exit = talk.end();
-        provision(&dir, &["reap", "--now"]).run().success();
-        assert_eq!(held(&dir), [""; 0], "killed at point {point}");
-        assert!(leases(&dir).is_empty(), "killed at point {point}");
-        if let Some(exit) = exit {
-            assert_eq!(exit, 0);
-            assert!(point > 20, "there were {point} points");
-            break;
-        }
-    }
+    killed_everywhere(&dir, &SERVE, &[], 1, |when| assert_eq!(held(&dir), [""; 0], "{when}"));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use atex_testkit::sandbox::Dir;
 use serde_json::json;
 
 use crate::provision_leases::{leases, provision};
-use crate::provision_serve::Talk;
+use crate::provision_serve::{Talk, killed_everywhere};
 use crate::stream::{long, of_type};
 
 /// A list of hosts that are directories: commands start there, and so does the place of the lock.
@@ -49,7 +49,7 @@ fn a_host_is_locked_while_it_is_used() {
     let theirs = other.run();
     theirs.success();
     assert_eq!(of_type(&theirs, "host")[0]["id"], "host1");
-    other.run().code(3).stderr_has("no host of the list is free; ").stderr_has("ann has it");
+    other.run().code(3).stderr_has("no host of the list is free; ").stderr_has(" has it");
     // What is described is not locked, nor looked at.
     assert_eq!(of_type(&provision(&dir, &["static", "pool"]).run(), "host").len(), 2);
 
@@ -87,30 +87,9 @@ fn a_lock_ends_with_its_time_whoever_has_it() {
 fn nothing_is_lost_wherever_locking_is_killed() {
     let dir = Dir::new();
     pool(&dir, 2);
-    for point in 1.. {
-        let fault = point.to_string();
-        let mut talk = Talk::start(
-            &dir,
-            &["static", "pool", "--lock-dir", "lock", "--serve"],
-            &[("ATEX_FAULT", &fault)],
-        );
-        talk.say(&json!({"type": "want", "hosts": 1}));
-        if let Some(host) = talk.next("host") {
-            talk.say(&json!({"type": "want", "hosts": 0}));
-            talk.say(&json!({"type": "release", "id": host["id"]}));
-            talk.next("released");
-        }
-        talk.say(&json!({"type": "shutdown"}));
-        let exit = talk.end();
-        provision(&dir, &["reap", "--now"]).run().success();
-        assert!(leases(&dir).is_empty(), "killed at point {point}");
-        assert!(!locked(&dir, "host0") && !locked(&dir, "host1"), "killed at point {point}");
-        if let Some(exit) = exit {
-            assert_eq!(exit, 0);
-            assert!(point > 15, "there were {point} points");
-            break;
-        }
-    }
+    killed_everywhere(&dir, &["static", "pool", "--lock-dir", "lock", "--serve"], &[], 1, |when| {
+        assert!(!locked(&dir, "host0") && !locked(&dir, "host1"), "{when}");
+    });
 }
 
 /// Takes and gives back hosts of a pool until it has had so many; says which it has, and asks the hosts whether anybody

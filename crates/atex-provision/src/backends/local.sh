@@ -5,12 +5,13 @@ set -e
 read -r pid _ </proc/self/stat
 mount --make-rprivate /
 mount -t proc proc /proc
-exec 3<"$1"
-mount --bind "$1/tmp" /tmp
-mount --bind "$1/var-tmp" /var/tmp
-# If the directory of the host is in one of these, it has just been hidden.
-[ -d "$1/home" ] || { mkdir -p "$1" && mount --bind /proc/self/fd/3 "$1"; }
-exec 3<&-
+# The directory of the host may be in one of these, and be hidden by the first: from then on it is reached as the working
+# directory only, and is made to be seen again in the end.
+cd "$1"
+mount --no-canonicalize --bind tmp /tmp
+mount --no-canonicalize --bind var-tmp /var/tmp
+[ -d "$1/home" ] || { mkdir -p "$1" && mount --no-canonicalize --bind . "$1"; }
+cd /
 ip link set lo up 2>/dev/null || :
 echo "$pid"
 exec </dev/null >/dev/null 2>&1

@@ -6,6 +6,7 @@
 mod beaker;
 mod exec;
 mod fixed;
+mod libvirt;
 mod local;
 mod login;
 mod openstack;
@@ -28,10 +29,11 @@ use crate::stop::Stop;
 use crate::trouble::Trouble;
 
 /// All back ends.
-pub(crate) const ALL: [Kind; 7] = [
+pub(crate) const ALL: [Kind; 8] = [
     kind::<local::Local>(),
     kind::<fixed::Static>(),
     kind::<podman::Podman>(),
+    kind::<libvirt::Libvirt>(),
     kind::<openstack::Openstack>(),
     kind::<beaker::Beaker>(),
     kind::<testing_farm::TestingFarm>(),

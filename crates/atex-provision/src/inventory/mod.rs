@@ -29,6 +29,8 @@ pub(crate) enum Format {
     List,
     /// An inventory of Ansible, in YAML
     AnsibleYaml,
+    /// An inventory of Ansible, in INI
+    AnsibleIni,
     /// Host records, which are passed on as they are
     Records,
 }
@@ -66,6 +68,7 @@ pub(crate) fn read(source: &Source, format: Option<Format>) -> Result<Inventory,
     let mut inventory = match format.unwrap_or_else(|| recognise(&text)) {
         Format::List => list::read(&text, source),
         Format::AnsibleYaml => ansible::read(&text, source),
+        Format::AnsibleIni => ansible::read_ini(&text, source),
         Format::Records => records::read(&text, source),
     }?;
     if !inventory.items.iter().any(|item| matches!(item, Item::Host(_))) {
@@ -80,8 +83,16 @@ fn recognise(text: &str) -> Format {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
     let first = lines.next().unwrap_or_default();
     let word = first.split_whitespace().next().unwrap_or_default();
+    // What only an inventory has: sections of a kind, and variables that are named so. Without them it is a plain list,
+    // which says nearly the same.
+    let is_ini = |line: &str| {
+        let section = line.starts_with('[') && (line.contains(":children]") || line.contains(":vars]"));
+        section || line.split_whitespace().any(|word| word.starts_with("ansible_") && word.contains('='))
+    };
     if first.starts_with('{') {
         Format::Records
+    } else if text.lines().any(|line| is_ini(line.trim())) && !word.ends_with(':') && word != "---" {
+        Format::AnsibleIni
     } else if word == "---" || word.ends_with(':') {
         // No host ends with a colon, every group of an inventory does.
         Format::AnsibleYaml
@@ -181,6 +192,9 @@ mod tests {
             ("all: # hosts", Format::AnsibleYaml),
             ("all: {hosts: {a: }}", Format::AnsibleYaml),
             ("\"web\":", Format::AnsibleYaml),
+            ("[web]\na ansible_host=b", Format::AnsibleIni),
+            ("a\n[web:vars]\nx=y", Format::AnsibleIni),
+            ("web:\n  vars: {x: ansible_host=y}", Format::AnsibleYaml),
         ] {
             assert_eq!(recognise(text), format, "{text}");
         }

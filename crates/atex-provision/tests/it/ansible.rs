@@ -134,3 +134,54 @@ fn what_is_wrong_is_named_with_its_place() {
     let message = "/DIR/lab: there is no group `x`; its groups are all, web, near, db, deep, ungrouped";
     assert_eq!(refusal("x static LAB --group x", INVENTORY), message);
 }
+
+const INI: &str = r#"
+# a comment
+alone ansible_connection=local
+[web]
+web[1:2].lab ansible_port=2200
+[db]
+db1 ansible_host=10.0.0.5   # the old one
+db1 ansible_user="admin"
+[all:children]
+web
+[near:children]
+web
+db
+[near:vars]
+ansible_user = me
+ansible_ssh_common_args='-o Compression=yes'
+other=1
+"#;
+
+const OF_INI: &str = r#"{"type":"host","id":"alone","connect":{"how":"local"}}
+{"type":"host","id":"web1.lab","connect":{"how":"ssh","host":"web1.lab","user":"me","port":2200,"options":{"Compression":"yes"}}}
+{"type":"host","id":"web2.lab","connect":{"how":"ssh","host":"web2.lab","user":"me","port":2200,"options":{"Compression":"yes"}}}
+{"type":"host","id":"db1","connect":{"how":"ssh","host":"10.0.0.5","user":"admin","options":{"Compression":"yes"}}}"#;
+
+#[test]
+fn an_ini_file_says_the_same() {
+    assert_eq!(hosts("x static LAB", INI), OF_INI);
+    assert_eq!(hosts("x static LAB --format ansible-ini", INI), OF_INI);
+    let lines: Vec<&str> = OF_INI.lines().collect();
+    assert_eq!(hosts("x static LAB --group db", INI), lines[3]);
+    assert_eq!(hosts("x static LAB --group near", INI), lines[1..].join("\n"));
+    assert_eq!(hosts("x static LAB --group ungrouped", INI), lines[0]);
+    for (list, message) in [
+        ("[web\na ansible_port=1", "/DIR/lab:1: expected `]` in `[web`"),
+        (
+            "[web:x]\na ansible_port=1",
+            "/DIR/lab:1: expected [GROUP], [GROUP:children] or [GROUP:vars], found `[web:x]`",
+        ),
+        ("[web:vars]\nx", "/DIR/lab:2: expected name=value, found `x`"),
+        ("a ansible_port=1 x", "/DIR/lab:1: expected name=value, found `x`"),
+        ("a ansible_port='1", "/DIR/lab:1: expected a closing quote"),
+        ("a ansible_port=x", "/DIR/lab: host `a`: expected a port from 1 to 65535, found `x`"),
+        (
+            "a ansible_host={{x}}",
+            "/DIR/lab: ungrouped.hosts.a.ansible_host: expected a value, found the template `{{x}}`",
+        ),
+    ] {
+        assert_eq!(refusal("x static LAB", list), message, "{list}");
+    }
+}

@@ -1,9 +1,10 @@
-//! An inventory of Ansible in YAML: groups within groups, and variables that hosts get from them.
+//! An inventory of Ansible, in YAML or INI: groups within groups, and variables that hosts get from them.
 //!
 //! `tree` is what is written, `vars` the variables that say how a host is reached; here they become hosts.
 //! Variables win as in Ansible: the host's own over those of its groups, deeper groups over those further up,
 //! then by `ansible_group_priority`, then by the name of the group.
 
+mod ini;
 mod tree;
 mod vars;
 
@@ -24,9 +25,18 @@ const ALL: &str = "all";
 /// The group of the hosts that are in no other.
 const UNGROUPED: &str = "ungrouped";
 
-/// Reads an inventory.
+/// Reads an inventory in INI.
+pub(super) fn read_ini(text: &str, source: &Source) -> Result<Inventory, Failure> {
+    let groups = ini::parse(text).map_err(|(line, message)| source.fault(line, message))?;
+    assemble(tree::of(groups).map_err(|e| e.at(&source.name))?, source)
+}
+
+/// Reads an inventory in YAML.
 pub(super) fn read(text: &str, source: &Source) -> Result<Inventory, Failure> {
-    let groups = tree::parse(text).map_err(|e| e.at(&source.name))?;
+    assemble(tree::parse(text).map_err(|e| e.at(&source.name))?, source)
+}
+
+fn assemble(groups: tree::Entries<Group>, source: &Source) -> Result<Inventory, Failure> {
     let fault = |message: String| Failure::usage(format!("{}: {message}", source.name));
     let mut graph = Graph::default();
     graph.group(ALL);

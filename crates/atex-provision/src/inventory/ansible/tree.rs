@@ -61,6 +61,11 @@ pub(super) fn parse(text: &str) -> Result<Entries<Group>, Fault> {
     serde_yaml::from_str::<Option<Entries<Group>>>(text).map(Option::unwrap_or_default).map_err(Fault)
 }
 
+/// The same of what has been read already.
+pub(super) fn of(value: serde_yaml::Value) -> Result<Entries<Group>, Fault> {
+    serde_yaml::from_value(value).map_err(Fault)
+}
+
 /// A value, or the default for null: a group or host of which there is nothing to say is written `name:`.
 fn or_default<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(from: D) -> Result<T, D::Error> {
     Ok(Option::deserialize(from)?.unwrap_or_default())

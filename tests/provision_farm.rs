@@ -1,0 +1,232 @@
+//! atex-provision testing-farm, with a service on loopback that answers late, refuses, breaks off after it has created, and
+//! forgets nothing.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{TcpListener, TcpStream};
+use std::sync::{Arc, Mutex};
+
+use atex_testkit::sandbox::{Command, Dir};
+use serde_json::{Value, json};
+
+use crate::provision_leases::provision;
+use crate::provision_serve::killed_everywhere;
+use crate::stream::of_type;
+
+/// A service.
+struct Service {
+    url: String,
+    state: Arc<Mutex<State>>,
+}
+
+#[derive(Default)]
+struct State {
+    /// All requests that were ever made, by id.
+    requests: BTreeMap<String, Value>,
+    /// What is to go wrong next, and how often.
+    breaks: u32,
+    refusals: u32,
+    missing_logs: u32,
+    /// What was asked, a line each.
+    calls: Vec<String>,
+}
+
+impl Service {
+    fn start() -> Service {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let state = Arc::new(Mutex::new(State::default()));
+        let of_others = json!({"id": "others", "state": "running", "environments_requested":
+            [{"settings": {"provisioning": {"tags": {"AtexLease": "atex-00000000-x"}}}}]});
+        state.lock().unwrap().requests.insert("others".into(), of_others);
+        let (shared, own) = (Arc::clone(&state), url.clone());
+        std::thread::spawn(move || {
+            for stream in listener.incoming().flatten() {
+                let (state, url) = (Arc::clone(&shared), own.clone());
+                std::thread::spawn(move || answer(stream, &state, &url));
+            }
+        });
+        Service { url, state }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// The requests of ours that go on.
+    fn alive(&self) -> Vec<String> {
+        let state = self.state();
+        assert_eq!(state.requests["others"]["state"], "running", "what is not ours is left alone");
+        let ours =
+            state.requests.iter().filter(|(id, request)| *id != "others" && request["state"] == "running");
+        ours.map(|(id, _)| id.clone()).collect()
+    }
+}
+
+fn answer(stream: TcpStream, state: &Mutex<State>, url: &str) -> Option<()> {
+    let mut reader = BufReader::new(stream.try_clone().ok()?);
+    let (mut line, mut length, mut key) = (String::new(), 0, false);
+    reader.read_line(&mut line).ok()?;
+    loop {
+        let mut header = String::new();
+        reader.read_line(&mut header).ok()?;
+        let header = header.trim().to_ascii_lowercase();
+        if header.is_empty() {
+            break;
+        }
+        if let Some(value) = header.strip_prefix("content-length:") {
+            length = value.trim().parse().ok()?;
+        }
+        key |= header == "authorization: bearer secret";
+    }
+    let mut body = vec![0; length];
+    reader.read_exact(&mut body).ok()?;
+    let mut words = line.split(' ');
+    let (method, path) = (words.next()?, words.next()?);
+    let mut state = state.lock().unwrap();
+    state.calls.push(format!("{method} {path}"));
+    let (status, body) = if path.starts_with("/artifacts/") || key {
+        state.answer(method, path, &body, url)?
+    } else {
+        (401, json!({"message": "Unauthorized"}).to_string())
+    };
+    drop(state);
+    let retry = if status == 429 { "Retry-After: 1\r\n" } else { "" };
+    let head =
+        format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\n{retry}Connection: close\r\n\r\n", body.len());
+    (&stream).write_all(format!("{head}{body}").as_bytes()).ok()
+}
+
+impl State {
+    /// `None`: the connection breaks.
+    fn answer(&mut self, method: &str, path: &str, body: &[u8], url: &str) -> Option<(u16, String)> {
+        let text = |value: Value| value.to_string();
+        if self.refusals > 0 {
+            self.refusals -= 1;
+            let status = if self.refusals % 2 == 0 { 429 } else { 502 };
+            return Some((status, text(json!({"message": "not now"}))));
+        }
+        let id = path.rsplit('/').next()?.to_owned();
+        Some(match (method, path) {
+            ("GET", "/v0.1/whoami") => (200, text(json!({"token": {"id": "t 1"}, "user": {"id": "u"}}))),
+            ("POST", "/v0.1/requests") => {
+                let asked: Value = serde_json::from_slice(body).ok()?;
+                let id = format!("r{}", self.requests.len());
+                let request = json!({"id": id, "state": "running", "environments_requested": asked["environments"],
+                    "asked": asked, "run": {"artifacts": format!("{url}/artifacts/{id}")}});
+                self.requests.insert(id.clone(), request);
+                if self.breaks > 0 {
+                    self.breaks -= 1;
+                    return None;
+                }
+                (200, text(json!({"id": id, "state": "new"})))
+            }
+            ("GET", _) if path.starts_with("/v0.1/requests?") => {
+                assert!(path.contains("&token_id=t%201&user_id=u"), "{path}");
+                let wanted = path.split("state=").nth(1)?.split('&').next()?;
+                let found: Vec<&Value> = self.requests.values().filter(|r| r["state"] == wanted).collect();
+                (200, text(json!(found)))
+            }
+            ("GET", _) if path.starts_with("/v0.1/requests/") => match self.requests.get(&id) {
+                Some(request) => (200, text(request.clone())),
+                None => (404, text(json!({"message": "no such request"}))),
+            },
+            ("DELETE", _) => match self.requests.get_mut(&id) {
+                Some(request) => {
+                    request["state"] = json!("canceled");
+                    (200, text(json!({"state": "cancel-requested"})))
+                }
+                None => (404, String::new()),
+            },
+            ("GET", _) if path.starts_with("/artifacts/") => {
+                if self.missing_logs > 0 {
+                    self.missing_logs -= 1;
+                    return Some((404, String::new()));
+                }
+                let log = "[1] [x] Guest is ready: ArtemisGuest(ab, root@10.0.0.7, arch=x86_64)\n[2] [x] starting tests execution\n";
+                (200, log.to_owned())
+            }
+            _ => (400, text(json!({"message": "what?"}))),
+        })
+    }
+}
+
+const WORDS: [&str; 8] =
+    ["testing-farm", "--compose", "CentOS-Stream-10", "--public-key", "ci.pub", "--no-login", "--poll", "1s"];
+
+fn dir() -> Dir {
+    let dir = Dir::new();
+    dir.write("ci.pub", "ssh-ed25519 AAAA me@my-machine\n");
+    dir
+}
+
+fn call(dir: &Dir, service: &Service, words: &[&str]) -> Command {
+    let mut command = provision(dir, words);
+    command.env("TESTING_FARM_API_TOKEN", "secret").env("TESTING_FARM_API_URL", &service.url);
+    command
+}
+
+#[test]
+fn machines_of_the_service_are_hosts() {
+    let (dir, service) = (dir(), Service::start());
+    service.state().missing_logs = 1;
+    let words = [&WORDS[..], &["--ttl", "4h", "--from", "192.0.2.0/24", "--pool", "p"]].concat();
+    let output = call(&dir, &service, &words).run();
+    output.success();
+    let host = of_type(&output, "host").remove(0);
+    assert_eq!((&host["connect"]["host"], &host["connect"]["user"]), (&json!("10.0.0.7"), &json!("root")));
+    let token = host["lease"]["token"].as_str().unwrap();
+    let asked = service.state().requests["r1"]["asked"].clone();
+    let environment = &asked["environments"][0];
+    assert_eq!(environment["settings"]["provisioning"]["tags"]["AtexLease"], token);
+    assert_eq!(
+        environment["settings"]["provisioning"]["security_group_rules_ingress"][0]["cidr"],
+        "192.0.2.0/24"
+    );
+    assert_eq!(
+        (&environment["os"]["compose"], &environment["pool"]),
+        (&json!("CentOS-Stream-10"), &json!("p"))
+    );
+    assert_eq!(asked["settings"]["pipeline"]["timeout"], 240);
+    // Without who made it where.
+    assert_eq!(
+        environment["secrets"]["TF_RESERVATION_AUTHORIZED_KEYS_BASE64"],
+        "c3NoLWVkMjU1MTkgQUFBQSBhdGV4Cg=="
+    );
+    let ledger = std::fs::read_to_string(dir.home().join(".local/state/atex/leases").join(token)).unwrap();
+    assert!(!ledger.contains("secret"), "{ledger}");
+    call(&dir, &service, &["release"]).stdin(output.stdout).run().success();
+    assert_eq!(service.alive(), [""; 0]);
+}
+
+#[test]
+fn what_the_service_does_wrong_makes_no_second_machine() {
+    let (dir, service) = (dir(), Service::start());
+    // The first answer is lost on its way, after the machine was made.
+    service.state().breaks = 1;
+    let output = call(&dir, &service, &WORDS).run();
+    output.success();
+    assert_eq!(service.alive(), ["r1"]);
+    // It refuses twice, and says how long it wants to be left alone.
+    service.state().refusals = 2;
+    call(&dir, &service, &WORDS).run().success();
+    assert_eq!(service.alive().len(), 2);
+    service.state().refusals = 3;
+    call(&dir, &service, &["release"]).stdin(output.stdout).run().success();
+    assert_eq!(service.alive().len(), 1);
+    let mut stranger = call(&dir, &service, &WORDS);
+    stranger.env("TESTING_FARM_API_TOKEN", "wrong").run().code(3).stderr_has("status 401: Unauthorized");
+    stranger
+        .env_remove("TESTING_FARM_API_TOKEN")
+        .run()
+        .code(2)
+        .stderr_has("TESTING_FARM_API_TOKEN is not set");
+}
+
+#[test]
+fn no_machine_is_lost_wherever_we_are_killed() {
+    let (dir, service) = (dir(), Service::start());
+    let words = [&WORDS[..], &["--serve"]].concat();
+    let variables = [("TESTING_FARM_API_TOKEN", "secret"), ("TESTING_FARM_API_URL", service.url.as_str())];
+    killed_everywhere(&dir, &words, &variables, 2, |when| assert_eq!(service.alive(), [""; 0], "{when}"));
+}
