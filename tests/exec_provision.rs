@@ -283,7 +283,7 @@ fn one_that_does_not_end_is_ended_and_what_it_may_hold_is_named() {
 
 /// A run whose first test waits until there is a file `go`.
 fn waiting(dir: &Dir) -> Vec<Value> {
-    let script = format!("echo begun; until [ -e {} ]; do sleep 0.05; done", dir.join("go").display());
+    let script = format!("touch {0}/begun; until [ -e {0}/go ]; do sleep 0.05; done", dir.path().display());
     vec![test_with("/a", &script, json!({"extra-priority": 1})), test("/b", "true"), test("/c", "true")]
 }
 
@@ -435,7 +435,10 @@ fn killed_itself_it_goes_on_with_the_hosts_that_it_had() {
     let mut run = Run::new(&dir, vec![], &waiting(&dir));
     let provisioner = adopting(&dir);
     let life = run.begin(&["--provision", &provisioner, "--provision-max", "2"]);
-    life.wait_for_stdout(r#""test":"/a","attempt":1,"host""#);
+    // An attempt that had not begun on its host would be made again.
+    while !dir.join("begun").exists() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
     run.kill(life);
     assert!(!lent(&dir, "kept").is_empty());
     let life = run.resume();
@@ -447,8 +450,10 @@ fn killed_itself_it_goes_on_with_the_hosts_that_it_had() {
     output.success();
     run.hear(&output);
     let ends = run.of_type("test-end");
-    assert!(ends.iter().all(|end| end["attempt"] == 1), "{ends:?}\n{}", run.complained);
-    assert_eq!(ends.len(), 3);
+    // The others may have been about to begin on the other host.
+    let of_a: Vec<&Value> = ends.iter().filter(|end| end["test"] == "/a").collect();
+    assert!(of_a.len() == 1 && of_a[0]["attempt"] == 1, "{ends:?}\n{}", run.complained);
+    assert_eq!(ends.iter().filter(|end| end["final"] == true).count(), 3);
     check(&dir, "kept");
     assert!(dir.read("count").trim().parse::<u32>().unwrap() <= 2, "no other hosts were made");
 }
@@ -474,7 +479,8 @@ fn killed_itself_it_goes_on_with_others_when_its_hosts_were_given_back() {
     assert_eq!((cut.len(), &cut[0]["cause"]), (1, &json!("own")), "{ends:?}");
     let (starts, host_ends) = (run.of_type("host-start").len(), run.of_type("host-end"));
     assert_eq!(host_ends.len(), starts, "each host has an end");
-    assert_eq!(host_ends[0]["reason"], "cancelled");
+    let of_a = host_ends.iter().find(|end| end["host"] == cut[0]["host"]);
+    assert_eq!(of_a.unwrap()["reason"], "cancelled");
     assert_eq!(ends.iter().filter(|end| end["final"] == true && end["outcome"] == "pass").count(), 3);
     check(&dir, "ledger");
 }
