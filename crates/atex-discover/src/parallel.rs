@@ -15,25 +15,26 @@ const AHEAD: usize = 4;
 /// More threads than this do not pay: they wait for the one that writes.
 const MAX_THREADS: usize = 8;
 
-/// Writes what `append` makes of each item, and says how many records that are in all, which it counts itself.
+/// Writes what each item becomes, and says how many records that are in all. Each thread has an `append` of its own, which
+/// is given items in their order, appends their records, and counts them.
 ///
 /// # Errors
 /// The output cannot be written.
-pub(crate) fn write<W: Write, T: Sync>(
+pub(crate) fn write<W: Write, T: Sync, A: FnMut(&T, &mut Vec<u8>) -> u64>(
     out: &mut Output<W>,
     items: &[T],
-    append: impl Fn(&T, &mut Vec<u8>) -> u64 + Sync,
+    append: impl Fn() -> A + Sync,
 ) -> Result<u64, OutputError> {
     let parts = items.len().div_ceil(PART);
     let threads = thread::available_parallelism().map_or(1, usize::from).min(MAX_THREADS).min(parts / AHEAD);
     write_with(threads.max(1), out, items, append)
 }
 
-fn write_with<W: Write, T: Sync>(
+fn write_with<W: Write, T: Sync, A: FnMut(&T, &mut Vec<u8>) -> u64>(
     threads: usize,
     out: &mut Output<W>,
     items: &[T],
-    append: impl Fn(&T, &mut Vec<u8>) -> u64 + Sync,
+    append: impl Fn() -> A + Sync,
 ) -> Result<u64, OutputError> {
     thread::scope(|scope| {
         // Each thread has a part of so many, this one too.
@@ -43,6 +44,7 @@ fn write_with<W: Write, T: Sync>(
                 let (used, again) = mpsc::channel::<Vec<u8>>();
                 let append = &append;
                 scope.spawn(move || {
+                    let mut append = append();
                     for part in items.chunks(PART).skip(first).step_by(threads) {
                         let mut records = again.try_recv().unwrap_or_default();
                         records.clear();
@@ -56,6 +58,7 @@ fn write_with<W: Write, T: Sync>(
                 (made, used)
             })
             .collect();
+        let mut append = append();
         let mut written = 0;
         for (number, part) in items.chunks(PART).enumerate() {
             let Some((made, used)) = (number % threads).checked_sub(1).map(|other| &others[other]) else {
@@ -90,7 +93,7 @@ mod tests {
         for threads in [1, 2, 3, 8] {
             let mut bytes = Vec::new();
             let mut out = Output::new(&mut bytes);
-            let written = write_with(threads, &mut out, &items, line).unwrap();
+            let written = write_with(threads, &mut out, &items, || line).unwrap();
             out.flush().unwrap();
             drop(out);
             assert_eq!(
@@ -109,7 +112,7 @@ mod tests {
             to.extend_from_slice(&[b'x'; 1000]);
             1
         };
-        let written = write_with(4, &mut Output::new(writer), &items, line);
+        let written = write_with(4, &mut Output::new(writer), &items, || line);
         assert!(matches!(written, Err(OutputError::Closed)), "{written:?}");
     }
 }

@@ -1,32 +1,31 @@
 //! Test records, written straight into a buffer: a tree has thousands of tests, whose records differ in little
 //! but the metadata, which is text already when it comes here.
 
-use atex_fmf::{Mapping, Test, json};
+use atex_fmf::{DataWriter, Mapping, Test, json};
 use atex_model::Tree;
 use serde::Serialize;
 
 /// The metadata of a test.
 pub(crate) enum Data<'a> {
-    /// As it was found.
-    Found(&'a Test<'a>),
+    /// As it was found, and what wrote that of the test before.
+    Found(&'a Test<'a>, &'a mut DataWriter),
     /// Made here.
     Made(&'a Mapping),
 }
 
 impl Data<'_> {
     /// Appends it as a JSON object.
-    pub(crate) fn write(&self, to: &mut Vec<u8>) {
-        let written = match self {
-            Data::Found(test) => test.write_data(to),
-            Data::Made(data) => json::write_mapping(to, data),
-        };
-        written.expect("a Vec takes every byte");
+    pub(crate) fn write(&mut self, to: &mut Vec<u8>) {
+        match self {
+            Data::Found(test, writer) => writer.write(to, test),
+            Data::Made(data) => json::write_mapping(to, data).expect("a Vec takes every byte"),
+        }
     }
 
     /// A copy that can be changed.
     pub(crate) fn to_mapping(&self) -> Mapping {
         match self {
-            Data::Found(test) => test.data(),
+            Data::Found(test, _) => test.data(),
             Data::Made(data) => (*data).clone(),
         }
     }

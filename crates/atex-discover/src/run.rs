@@ -5,7 +5,7 @@ use std::mem::ManuallyDrop;
 
 use atex_cli::output::{Output, OutputError};
 use atex_cli::{Exit, Failure};
-use atex_fmf::Repositories;
+use atex_fmf::{DataWriter, Repositories, Test};
 use atex_model::report::{Counts, End, EndTag};
 
 use crate::config::{Config, Metadata, Question, Source, Task};
@@ -109,9 +109,14 @@ fn of_tree<W: Write>(config: &Config, metadata: &Metadata, out: &mut Output<W>) 
     for (platform, found) in all.iter() {
         let files = find::files(&found.discovery)?;
         let common = Common::new(platform.label.as_deref(), Some(&files), found.plan.as_deref());
-        written += parallel::write(out, &found.discovery.tests, |test, to| {
-            let varied = to_vary(test.own_name());
-            append(config, &common, to, &test.name, Some(test.source_dir()), &Data::Found(test), varied)
+        written += parallel::write(out, &found.discovery.tests, || {
+            let mut writer = DataWriter::default();
+            let (common, to_vary) = (&common, &to_vary);
+            move |test: &Test<'_>, to: &mut Vec<u8>| {
+                let varied = to_vary(test.own_name());
+                let data = Data::Found(test, &mut writer);
+                append(config, common, to, &test.name, Some(test.source_dir()), data, varied)
+            }
         })?;
     }
     Ok(written)
@@ -135,9 +140,9 @@ fn of_others<W: Write>(
             let files = test.tree.clone().map(atex_model::Tree::Directory);
             let common = Common::new(platform.label.as_deref(), files.as_ref(), None);
             let varied = config.variants.only.is_empty() || to_vary.contains(&*test.name);
-            let data = Data::Made(&test.data);
             out.append(|buffer| {
-                written += append(config, &common, buffer, &test.name, test.dir.as_deref(), &data, varied);
+                let data = Data::Made(&test.data);
+                written += append(config, &common, buffer, &test.name, test.dir.as_deref(), data, varied);
             })?;
         }
     }
@@ -151,7 +156,7 @@ fn append(
     to: &mut Vec<u8>,
     name: &str,
     dir: Option<&str>,
-    data: &Data<'_>,
+    mut data: Data<'_>,
     varied: bool,
 ) -> u64 {
     let varied = varied && !config.variants.is_empty();

@@ -3,6 +3,7 @@
 //! It only saves the builder time, and decides nothing: errors come up where the builder meets them, and what is not
 //! read ahead (behind links, or in directories that metadata names) the builder reads itself.
 
+use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Mutex, PoisonError};
@@ -10,7 +11,7 @@ use std::thread;
 
 use crate::build::MAX_LEVELS;
 use crate::error::Error;
-use crate::walk::{self, Config, Listing, Reader};
+use crate::walk::{Config, Lister, Listing, Place, Reader};
 use crate::yaml::Document;
 
 /// More threads than this do not pay: they wait for the one that lists the directories.
@@ -21,6 +22,9 @@ const BATCH: usize = 16;
 
 /// Trees of no more files are read before threads would have started.
 const READ_ALONE: usize = 64;
+
+/// Directories below this many levels are looked up by their whole paths, so that few are open at a time.
+const OPEN_LEVELS: usize = 16;
 
 /// A tree's directories and the content of its files.
 pub struct Ahead {
@@ -57,7 +61,9 @@ impl Ahead {
                 }
             };
             let mut files = Vec::new();
-            let listing = list_all(root, config, 0, &mut files, &mut found);
+            let mut lister = Lister::default();
+            let place = Place { path: root, parent: None };
+            let listing = list_all(place, config, 0, &mut lister, &mut files, &mut found);
             let _ = batches.send(batch);
             drop(batches);
             let mut documents = Vec::new();
@@ -76,17 +82,19 @@ impl Ahead {
 
 /// Lists a directory and those below it, and tells of their files.
 fn list_all(
-    directory: &Path,
+    place: Place<'_>,
     config: &Config,
     level: usize,
+    lister: &mut Lister,
     files: &mut Vec<PathBuf>,
     found: &mut impl FnMut(u32, &Path),
 ) -> Listing {
-    let mut listing = walk::list(directory);
+    let (mut listing, opened) = lister.list(place);
     // Another tree is none of our business.
     if listing.is_root && level > 0 {
         return listing;
     }
+    let opened = opened.filter(|_| level < OPEN_LEVELS);
     let wanted = |path: &Path| config.accepts(path).unwrap_or(false);
     for file in listing.files.iter_mut().filter(|file| wanted(&file.path)) {
         let number = u32::try_from(files.len()).unwrap_or(u32::MAX);
@@ -96,7 +104,8 @@ fn list_all(
     }
     for below in listing.directories.iter_mut().filter(|below| !below.is_link && wanted(&below.path)) {
         if level < MAX_LEVELS {
-            below.listing = Some(list_all(&below.path, config, level + 1, files, found));
+            let place = Place { path: &below.path, parent: opened.as_ref().map(OwnedFd::as_fd) };
+            below.listing = Some(list_all(place, config, level + 1, lister, files, found));
         }
     }
     listing

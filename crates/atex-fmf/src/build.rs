@@ -167,7 +167,7 @@ impl Builder {
         if listing.is_root {
             return Ok(());
         }
-        let name = path.file_name().unwrap_or_default();
+        let name = walk::name_of(&path);
         let child = self.child_node(node, &name.to_string_lossy())?;
         self.listing(child, listing)?;
         if name.to_str().is_none() && self.is_used(child) {

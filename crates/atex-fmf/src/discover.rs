@@ -109,7 +109,8 @@ pub(crate) enum Data<'t> {
 const NEEDS: [&str; 2] = ["require", "recommend"];
 
 impl<'t> Test<'t> {
-    fn replaced(&self, key: &str) -> Option<&Value> {
+    /// The list that takes the place of a key's value.
+    pub(crate) fn replaced(&self, key: &str) -> Option<&Value> {
         let at = NEEDS.iter().position(|replaced| *replaced == key)?;
         self.needs.as_ref().map(|needs| &needs[at])
     }
@@ -170,14 +171,21 @@ impl<'t> Test<'t> {
     /// # Errors
     /// Those of the writer.
     pub fn write_data(&self, out: &mut impl Write) -> io::Result<()> {
-        let Some(needs) = &self.needs else { return json::write_mapping(out, self.own_data()) };
-        let data = self.own_data();
-        let present = data
+        if self.needs.is_none() {
+            return json::write_mapping(out, self.own_data());
+        }
+        let present = self
+            .own_data()
             .iter()
             .map(|(key, value)| (key, key.as_str().and_then(|key| self.replaced(key)).unwrap_or(value)));
-        let missing = NEEDS.iter().zip(&**needs).filter(|(key, _)| !data.contains(key));
-        let missing: Vec<_> = missing.map(|(key, needs)| (Key::text(*key), needs)).collect();
+        let missing: Vec<_> = self.missing_needs().collect();
         json::write_entries(out, present.chain(missing.iter().map(|(key, needs)| (key, *needs))))
+    }
+
+    /// The lists whose keys are not in the data, which they are put behind.
+    pub(crate) fn missing_needs(&self) -> impl Iterator<Item = (Key, &Value)> {
+        let needs = NEEDS.iter().zip(self.needs.iter().flat_map(|needs| &**needs));
+        needs.filter(|(key, _)| !self.own_data().contains(key)).map(|(key, needs)| (Key::text(*key), needs))
     }
 }
 

@@ -85,11 +85,16 @@ fn write_all_entries<'a>(
         if at > 0 {
             out.write_all(b",")?;
         }
-        write_text(out, &key_text(key))?;
-        out.write_all(b":")?;
-        write(out, value)?;
+        write_entry(out, key, value)?;
     }
     out.write_all(b"}")
+}
+
+/// Writes an entry of an object.
+pub(crate) fn write_entry(out: &mut impl Write, key: &Key, value: &Value) -> io::Result<()> {
+    write_text(out, &key_text(key))?;
+    out.write_all(b":")?;
+    write(out, value)
 }
 
 fn without_repeated_keys<'a>(

@@ -52,6 +52,7 @@ mod share;
 mod tree;
 mod value;
 mod walk;
+mod write;
 pub mod yaml;
 
 pub use context::{Context, Rule, Verdict};
@@ -66,3 +67,4 @@ pub use remote::{Fetch, Git, Repositories};
 pub use select::{Condition, Criteria};
 pub use tree::{NodeRef, Tree};
 pub use value::{BigInt, Date, DateTime, Int, Shared, Text, Value};
+pub use write::DataWriter;

@@ -211,19 +211,13 @@ impl Mapping {
         }
     }
 
-    fn base(&self) -> &[Entry] {
-        match &self.form {
-            Form::Extending { base, .. } => &base.entries,
-            _ => &[],
-        }
+    fn base_entries(&self) -> &[Entry] {
+        self.base().map_or(&[][..], |base| &base.entries)
     }
 
     /// The mapping that this one extends, if a key is only there.
     pub(crate) fn only_inherited(&self, key: &str) -> Option<&Arc<Self>> {
-        match &self.form {
-            Form::Extending { base, .. } => matches!(self.find_text(key)?, Place::Base(_)).then_some(base),
-            _ => None,
-        }
+        self.base().filter(|_| matches!(self.find_text(key), Some(Place::Base(_))))
     }
 
     /// Extends another mapping, which has the same keys in the same order as the one so far.
@@ -233,7 +227,22 @@ impl Mapping {
         }
     }
 
-    fn replaced(&self) -> usize {
+    /// The mapping that this one extends.
+    pub(crate) fn base(&self) -> Option<&Arc<Self>> {
+        match &self.form {
+            Form::Extending { base, .. } => Some(base),
+            _ => None,
+        }
+    }
+
+    /// The entries that this one keeps itself. If it extends another, the first [`Mapping::replaced`] of them take the place
+    /// of entries there, in their order.
+    pub(crate) fn own(&self) -> impl Iterator<Item = (&Key, &Value)> {
+        self.entries.iter().map(|entry| (&entry.key, &entry.value))
+    }
+
+    /// How many entries take the place of those of the mapping that this one extends.
+    pub(crate) fn replaced(&self) -> usize {
         match self.form {
             Form::Extending { replaced, .. } => replaced as usize,
             _ => 0,
@@ -243,7 +252,7 @@ impl Mapping {
     /// How many entries there are.
     #[must_use]
     pub fn len(&self) -> usize {
-        self.base().len() + self.entries.len() - self.replaced()
+        self.base_entries().len() + self.entries.len() - self.replaced()
     }
 
     /// Whether there are none.
@@ -277,7 +286,7 @@ impl Mapping {
     fn at(&self, place: Place) -> &Entry {
         match place {
             Place::Own(at) => &self.entries[at],
-            Place::Base(at) => &self.base()[at],
+            Place::Base(at) => &self.base_entries()[at],
         }
     }
 
@@ -432,7 +441,7 @@ impl Mapping {
     }
 
     fn all(&self) -> Entries<'_> {
-        Entries { base: self.base(), own: &self.entries, replaced: self.replaced() }
+        Entries { base: self.base_entries(), own: &self.entries, replaced: self.replaced() }
     }
 
     /// The entries in order.

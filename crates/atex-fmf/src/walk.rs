@@ -2,11 +2,14 @@
 
 use std::borrow::Cow;
 use std::collections::HashSet;
-use std::ffi::OsStr;
-use std::fs;
+use std::ffi::{CStr, OsStr};
 use std::io::{self, Read as _};
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{self, AtFlags, FileType, Mode, OFlags, RawDir};
 
 use crate::error::{Error, ErrorClass, Position};
 use crate::pytext;
@@ -32,6 +35,7 @@ pub struct Listing {
 
 /// A metadata file.
 pub struct File {
+    /// That of its directory and its name.
     pub path: PathBuf,
     /// Its number, if it has been read ahead.
     pub number: Option<u32>,
@@ -39,43 +43,107 @@ pub struct File {
 
 /// A directory in a directory.
 pub struct Directory {
+    /// That of the other and its name.
     pub path: PathBuf,
     pub is_link: bool,
     /// What is in it, if it has been looked at already.
     pub listing: Option<Listing>,
 }
 
-/// Lists a directory; one that cannot be read has no entries.
-pub fn list(directory: &Path) -> Listing {
-    let mut listing = Listing::default();
-    if IGNORED.iter().any(|ignored| directory == Path::new(ignored)) {
-        return listing;
-    }
-    let Ok(entries) = fs::read_dir(directory) else { return listing };
-    for entry in entries.flatten() {
-        let Ok(kind) = entry.file_type() else { continue };
-        let is_directory = kind.is_dir() || kind.is_symlink() && entry.path().is_dir();
-        let name = entry.file_name();
-        if is_directory {
-            listing.is_root |= name == MARK;
-            let directory = Directory { path: entry.path(), is_link: kind.is_symlink(), listing: None };
-            listing.directories.push(directory);
-        } else if name.as_bytes().ends_with(b".fmf") {
-            listing.files.push(File { path: entry.path(), number: None });
+/// Where a directory is: its path, and the open directory that it is in, if there is one. To look up one name in that is
+/// quicker than the whole path.
+#[derive(Clone, Copy)]
+pub struct Place<'p> {
+    pub path: &'p Path,
+    pub parent: Option<BorrowedFd<'p>>,
+}
+
+impl Place<'_> {
+    fn open(self) -> rustix::io::Result<OwnedFd> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        match self.parent {
+            Some(parent) => fs::openat(parent, name_of(self.path), flags, Mode::empty()),
+            None => fs::open(self.path, flags, Mode::empty()),
         }
     }
-    listing.files.sort_unstable_by(|left, right| file_order(&left.path).cmp(&file_order(&right.path)));
-    listing.directories.sort_unstable_by(|left, right| left.path.file_name().cmp(&right.path.file_name()));
-    listing
 }
 
-fn file_order(path: &Path) -> (bool, Option<&OsStr>) {
-    (!is_main(path), path.file_name())
+/// Lists directories, one after the other.
+pub struct Lister {
+    /// What the kernel says of entries, many at a time.
+    buffer: Vec<MaybeUninit<u8>>,
 }
 
-/// Whether a file holds the data of its directory, not of a child.
+impl Default for Lister {
+    fn default() -> Self {
+        Self { buffer: vec![MaybeUninit::uninit(); 32 << 10] }
+    }
+}
+
+impl Lister {
+    /// Lists a directory, and leaves it open; one that cannot be read has no entries.
+    pub fn list(&mut self, place: Place<'_>) -> (Listing, Option<OwnedFd>) {
+        let mut listing = Listing::default();
+        if IGNORED.iter().any(|ignored| place.path.as_os_str() == *ignored) {
+            return (listing, None);
+        }
+        let Ok(opened) = place.open() else { return (listing, None) };
+        let mut entries = RawDir::new(&opened, &mut self.buffer);
+        while let Some(Ok(entry)) = entries.next() {
+            listing.add(place.path, &opened, entry.file_name(), entry.file_type());
+        }
+        listing.sort();
+        (listing, Some(opened))
+    }
+}
+
+/// Lists one directory.
+pub fn list(path: &Path) -> Listing {
+    Lister::default().list(Place { path, parent: None }).0
+}
+
+impl Listing {
+    fn add(&mut self, directory: &Path, opened: &OwnedFd, name: &CStr, kind: FileType) {
+        if name == c"." || name == c".." {
+            return;
+        }
+        let kind_by = |flags| Some(FileType::from_raw_mode(fs::statat(opened, name, flags).ok()?.st_mode));
+        // Some file systems do not say it along with the name.
+        let unknown = kind == FileType::Unknown;
+        let kind = if unknown { kind_by(AtFlags::SYMLINK_NOFOLLOW) } else { Some(kind) };
+        let Some(kind) = kind else { return };
+        let is_link = kind == FileType::Symlink;
+        let is_directory =
+            kind == FileType::Directory || is_link && kind_by(AtFlags::empty()) == Some(FileType::Directory);
+        let path = || directory.join(OsStr::from_bytes(name.to_bytes()));
+        if is_directory {
+            self.is_root |= name.to_bytes() == MARK.as_bytes();
+            self.directories.push(Directory { path: path(), is_link, listing: None });
+        } else if name.to_bytes().ends_with(b".fmf") {
+            self.files.push(File { path: path(), number: None });
+        }
+    }
+
+    /// Puts entries in order. All are in one directory, so that paths compare as names do.
+    fn sort(&mut self) {
+        let order = |file: &File| !is_main(&file.path);
+        self.files.sort_unstable_by(|left, right| {
+            (order(left), left.path.as_os_str()).cmp(&(order(right), right.path.as_os_str()))
+        });
+        self.directories.sort_unstable_by(|left, right| left.path.as_os_str().cmp(right.path.as_os_str()));
+    }
+}
+
+/// Whether a file, which was listed, holds the data of its directory, not of a child.
 pub fn is_main(path: &Path) -> bool {
-    path.file_name() == Some(OsStr::new("main.fmf"))
+    name_of(path) == "main.fmf"
+}
+
+/// The name of something that was listed. `Path::file_name` takes the path apart, which showed in profiles.
+pub fn name_of(path: &Path) -> &OsStr {
+    let bytes = path.as_os_str().as_bytes();
+    let start = bytes.iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1);
+    OsStr::from_bytes(&bytes[start..])
 }
 
 /// A path without `.` and `..`, links being kept.
@@ -97,7 +165,7 @@ pub fn absolute(path: &Path) -> io::Result<PathBuf> {
 pub fn find_root(start: &Path) -> Result<PathBuf, Error> {
     let start = absolute(start)
         .map_err(|error| Error::new(ErrorClass::Os, format!("{}: {error}", start.display())))?;
-    if fs::read_dir(&start).is_err() {
+    if std::fs::read_dir(&start).is_err() {
         return Err(Error::new(ErrorClass::File, format!("Invalid directory path: {}", start.display())));
     }
     let root = start.ancestors().find(|directory| directory.join(MARK).is_dir());
@@ -111,7 +179,7 @@ pub fn find_root(start: &Path) -> Result<PathBuf, Error> {
 
 fn check_version(root: &Path) -> Result<(), Error> {
     let path = root.join(MARK).join("version");
-    let bytes = fs::read(&path).map_err(|error| {
+    let bytes = std::fs::read(&path).map_err(|error| {
         let message = format!("Unable to detect format version: {}", os_message(&error, &path));
         Error::new(ErrorClass::Format, message)
     })?;
@@ -149,7 +217,7 @@ impl Reader {
     /// Reads and parses a file, whose number the positions of keys will carry.
     pub fn read(&mut self, path: &Path, number: u32) -> Result<yaml::Document, Error> {
         self.bytes.clear();
-        let opened = fs::File::open(path).and_then(|file| {
+        let opened = std::fs::File::open(path).and_then(|file| {
             // `take` hides that it is a file, whose length would be asked for at the price of two system calls.
             file.take(u64::MAX).read_to_end(&mut self.bytes)
         });
@@ -213,7 +281,7 @@ impl Config {
 
     /// Whether a file or directory of this name is to be looked at.
     pub fn accepts(&self, path: &Path) -> Result<bool, Error> {
-        let name = path.file_name().unwrap_or_default();
+        let name = name_of(path);
         if !name.as_bytes().starts_with(b".") {
             return Ok(true);
         }

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use atex_fmf::condition::Expression;
 use atex_fmf::{
-    Condition, Context, Criteria, Error, ErrorClass, Request, Tree, Verdict, discover, json, meta, yaml,
+    Condition, Context, Criteria, DataWriter, Error, ErrorClass, Request, Tree, Verdict, discover, json,
+    meta, yaml,
 };
 use serde_json::Value as Json;
 use support::{Exact, Report};
@@ -91,9 +92,12 @@ fn run(tree_dir: &Path, args: &Args) -> Result<Outcome, Error> {
         libraries: args.libraries,
     };
     let found = discover(&tree, &request)?;
+    let mut writer = DataWriter::default();
     let lines = found.tests.iter().map(|test| {
-        let mut data = Vec::new();
-        test.write_data(&mut data).unwrap();
+        let (mut data, mut alone) = (Vec::new(), Vec::new());
+        writer.write(&mut data, test);
+        test.write_data(&mut alone).unwrap();
+        assert!(data == alone, "{}: {}", test.name, String::from_utf8_lossy(&data));
         let data = String::from_utf8(data).unwrap();
         let (name, dir) = (Json::from(&*test.name), Json::from(test.source_dir()));
         format!(r#"{{"name":{name},"source_dir":{dir},"data":{data}}}"#)
