@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use atex_testkit::sandbox::{Command, Dir, Output, Running};
 use nix::sys::signal::{Signal, kill};
@@ -80,6 +81,16 @@ fn check(dir: &Dir, ledger: &str) {
     assert_eq!(count("lease"), count("lease-end"), "every host is given back\n{journal}");
     tool(dir, "atex-exec").args(["--replay", "run/journal.jsonl"]).run().success();
     assert_eq!(lent(dir, ledger), [""; 0], "nothing is lent any more");
+}
+
+/// Waits for what nobody tells of.
+#[track_caller]
+fn wait_until(is_so: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !is_so() {
+        assert!(Instant::now() < end, "it does not come");
+        std::thread::sleep(Duration::from_millis(10));
+    }
 }
 
 /// How many hosts there were.
@@ -287,6 +298,25 @@ fn waiting(dir: &Dir) -> Vec<Value> {
     vec![test_with("/a", &script, json!({"extra-priority": 1})), test("/b", "true"), test("/c", "true")]
 }
 
+/// Expects that the first test of such a run had one attempt, whoever died meanwhile. The others may have been cut short as
+/// they began.
+#[track_caller]
+fn went_on(run: &Run) {
+    let ends = run.of_type("test-end");
+    let finals: Vec<&Value> = ends.iter().filter(|end| end["final"] == true).collect();
+    assert!(finals.len() == 3 && finals.iter().all(|end| end["outcome"] == "pass"), "{ends:?}");
+    let first = finals.iter().find(|end| end["test"] == "/a").unwrap();
+    assert_eq!(first["attempt"], 1, "{ends:?}\n{}", run.complained);
+}
+
+/// Waits until that test runs on its host.
+#[track_caller]
+fn wait_until_begun(dir: &Dir, life: &Running) {
+    life.wait_for_stdout(r#""test":"/a","attempt":1,"host""#);
+    let output = dir.join("run/results/default/a/attempt-1/output");
+    wait_until(|| fs::read_to_string(&output).is_ok_and(|text| text.starts_with("begun")));
+}
+
 fn begin(command: &mut Command) -> Running {
     let life = command.start();
     life.wait_for_stdout(r#""test":"/a","attempt":1,"host""#);
@@ -314,9 +344,7 @@ fn a_signal_ends_the_run_and_everything_is_given_back() {
         output.code(130);
         if signals == 3 {
             // We have left at once: it sees the end of its input.
-            while !lent(&dir, "ledger").is_empty() {
-                std::thread::sleep(std::time::Duration::from_millis(10));
-            }
+            wait_until(|| lent(&dir, "ledger").is_empty());
         } else {
             check(&dir, "ledger");
         }
@@ -341,9 +369,7 @@ fn a_host_that_is_said_to_be_gone_costs_its_test_no_more_than_an_attempt() {
     let life =
         exec(&dir, &["--provision", script.to_str().unwrap(), "--provision-max", "1"], &[test]).start();
     life.wait_for_stdout(r#""test":"/a","attempt":1,"host""#);
-    while !once.exists() {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    wait_until(|| once.exists());
     let id = lent(&dir, "ledger").remove(0);
     fs::remove_file(dir.join("ledger").join(&id)).unwrap();
     fs::write(dir.join("gone.fifo"), format!("{id}\n")).unwrap();
@@ -398,9 +424,7 @@ fn a_provisioner_that_is_killed_is_started_again_and_its_hosts_are_kept_if_it_ca
     let before = dir.read("adopting.pid");
     kill(Pid::from_raw(before.trim().parse().unwrap()), Signal::SIGKILL).unwrap();
     life.wait_for_stderr("provisioner keep: ended by SIGKILL");
-    while dir.read("adopting.pid") == before || !dir.read("told").contains("adopt") {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    wait_until(|| !(dir.read("adopting.pid") == before || !dir.read("told").contains("adopt")));
     dir.write("go", "");
     let output = life.finish();
     output.success();
@@ -435,25 +459,16 @@ fn killed_itself_it_goes_on_with_the_hosts_that_it_had() {
     let mut run = Run::new(&dir, vec![], &waiting(&dir));
     let provisioner = adopting(&dir);
     let life = run.begin(&["--provision", &provisioner, "--provision-max", "2"]);
-    // An attempt that had not begun on its host would be made again.
-    while !dir.join("begun").exists() {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    wait_until_begun(&dir, &life);
     run.kill(life);
     assert!(!lent(&dir, "kept").is_empty());
     let life = run.resume();
-    while !dir.read("told").contains("adopt") {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    wait_until(|| dir.read("told").contains("adopt"));
     dir.write("go", "");
     let output = life.finish();
     output.success();
     run.hear(&output);
-    let ends = run.of_type("test-end");
-    // The others may have been about to begin on the other host.
-    let of_a: Vec<&Value> = ends.iter().filter(|end| end["test"] == "/a").collect();
-    assert!(of_a.len() == 1 && of_a[0]["attempt"] == 1, "{ends:?}\n{}", run.complained);
-    assert_eq!(ends.iter().filter(|end| end["final"] == true).count(), 3);
+    went_on(&run);
     check(&dir, "kept");
     assert!(dir.read("count").trim().parse::<u32>().unwrap() <= 2, "no other hosts were made");
 }
@@ -464,12 +479,10 @@ fn killed_itself_it_goes_on_with_others_when_its_hosts_were_given_back() {
     let mut run = Run::new(&dir, vec![], &waiting(&dir));
     let provisioner = example(&dir, "ledger");
     let life = run.begin(&["--provision", &provisioner, "--provision-max", "2"]);
-    life.wait_for_stdout(r#""test":"/a","attempt":1,"host""#);
+    wait_until_begun(&dir, &life);
     run.kill(life);
     // The example gives back what it lent when the one who wanted it is dead.
-    while !lent(&dir, "ledger").is_empty() {
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    wait_until(|| lent(&dir, "ledger").is_empty());
     dir.write("go", "");
     let output = run.resume().finish();
     output.success();
@@ -483,6 +496,49 @@ fn killed_itself_it_goes_on_with_others_when_its_hosts_were_given_back() {
     assert_eq!(of_a.unwrap()["reason"], "cancelled");
     assert_eq!(ends.iter().filter(|end| end["final"] == true && end["outcome"] == "pass").count(), 3);
     check(&dir, "ledger");
+}
+
+#[test]
+fn our_own_provisioner_gives_takes_back_and_adopts() {
+    let dir = Dir::new();
+    let program = env!("CARGO_BIN_EXE_atex-provision");
+    let hosts_in = dir.join("machine");
+    fs::create_dir(&hosts_in).unwrap();
+    let provisioner = format!("{program} local -n 2 --dir {}", hosts_in.display());
+    let leases = || tool(&dir, "atex-provision").arg("leases").run().success().stdout.clone();
+    let of_host = |text: &str| text.lines().filter(|line| !line.contains(r#""type":"end""#)).count();
+    let mut run = Run::new(&dir, vec![], &waiting(&dir));
+    let life = run.begin(&["--provision", &provisioner]);
+    wait_until_begun(&dir, &life);
+    run.kill(life);
+    assert!(of_host(&leases()) >= 1, "it keeps what it lent: {}", leases());
+    let life = run.resume();
+    dir.write("go", "");
+    let output = life.finish();
+    output.success();
+    run.hear(&output);
+    went_on(&run);
+    assert_eq!(of_host(&leases()), 0, "{}", leases());
+    check(&dir, "machine");
+}
+
+#[test]
+fn a_run_that_is_left_to_its_hosts_finds_them_again() {
+    let dir = Dir::new();
+    let mut run = Run::new(&dir, vec![], &waiting(&dir));
+    let life = run.begin(&["--provision", &adopting(&dir), "--on-term", "detach"]);
+    wait_until_begun(&dir, &life);
+    life.signal(Signal::SIGTERM);
+    let output = life.finish();
+    output.code(143);
+    run.hear(&output);
+    assert!(!lent(&dir, "kept").is_empty());
+    dir.write("go", "");
+    let output = run.resume().finish();
+    output.success();
+    run.hear(&output);
+    went_on(&run);
+    check(&dir, "kept");
 }
 
 #[test]
@@ -516,7 +572,7 @@ fn many_hosts() {
     let input: Vec<Value> = (0..count).map(|n| test(&format!("/t{n}"), "sleep 5")).collect();
     let most = count.to_string();
     let output = exec(&dir, &["--provision", &provisioner, "--provision-max", &most], &input)
-        .timeout(std::time::Duration::from_secs(600))
+        .timeout(Duration::from_secs(600))
         .run();
     output.success();
     assert_eq!((verdicts(&output).len(), hosts(&output)), (count, count));

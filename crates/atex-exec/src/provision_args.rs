@@ -6,6 +6,9 @@ use atex_schedule::{BREAKER, Options};
 use crate::config::duration;
 use crate::provision::{Command, Provision, Waits};
 
+/// How long a provisioner may be silent unless something else is said.
+const SILENT: &str = "1h";
+
 /// See the module's documentation.
 #[derive(Debug, Clone, clap::Args)]
 #[command(next_help_heading = "Hosts on demand")]
@@ -51,9 +54,10 @@ pub(crate) struct ProvisionArgs {
 
     /// A provisioner has failed of which nothing is heard for so long while hosts are wanted of it
     ///
-    /// Any record of it is a sign of life, such as `pending` once more.
-    #[arg(long, value_name = "DURATION", default_value = "1h")]
-    pub provision_timeout: String,
+    /// Any record of it is a sign of life, such as `pending` once more. [default: 1h, and for hosts that it says are
+    /// under way as long as it takes]
+    #[arg(long, value_name = "DURATION")]
+    pub provision_timeout: Option<String>,
 
     /// At the end, wait so long for a provisioner to give everything back
     ///
@@ -71,7 +75,8 @@ impl ProvisionArgs {
         Ok(Provision {
             commands: commands.collect(),
             waits: Waits {
-                silent: duration("--provision-timeout", &self.provision_timeout)?,
+                silent: duration("--provision-timeout", self.provision_timeout.as_deref().unwrap_or(SILENT))?,
+                also_pending: self.provision_timeout.is_some(),
                 release: duration("--release-timeout", &self.release_timeout)?,
             },
         })

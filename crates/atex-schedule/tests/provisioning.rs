@@ -3,8 +3,8 @@
 mod table;
 
 use atex_schedule::{
-    BREAKER, Ended, Event, ExpressionId, FRUITLESS, HostId, HostIs, MARGIN, Options, ProvisionerId, Time,
-    Verdict,
+    BREAKER, Ended, Event, ExpressionId, FRUITLESS, HostId, HostIs, MARGIN, Options, ProvisionerId,
+    ProvisionerTraits, Time, Verdict,
 };
 use table::*;
 
@@ -137,6 +137,42 @@ fn a_provisioner_that_fails_is_asked_again_later_and_not_for_ever() {
     }
     assert_eq!(said, "abandon 0 NoHost, abandon 1 NoHost, want 0 of 0");
     assert!(scheduler.is_done());
+}
+
+#[test]
+fn what_becomes_known_of_a_provisioner_changes_what_it_is_asked_for() {
+    let is_platform = |platform| move |is: &mut ProvisionerTraits| is.platform = platform;
+    let scheduler = check(&[
+        (provisioner_with(0, 5, is_platform(None)), ""),
+        (provisioner_with(1, 5, is_platform(None)), ""),
+        (test_for(0, A, 0), "want 1 of 0"),
+        (test_for(1, A, 0), "want 2 of 0"),
+        (provisioner_with(1, 5, is_platform(Some(A))), ""),
+        (provisioner_with(0, 1, is_platform(Some(A))), "want 1 of 0, want 1 of 1"),
+        (provision_failed(0, 1, true), "want 0 of 0, want 2 of 1, wake at 10000"),
+        // What it has failed at is not forgotten.
+        (provisioner_with(0, 5, is_platform(Some(A))), ""),
+        (provisioner_with(1, 5, is_platform(Some(B))), "want 0 of 1"),
+        (Event::InputEnded, ""),
+    ]);
+    assert!(scheduler.is_used(ProvisionerId(0)) && !scheduler.is_used(ProvisionerId(2)));
+}
+
+#[test]
+fn how_often_a_provisioner_may_fail_can_be_chosen() {
+    let options = Options { breaker: 2, ..Options::default() };
+    let scheduler = check_timed(
+        options,
+        &[
+            (0, provisioner(0, 1), ""),
+            (0, test(0), "want 1 of 0"),
+            (0, Event::InputEnded, ""),
+            (0, provision_failed(0, 1, true), "want 0 of 0, wake at 10000"),
+            (10_000, Event::Woken, "want 1 of 0"),
+            (10_000, provision_failed(0, 1, true), "abandon 0 NoHost, want 0 of 0"),
+        ],
+    );
+    assert!(!scheduler.is_used(ProvisionerId(0)));
 }
 
 #[test]

@@ -68,6 +68,8 @@ pub(super) struct Keeper {
     /// Those that it was told to give back, and why, until it says that it has.
     releasing: IndexMap<String, String>,
     wanted: u32,
+    /// How many it says are under way.
+    pending: u32,
     /// It has failed since it gave a host.
     has_failed: bool,
     /// This process has said something that makes sense.
@@ -122,6 +124,7 @@ impl Keeper {
             held,
             releasing,
             wanted: 0,
+            pending: 0,
             has_failed: false,
             is_heard: false,
             started: Instant::now(),
@@ -183,7 +186,8 @@ impl Keeper {
 
     /// When nothing has been heard of it for too long.
     fn silent_at(&self) -> Option<Instant> {
-        let is_waited_for = self.process.is_some() && self.closing.is_none() && self.missing() > 0;
+        let promised = if self.waits.also_pending { 0 } else { self.pending };
+        let is_waited_for = self.process.is_some() && self.closing.is_none() && self.missing() > promised;
         self.last_sign.checked_add(self.waits.silent).filter(|_| is_waited_for)
     }
 
@@ -313,7 +317,7 @@ impl Keeper {
     fn start(&mut self) {
         (self.outbox, self.complaints, self.is_heard, self.ended) = (Outbox::default(), 0, false, None);
         (self.is_ready, self.is_mute, self.is_known) = (false, false, false);
-        (self.started, self.last_sign) = (Instant::now(), Instant::now());
+        (self.started, self.last_sign, self.pending) = (Instant::now(), Instant::now(), 0);
         for (id, reason) in &self.releasing {
             self.outbox.release(id.clone(), reason.clone());
         }
@@ -426,7 +430,10 @@ impl Keeper {
                 self.held.insert(host.id.clone(), Host::clone(&host));
                 self.say(Said::Host(host));
             }
-            Heard::Pending(hosts) => self.say(Said::Pending(hosts)),
+            Heard::Pending(hosts) => {
+                self.pending = u32::try_from(hosts).unwrap_or(u32::MAX);
+                self.say(Said::Pending(hosts));
+            }
             Heard::Released(id) => {
                 self.held.shift_remove(&id);
                 self.releasing.shift_remove(&id);

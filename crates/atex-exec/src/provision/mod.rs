@@ -41,6 +41,8 @@ pub(crate) struct Provision {
 pub(crate) struct Waits {
     /// For a sign of life while hosts are wanted.
     pub silent: Duration,
+    /// Also while it says that all of them are under way.
+    pub also_pending: bool,
     /// For everything to be given back at the end.
     pub release: Duration,
 }
