@@ -194,6 +194,8 @@ struct Follower<W: Write> {
     out: Output<W>,
     /// How far results have been told of whose attempts go on, by directory.
     told: HashMap<String, Told>,
+    /// The last line, once it is known.
+    end: Option<Box<End>>,
 }
 
 /// A number of results.
@@ -235,7 +237,7 @@ impl<W: Write> Follower<W> {
     fn new(followed: Followed, to: W) -> Follower<W> {
         let safe = followed.cursor.safe();
         let (out, told) = (Output::new(to), HashMap::new());
-        Follower { followed, safe, taken_in: 0, due: Instant::now(), out, told }
+        Follower { followed, safe, taken_in: 0, due: Instant::now(), out, told, end: None }
     }
 
     fn follow(&mut self, words: &Receiver<Word>) -> Result<(), Unsaid> {
@@ -247,11 +249,13 @@ impl<W: Write> Follower<W> {
             {
                 group.add(word);
             }
+            // Known also if what stands before it cannot be said.
+            self.end = group.end;
             if let Some(journal) = group.journal {
                 self.say_group(journal, group.taken_in)?;
             }
-            if let Some(end) = group.end {
-                self.out.record(&*end)?;
+            if let Some(end) = &self.end {
+                self.out.record(&**end)?;
                 return Ok(self.out.flush()?);
             }
         }
@@ -343,10 +347,13 @@ impl<W: Write> Follower<W> {
 
     /// Says how the run ended, and nothing else.
     fn say_end_only(&mut self, words: &Receiver<Word>) {
-        let end = words.iter().find_map(|word| match word {
-            Word::End(end) => Some(end),
-            Word::Grown { .. } => None,
-        });
+        let to_come = || {
+            words.iter().find_map(|word| match word {
+                Word::End(end) => Some(end),
+                Word::Grown { .. } => None,
+            })
+        };
+        let end = self.end.take().or_else(to_come);
         // If it cannot be said, there is nobody left to tell.
         if let Some(end) = end {
             let _ = self.out.record(&*end).and_then(|()| self.out.flush());
@@ -499,5 +506,41 @@ impl Read for Part {
         let n = self.file.read_at(&mut buffer[..most], self.at)?;
         self.at += n as u64;
         Ok(n)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use atex_model::report::{Counts, EndTag};
+
+    #[test]
+    fn the_last_line_is_said_also_if_it_comes_together_with_what_cannot_be() {
+        for together in [true, false] {
+            // Nobody can find it any more.
+            let journal = tempfile::tempfile().unwrap();
+            let cursor = Cursor::beginning();
+            let dir = PathBuf::from("/nonexistent");
+            let followed = Followed { journal, taken_in: Vec::new(), dir, cursor, only_shown: false };
+            let mut said = Vec::new();
+            let mut follower = Follower::new(followed, &mut said);
+            let (to, words) = unbounded();
+            let end = || {
+                let counts = Counts::new();
+                Word::End(Box::new(End { kind: EndTag, tool: "x".into(), complete: false, exit: 3, counts }))
+            };
+            to.send(Word::Grown { journal: 0, taken_in: 0 }).unwrap();
+            if together {
+                follower.due = Instant::now() + Duration::from_secs(60);
+                to.send(end()).unwrap();
+            }
+            assert!(matches!(follower.follow(&words), Err(Unsaid::Storage(_))));
+            if !together {
+                to.send(end()).unwrap();
+            }
+            follower.say_end_only(&words);
+            drop(follower);
+            assert_eq!(String::from_utf8(said).unwrap().lines().count(), 1);
+        }
     }
 }
