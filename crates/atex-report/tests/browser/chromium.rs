@@ -162,7 +162,11 @@ impl Browser {
             _ if key.chars().count() == 1 => Some(key),
             _ => None,
         };
-        self.call("Input.dispatchKeyEvent", json!({"type": "keyDown", "key": key, "text": text}));
+        let mut down = json!({"type": "keyDown", "key": key});
+        if let Some(text) = text {
+            down["text"] = json!(text);
+        }
+        self.call("Input.dispatchKeyEvent", down);
         self.call("Input.dispatchKeyEvent", json!({"type": "keyUp", "key": key}));
         self.settle();
     }

@@ -198,7 +198,7 @@ fn attempts_notes_and_hosts_are_shown() {
     assert_eq!(attempts.len(), 2);
     assert!(attempts[0].contains("fail") && attempts[1].contains("pass"), "{attempts:?}");
     browser.click("[data-key=earlier] input");
-    assert_eq!(browser.text(".line[data-line='0'] .of"), "2");
+    assert_eq!(browser.text(".line[data-line='0'] .tag.bad"), "1 of 2");
 
     // Notes that differ in numbers only.
     browser.open(&page.path(), "view=notes&status=fail");
