@@ -158,7 +158,7 @@ mod tests {
             remark: Some("all in UTC".into()),
         };
         let expected = "\
-place     last rain              days    share
+place     last rain             days    share
 a\\x1b[1m  1970-01-01 00:00:00  1,200   50.0 %
 b         -                        7  100.0 %
 

@@ -19,10 +19,10 @@ mod trend;
 pub use command::{Ask, ImportArgs, ask, import};
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use atex_cli::Failure;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 /// What makes a file ours: "ATEX" in the place that SQLite has for it.
 const APPLICATION: i32 = 0x4154_4558;
@@ -32,6 +32,14 @@ const VERSION: i32 = 1;
 
 /// How long somebody else may write before we give up. Each holds the database for a fraction of a second at a time.
 const PATIENCE: Duration = Duration::from_secs(600);
+
+/// How long we wait where SQLite does not.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// How much of the database is held in memory, in KiB, which SQLite wants to be negative.
+const CACHE: i32 = -16_384;
+
+const TABLES: &str = "SELECT count(*) FROM sqlite_schema";
 
 /// A database of results.
 pub struct Database {
@@ -47,6 +55,10 @@ impl Database {
     pub fn create(path: &Path) -> Result<Database, Failure> {
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
         let mut database = Database::open_with(path, flags)?;
+        // Nothing is changed in a database of somebody else.
+        if !database.is_empty().map_err(|e| database.failure(&e))? {
+            database.verify()?;
+        }
         database.prepare().map_err(|e| database.failure(&e))?;
         database.verify()?;
         Ok(database)
@@ -80,18 +92,32 @@ impl Database {
     /// Makes the tables, unless another writer has.
     fn prepare(&mut self) -> rusqlite::Result<()> {
         // Readers do not wait for writers; a commit is in the log, and reaches the disk in its own time.
-        self.connection.pragma_update(None, "journal_mode", "wal")?;
+        self.use_log()?;
         self.connection.pragma_update(None, "synchronous", "normal")?;
-        self.connection.pragma_update(None, "cache_size", -16_384)?;
-        let change = self.connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
-        let version: i32 = change.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        let tables: i64 = change.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-        if version == 0 && tables == 0 {
+        self.connection.pragma_update(None, "cache_size", CACHE)?;
+        let change = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let tables: i64 = change.query_row(TABLES, [], |row| row.get(0))?;
+        if tables == 0 {
             change.execute_batch(include_str!("schema.sql"))?;
             change.pragma_update(None, "application_id", APPLICATION)?;
             change.pragma_update(None, "user_version", VERSION)?;
         }
         change.commit()
+    }
+
+    /// Switches to a log, for which SQLite does not wait when somebody else does the same.
+    fn use_log(&self) -> rusqlite::Result<()> {
+        let begun = Instant::now();
+        loop {
+            match self.connection.pragma_update(None, "journal_mode", "wal") {
+                Err(e) if is_busy(&e) && begun.elapsed() < PATIENCE => std::thread::sleep(PAUSE),
+                done => return done,
+            }
+        }
+    }
+
+    fn is_empty(&self) -> rusqlite::Result<bool> {
+        self.connection.query_row(TABLES, [], |row| row.get::<_, i64>(0)).map(|tables| tables == 0)
     }
 
     fn verify(&self) -> Result<(), Failure> {
@@ -122,12 +148,16 @@ impl Database {
     }
 }
 
+fn is_busy(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked))
+}
+
 fn failure(path: &Path, error: &rusqlite::Error) -> Failure {
     let path = path.display();
     match error.sqlite_error_code() {
         Some(ErrorCode::NotADatabase) => Failure::usage(format!("{path}: is no SQLite database")),
         Some(ErrorCode::CannotOpen) => Failure::usage(format!("{path}: cannot be opened: {error}")),
-        Some(ErrorCode::DatabaseBusy) => {
+        _ if is_busy(error) => {
             Failure::trouble(format!("{path}: somebody else has been writing for {} s", PATIENCE.as_secs()))
         }
         _ => Failure::trouble(format!("{path}: {error}")),

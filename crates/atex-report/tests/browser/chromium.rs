@@ -15,6 +15,8 @@ pub struct Browser {
     messages: u64,
     /// What went wrong in the page: exceptions, errors on the console, what was refused.
     pub complaints: Vec<String>,
+    /// How many pages were loaded.
+    loads: u64,
     _profile: tempfile::TempDir,
 }
 
@@ -60,6 +62,7 @@ impl Browser {
             session: None,
             messages: 0,
             complaints: Vec::new(),
+            loads: 0,
             _profile: profile,
         };
         let targets = browser.call("Target.getTargets", json!({}));
@@ -98,6 +101,7 @@ impl Browser {
         let message: Value = serde_json::from_slice(&bytes).unwrap();
         let params = &message["params"];
         match message["method"].as_str() {
+            Some("Page.loadEventFired") => self.loads += 1,
             Some("Runtime.exceptionThrown" | "Log.entryAdded") => self.complaints.push(params.to_string()),
             // Everything but the page itself.
             Some("Network.requestWillBeSent") if params["type"] != "Document" => {
@@ -110,13 +114,22 @@ impl Browser {
 
     /// Opens a page and waits until it has been read; `words` is what stands behind the `#`.
     pub fn open(&mut self, page: &Path, words: &str) {
-        self.call("Page.navigate", json!({"url": "about:blank"}));
-        self.call("Page.navigate", json!({"url": format!("file://{}#{words}", page.display())}));
+        self.navigate("about:blank");
+        self.navigate(&format!("file://{}#{words}", page.display()));
         self.value(
             "new Promise((done) => new PerformanceObserver((list) => {
                 if (list.getEntriesByName('atex-loaded').length) done(true);
             }).observe({ type: 'mark', buffered: true }))",
         );
+    }
+
+    /// Goes to an address and waits until it has been loaded.
+    pub fn navigate(&mut self, url: &str) {
+        let before = self.loads;
+        self.call("Page.navigate", json!({"url": url}));
+        while self.loads == before {
+            self.receive();
+        }
     }
 
     /// The value of an expression of JavaScript, waited for if it is a promise.
@@ -162,7 +175,11 @@ impl Browser {
             _ if key.chars().count() == 1 => Some(key),
             _ => None,
         };
-        self.call("Input.dispatchKeyEvent", json!({"type": "keyDown", "key": key, "text": text}));
+        let mut down = json!({"type": "keyDown", "key": key});
+        if let Some(text) = text {
+            down["text"] = json!(text);
+        }
+        self.call("Input.dispatchKeyEvent", down);
         self.call("Input.dispatchKeyEvent", json!({"type": "keyUp", "key": key}));
         self.settle();
     }

@@ -318,7 +318,7 @@ class App {
   key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || this.controls.dialog.open) return;
     const { target } = event;
-    if (target.matches?.("input, select, textarea, summary")) {
+    if (target.matches?.("input[type=search], select, summary")) {
       if (event.key === "Escape" && target === this.controls.input) this.box.focus();
       if ((event.key === "ArrowDown" || event.key === "Enter") && target === this.controls.input) this.enterList(event);
       return;
