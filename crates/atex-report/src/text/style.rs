@@ -6,7 +6,7 @@ use atex_model::report::Outcome;
 
 /// How a piece of text looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Style {
+pub(crate) enum Style {
     Plain,
     Bold,
     Dim,
@@ -19,7 +19,7 @@ pub(super) enum Style {
 
 impl Style {
     /// The look of an outcome.
-    pub(super) fn of(outcome: Outcome) -> Style {
+    pub(crate) fn of(outcome: Outcome) -> Style {
         match outcome {
             Outcome::Infra => Style::Broken,
             Outcome::Error | Outcome::Fail => Style::Bad,
@@ -45,7 +45,7 @@ impl Style {
 }
 
 /// The text with the codes of its style around it, if there are to be colours.
-pub(super) fn paint(text: &str, style: Style, color: bool) -> Cow<'_, str> {
+pub(crate) fn paint(text: &str, style: Style, color: bool) -> Cow<'_, str> {
     if !color || style == Style::Plain || text.is_empty() {
         return text.into();
     }
