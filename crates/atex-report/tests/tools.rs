@@ -383,6 +383,26 @@ fn a_run_directory_is_the_stream_of_its_run() {
 }
 
 #[test]
+fn uploaded_files_go_where_the_python_tools_look_for_them() {
+    let dir = Dir::new();
+    let run = run_dir(&dir);
+    let (path, files) = (run.to_str().unwrap(), dir.path("files"));
+    std::os::unix::fs::symlink("/etc/passwd", run.join("results/default/t/attempt-1/files/link")).unwrap();
+    let (text, said, exit) = output(&["jsonl", "--files", &files, "--pack-files=gz", path]);
+    assert_eq!((said, exit), (vec![], 0));
+    assert!(text.contains("[\"log.gz\"]") && text.contains("[\"output.txt.gz\"]"), "{text}");
+    let names = Command::new("sh")
+        .args(["-c", "cd \"$1\" && find . ! -type d | sort", "sh", &files])
+        .output()
+        .unwrap();
+    assert_eq!(String::from_utf8(names.stdout).unwrap(), "./default/t/output.txt.gz\n./default/t/s/log.gz\n");
+    let plain =
+        Command::new("gzip").args(["-dc", &format!("{files}/default/t/output.txt.gz")]).output().unwrap();
+    assert_eq!(plain.stdout, b"printed\n");
+    assert_eq!(output(&["jsonl", "--files", &files, path]).2, 2, "it is there already");
+}
+
+#[test]
 fn an_archive_is_read_as_the_run_and_gives_it_back() {
     let dir = Dir::new();
     let run = run_dir(&dir);
