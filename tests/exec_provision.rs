@@ -424,7 +424,7 @@ fn a_provisioner_that_is_killed_is_started_again_and_its_hosts_are_kept_if_it_ca
     let before = dir.read("adopting.pid");
     kill(Pid::from_raw(before.trim().parse().unwrap()), Signal::SIGKILL).unwrap();
     life.wait_for_stderr("provisioner keep: ended by SIGKILL");
-    wait_until(|| !(dir.read("adopting.pid") == before || !dir.read("told").contains("adopt")));
+    wait_until(|| dir.read("adopting.pid") != before && dir.read("told").contains("adopt"));
     dir.write("go", "");
     let output = life.finish();
     output.success();

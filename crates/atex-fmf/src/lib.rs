@@ -63,6 +63,7 @@ pub use discover::{
 pub use error::{Error, ErrorClass, Pos, Position};
 pub use filter::Filter;
 pub use mapping::{Key, Mapping};
+pub use pyre::Pattern;
 pub use remote::{Fetch, Git, Repositories};
 pub use select::{Condition, Criteria};
 pub use tree::{NodeRef, Tree};

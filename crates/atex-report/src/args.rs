@@ -10,6 +10,7 @@ use crate::config::RequiredEnd;
 use crate::database;
 use crate::export::Format;
 use crate::import;
+use crate::{archive, check, diff, list, logs, show, sort, waive};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -62,12 +63,39 @@ pub enum Command {
     Summary(SummaryArgs),
     /// Print nothing on stdout; the exit status is the answer, and stderr says why
     #[command(after_long_help = EXIT_STATUS)]
-    Check(InputArgs),
+    Check(check::Args),
+    /// Results, a line each
+    List(list::Args),
+    /// All that is known of a test: its attempts, their results, and their output
+    Show(show::Args),
+    /// The paths of all files of a test, or what is in them
+    Logs(logs::Args),
     /// Turn reports of others into records
     ///
     /// Reads aggregated results of the Python ATEX, results.yaml of tmt, JUnit XML, and TAP 13 or 14. What one of them
     /// is, its content tells; records are handed on.
     Import(import::Args),
+    /// Compare runs: new failures first
+    ///
+    /// The exit status is 1 only if something fails that did not fail before, and is not waived.
+    Diff(diff::Args),
+    /// Put a stream in order: by platform, test and subtest
+    ///
+    /// Repeats are left out. It takes little memory, whatever the length.
+    Sort(sort::Args),
+    /// Put a run directory and its reports into one file
+    ///
+    /// The reports are made first: a summary, JUnit XML, and the stream of records, with which the file begins, so that
+    /// every command reads the archive as it reads the stream. The run must have ended.
+    Archive(archive::Args),
+    /// Take a run directory out of an archive
+    Unarchive(archive::Unpacking),
+    /// Label known failures
+    ///
+    /// Hands the stream on. A result that a waiver matches gets the key `waived`; its status stays. Failures that are
+    /// waived do not count for `check` and `summary`. Waivers that were not used, have expired, or expected a
+    /// failure and met a success, are named on stderr.
+    Waive(waive::Args),
     #[command(flatten)]
     Export(Format),
     /// Add results to a database of many runs, which is made if there is none
@@ -123,6 +151,12 @@ pub struct InputArgs {
     #[arg(value_name = "FILE")]
     pub files: Vec<PathBuf>,
 
+    /// Wait for more at the end of files and run directories, until the run has ended
+    ///
+    /// Several are read at the same time.
+    #[arg(long)]
+    pub follow: bool,
+
     /// Take it as trouble (3) if the stream has not N `end` records of TOOL, 1 without N
     ///
     /// A tool that died leaves a stream that looks complete. May be given for several tools.
@@ -165,7 +199,7 @@ mod tests {
         let parsed = Args::try_parse_from(args).map_err(|e| e.to_string())?;
         match parsed.chosen().map_err(|e| e.to_string())? {
             Command::Summary(args) => Ok((false, args.input.files)),
-            Command::Check(args) => Ok((true, args.files)),
+            Command::Check(args) => Ok((true, args.input.files)),
             other => panic!("{other:?}"),
         }
     }

@@ -14,13 +14,15 @@ use crate::input::{MESSAGES, Source};
 use crate::summary::Limits;
 use crate::text::{Page, terminal};
 
-/// A stream that is reduced to an answer.
+/// A summary that is asked for.
 #[derive(Debug)]
 pub struct Config {
     /// What is read, and what is asked of it.
     pub input: Input,
-    /// What is written.
-    pub output: Output,
+    /// How much is shown.
+    pub limits: Limits,
+    /// What it is written on.
+    pub page: Page,
 }
 
 /// What is read, and what is asked of it.
@@ -36,15 +38,6 @@ pub struct Input {
     pub messages: u64,
 }
 
-/// What is written.
-#[derive(Debug)]
-pub enum Output {
-    /// Nothing but the reasons of the exit status, on stderr.
-    Check,
-    /// A summary for people, on stdout.
-    Summary(Limits, Page),
-}
-
 /// That a stream must have `count` records `end` of `tool`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequiredEnd {
@@ -57,13 +50,9 @@ pub struct RequiredEnd {
 impl Config {
     /// # Errors
     /// A file is not there, or stdin would be read and is a terminal.
-    pub(crate) fn check(input: &InputArgs, verbose: bool) -> Result<Config, Failure> {
-        Ok(Config { input: Input::new(input, verbose)?, output: Output::Check })
-    }
-
     pub(crate) fn summary(args: &SummaryArgs, verbose: bool) -> Result<Config, Failure> {
-        let output = Output::Summary(limits(args), page(args.color));
-        Ok(Config { input: Input::new(&args.input, verbose)?, output })
+        let (limits, page) = (limits(args), page(args.color));
+        Ok(Config { input: Input::new(&args.input, verbose)?, limits, page })
     }
 }
 
@@ -77,7 +66,8 @@ impl Input {
         }
         let stdin = [PathBuf::from("-")];
         let files = if args.files.is_empty() { &stdin[..] } else { &args.files };
-        let sources = files.iter().map(|path| source(path)).collect::<Result<_, _>>()?;
+        let sources = files.iter().map(|path| source(path)).collect::<Result<Vec<_>, _>>()?;
+        let sources = if args.follow { sources.into_iter().map(Source::growing).collect() } else { sources };
         Ok(Input {
             sources,
             required: args.require_end.clone(),

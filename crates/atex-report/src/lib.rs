@@ -9,9 +9,12 @@
 //! This crate deliberately knows no hosts, no tests and no scheduler: only what the records say of them. It
 //! believes no text that it reads: all of it comes from strangers and is made harmless before it is shown.
 
+pub mod archive;
 mod args;
+pub mod check;
 mod config;
 pub mod database;
+pub mod diff;
 pub mod event;
 pub mod export;
 pub mod html;
@@ -19,6 +22,8 @@ mod identity;
 pub mod import;
 pub mod input;
 mod json;
+pub mod list;
+pub mod logs;
 pub mod out;
 pub mod record;
 pub mod reduce;
@@ -26,15 +31,19 @@ mod repeats;
 pub mod row;
 mod run;
 mod scan;
+pub mod show;
+pub mod sort;
+mod sorter;
 mod spill;
 pub mod stop;
 pub mod summary;
 pub mod text;
 pub mod verdict;
+pub mod waive;
 mod whole;
 mod yaml;
 
-pub use config::{Config, Input, Output, RequiredEnd};
+pub use config::{Config, Input, RequiredEnd};
 pub use input::block::with_line;
 pub use run::run;
 
@@ -86,8 +95,16 @@ fn dispatch(args: args::Args, out: impl Write, say: &mut dyn FnMut(&str)) -> Res
     let verbose = args.common.verbose > 0;
     match args.chosen()? {
         Command::Summary(args) => run(&Config::summary(&args, verbose)?, out, say),
-        Command::Check(args) => run(&Config::check(&args, verbose)?, out, say),
+        Command::Check(args) => check::run(&args, verbose, say),
+        Command::List(args) => list::run(&args, verbose, out, say),
+        Command::Show(args) => show::run(&args, verbose, out, say),
+        Command::Logs(args) => logs::run(&args, verbose, out, say),
+        Command::Archive(args) => archive::run(&args),
+        Command::Unarchive(args) => archive::unpack_run(&args),
         Command::Import(args) => import::run(&args, verbose, out, say),
+        Command::Diff(args) => diff::run(&args, verbose, out, say),
+        Command::Sort(args) => sort::run(&args, verbose, out, say),
+        Command::Waive(args) => waive::run(&args, verbose, out, say),
         Command::Export(format) => export::run(&format, verbose, out, say),
         Command::Sqlite(args) => database::import(&args, verbose, say),
         Command::Ask(ask) => database::ask(&ask, out),

@@ -1,11 +1,11 @@
-//! The work of `summary` and `check`: read, reduce, judge, write.
+//! The work of `summary`: read, reduce, judge, write.
 
 use std::io::Write;
 
 use atex_cli::output::{self, OutputError};
 use atex_cli::{Exit, Failure};
 
-use crate::config::{Config, Output};
+use crate::config::Config;
 use crate::event::Event;
 use crate::input::{self, Faults};
 use crate::reduce::State;
@@ -21,23 +21,14 @@ use crate::verdict::{Facts, Verdict, verdict};
 pub fn run(config: &Config, out: impl Write, say: &mut dyn FnMut(&str)) -> Result<Exit, Failure> {
     let mut say = |message: &str| say(&visible(message));
     let mut faults = Faults::new(config.input.messages, &mut say);
-    let mut state = State::new(match &config.output {
-        Output::Check => 0,
-        Output::Summary(limits, _) => limits.subtests,
-    });
+    let mut state = State::new(config.limits.subtests);
     let read = input::read(&config.input.sources, &mut faults, &mut |event: &Event<'_>| state.take(event));
     if let Err(Stop::Failed(failure)) = read {
         return Err(failure);
     }
     let facts = Facts::of(&state, &faults, &config.input);
     let verdict = verdict(&facts);
-    match &config.output {
-        Output::Check => {
-            verdict.reasons.iter().for_each(|(_, reason)| say(reason));
-            Ok(verdict.exit)
-        }
-        Output::Summary(limits, page) => write(&state, &facts, &verdict, limits, page, out),
-    }
+    write(&state, &facts, &verdict, &config.limits, &config.page, out)
 }
 
 fn write(

@@ -27,8 +27,10 @@ pub struct Facts {
     pub tests: u64,
     /// Tests without a result that can be trusted.
     pub infra: u64,
-    /// Tests that failed or were in error.
+    /// Tests that failed or were in error, but for those that are known to.
     pub failed: u64,
+    /// Tests that failed or were in error, as they are known to.
+    pub waived: u64,
     /// Tests that somebody cancelled by name.
     pub cancelled: u64,
     /// Tests that were taken in and not settled.
@@ -83,6 +85,16 @@ impl Facts {
         facts
     }
 
+    /// Leaves what says that something is missing, and forgets what became of tests: another rule judges them.
+    pub(crate) fn only_stream(&mut self) {
+        (self.infra, self.failed, self.troubled_hosts) = (0, 0, 0);
+        let said = |end: &Ended| end.tool == EXECUTOR && matches!(end.exit, 1 | 3);
+        for end in self.ends.keys().filter(|end| said(end)).cloned().collect::<Vec<_>>() {
+            let count = self.ends.remove(&end).unwrap_or_default();
+            *self.ends.entry(Ended { exit: 0, complete: true, ..end }).or_default() += count;
+        }
+    }
+
     fn add_run(&mut self, id: &str, run: &Run) {
         self.runs += 1;
         self.resumes += run.resumed.len() as u64;
@@ -90,8 +102,10 @@ impl Facts {
         for test in run.platforms.values().flat_map(|platform| platform.tests.values()) {
             self.tests += 1;
             match test.fate() {
-                Some(Fate::Settled(_, end)) => self.add_settled(end.outcome, end.cause),
-                Some(Fate::Results(_, worst)) => self.add_settled(worst, Cause::Test),
+                Some(Fate::Settled(_, end)) => self.add_settled(end.outcome, end.cause, end.waived),
+                Some(Fate::Results((_, attempt), worst)) => {
+                    self.add_settled(worst, Cause::Test, attempt.is_waived());
+                }
                 Some(Fate::Unfinished(_)) | None => unfinished += 1,
             }
         }
@@ -105,8 +119,9 @@ impl Facts {
     }
 
     /// The cause comes before the outcome: a cancelled test counts as `infra` and is no trouble.
-    fn add_settled(&mut self, outcome: Outcome, cause: Cause) {
+    fn add_settled(&mut self, outcome: Outcome, cause: Cause, waived: bool) {
         match (cause, outcome) {
+            (Cause::Test, Outcome::Error | Outcome::Fail) if waived => self.waived += 1,
             (Cause::Cancelled, _) => self.cancelled += 1,
             (Cause::Host | Cause::Own, _) | (_, Outcome::Infra) => self.infra += 1,
             (_, Outcome::Error | Outcome::Fail) => self.failed += 1,
@@ -126,7 +141,7 @@ impl Facts {
 /// | a host that was lost, unhealthy or quarantined, if no `end` of atex-exec says what came of it | 3 |
 /// | a test that was taken in and is not settled, or was cancelled by name | 4 |
 /// | a run that began, or was resumed, and has no `job-end` since | 4 |
-/// | a test that failed or was in error | 1 |
+/// | a test that failed or was in error, and is not waived | 1 |
 /// | an `end` of atex-exec | its `exit`; 3 instead of 0 or 1 with `complete: false` |
 ///
 /// Of several, the first in the order of the table of exit statuses. A stopped run that was resumed has more than
@@ -208,6 +223,10 @@ fn executor_reason(facts: &Facts, known: Exit) -> Option<(Exit, String)> {
     let end = executor_ends(facts).into_iter().max_by_key(|end| (executor_exit(end), !end.complete))?;
     let exit = executor_exit(end);
     if end.complete {
+        // It did not know that failures are waived.
+        if exit == Exit::Failed && facts.waived > 0 && facts.failed == 0 {
+            return None;
+        }
         return (exit > known).then(|| (exit, format!("{EXECUTOR} ended with {}", end.exit)));
     }
     Some((exit, not_all(end)))
@@ -407,7 +426,7 @@ mod tests {
             (Outcome::Infra, Cause::Cancelled, (0, 0, 1)),
         ] {
             let mut facts = Facts::default();
-            facts.add_settled(outcome, cause);
+            facts.add_settled(outcome, cause, false);
             assert_eq!((facts.infra, facts.failed, facts.cancelled), expected, "{outcome} {cause:?}");
         }
     }

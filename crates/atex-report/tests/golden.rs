@@ -7,7 +7,7 @@ use atex_model::report::TestResult;
 use atex_report::input::{MESSAGES, Source};
 use atex_report::summary::Limits;
 use atex_report::text::Page;
-use atex_report::{Config, Input, Output, run};
+use atex_report::{Config, Input, run, with_args};
 
 /// What differs from case to case.
 struct Case {
@@ -65,13 +65,25 @@ fn transcript(case: &Case) -> String {
         allow_empty: case.allow_empty,
         messages: MESSAGES,
     };
-    let summary = Config { input: input(), output: Output::Summary(case.limits, case.page.clone()) };
-    let check = Config { input: input(), output: Output::Check };
+    let summary = Config { input: input(), limits: case.limits, page: case.page.clone() };
     let (stdout, summary_said, summary_exit) = output_of(&summary);
-    let (nothing, check_said, check_exit) = output_of(&check);
+    let (nothing, check_said, check_exit) = check(case, &file);
     assert_eq!(nothing, "", "{}: check writes nothing to stdout", case.stream);
     assert_eq!(summary_exit, check_exit, "{}: both have one status", case.stream);
     format!("{stdout}--- stderr\n{summary_said}--- stderr of check\n{check_said}--- exit {check_exit}\n")
+}
+
+fn check(case: &Case, file: &Path) -> (String, String, u8) {
+    let mut args = vec!["check".to_owned(), file.display().to_string()];
+    args.extend(case.required.iter().map(|text| format!("--require-end={text}")));
+    args.extend(case.allow_empty.then(|| "--allow-empty".to_owned()));
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let (mut stdout, mut stderr) = (Vec::new(), String::new());
+    let exit = with_args(&args, &mut stdout, &mut |message| {
+        stderr.push_str(message);
+        stderr.push('\n');
+    });
+    (String::from_utf8(stdout).unwrap(), stderr, exit.unwrap().code())
 }
 
 fn output_of(config: &Config) -> (String, String, u8) {
@@ -152,7 +164,7 @@ fn a_reader_that_goes_away_ends_a_summary_quietly() {
         allow_empty: false,
         messages: MESSAGES,
     };
-    let config = Config { input, output: Output::Summary(Limits::default(), Page::default()) };
+    let config = Config { input, limits: Limits::default(), page: Page::default() };
     let mut said = Vec::new();
     let exit = run(&config, writer, &mut |message| said.push(message.to_owned()));
     assert_eq!((exit.unwrap().code(), said), (0, Vec::<String>::new()));
@@ -167,7 +179,7 @@ fn a_full_disk_is_trouble() {
         allow_empty: false,
         messages: MESSAGES,
     };
-    let config = Config { input, output: Output::Summary(Limits::default(), Page::default()) };
+    let config = Config { input, limits: Limits::default(), page: Page::default() };
     let failure = run(&config, full, &mut |_| ()).unwrap_err();
     assert_eq!(failure.to_string(), "stdout: No space left on device");
 }

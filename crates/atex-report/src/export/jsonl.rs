@@ -1,13 +1,17 @@
 //! The aggregated form of the Python ATEX: an array for each result, a line each, for what reads it, such as its HTML
 //! browser.
 
+use std::path::PathBuf;
+
 use atex_cli::Failure;
 use atex_model::report::ResultKind;
 
+use super::files::Copies;
 use super::{Common, Export};
 use crate::event::Event;
 use crate::json;
-use crate::out::Out;
+use crate::out::{Out, Packing};
+use crate::record::Record;
 use crate::row::Row;
 use crate::stop::Stop;
 
@@ -17,14 +21,42 @@ pub struct Args {
     /// Also the results of attempts that were tried again
     #[arg(long)]
     old: bool,
+
+    /// Copy what tests uploaded to this directory, which must not be there
+    ///
+    /// It is where the Python ATEX's tools look for it: `PLATFORM/TEST/FILE`.
+    #[arg(long = "files", value_name = "DIR")]
+    copies: Option<PathBuf>,
+
+    /// Pack the copies; the names of files in the results get the suffix
+    #[arg(long, value_name = "HOW", requires = "copies")]
+    pack_files: Option<Pack>,
+}
+
+/// How copies are packed.
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum Pack {
+    Gz,
+    Xz,
+    Zst,
 }
 
 pub(super) fn export(args: &Args, _: &Common) -> Result<Box<dyn Export>, Failure> {
-    Ok(Box::new(Jsonl { old: args.old }))
+    let packing = match args.pack_files {
+        None => Packing::Plain,
+        Some(Pack::Gz) => Packing::Gzip,
+        Some(Pack::Xz) => Packing::Xz,
+        Some(Pack::Zst) => Packing::Zstd,
+    };
+    let copies = args.copies.as_deref().map(|dir| Copies::new(dir, packing)).transpose()?;
+    Ok(Box::new(Jsonl { old: args.old, suffix: packing.suffix(), copies }))
 }
 
 struct Jsonl {
     old: bool,
+    /// What names of files get behind them.
+    suffix: &'static str,
+    copies: Option<Copies>,
 }
 
 impl Export for Jsonl {
@@ -32,7 +64,12 @@ impl Export for Jsonl {
         if let Some(row) = event.row()
             && (row.kind == ResultKind::Result || (self.old && row.kind == ResultKind::OldResult))
         {
-            line(row, &mut out.buffer);
+            line(row, self.suffix, &mut out.buffer);
+        }
+        if let Some(Record::TestEnd(end)) = event.record()
+            && let Some(copies) = self.copies.as_mut().filter(|_| end.is_final)
+        {
+            copies.attempt(end);
         }
         Ok(())
     }
@@ -40,9 +77,13 @@ impl Export for Jsonl {
     fn finish(&mut self, _: &mut Out<'_>) -> Result<(), Stop> {
         Ok(())
     }
+
+    fn failed(&self) -> u64 {
+        self.copies.as_ref().map_or(0, |copies| copies.failed)
+    }
 }
 
-fn line(row: &Row<'_>, to: &mut Vec<u8>) {
+fn line(row: &Row<'_>, suffix: &str, to: &mut Vec<u8>) {
     to.push(b'[');
     json::string(to, row.platform);
     to.push(b',');
@@ -56,7 +97,10 @@ fn line(row: &Row<'_>, to: &mut Vec<u8>) {
         if i > 0 {
             to.push(b',');
         }
-        json::string(to, name);
+        match suffix {
+            "" => json::string(to, name),
+            suffix => json::string(to, &format!("{name}{suffix}")),
+        }
     }
     to.extend_from_slice(b"],");
     json::optional(to, row.note);

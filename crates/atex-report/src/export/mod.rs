@@ -4,6 +4,7 @@
 //! particular to it, and a function that makes an [`Export`] of them. What all have in common, reading, leaving out repeats
 //! ([`crate::repeats`]), files, packing and the exit status, is here.
 
+mod files;
 mod groups;
 mod html;
 mod jsonl;
@@ -122,6 +123,11 @@ pub trait Export {
     /// # Errors
     /// Something cannot be written.
     fn finish(&mut self, out: &mut Out<'_>) -> Result<(), Stop>;
+
+    /// How many things that belong to the report could not be written beside it.
+    fn failed(&self) -> u64 {
+        0
+    }
 }
 
 /// Reads the stream and writes it in a format; what is for stdout goes to `stdout`.
@@ -159,7 +165,10 @@ fn write(
         .and_then(|()| writing.export.finish(&mut writing.out))
         .and_then(|()| writing.out.finish());
     match done {
-        Ok(()) => Ok(writing.whole.exit(&mut faults, input)),
+        Ok(()) => {
+            let exit = writing.whole.exit(&mut faults, input);
+            Ok(if writing.export.failed() > 0 { exit.max(Exit::Trouble) } else { exit })
+        }
         Err(Stop::Closed) => Ok(Exit::Done),
         Err(Stop::Failed(failure)) => Err(failure),
     }

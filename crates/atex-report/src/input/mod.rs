@@ -4,8 +4,9 @@
 //! are used and nothing is seen of it. What is held is a few blocks, whatever the stream's length.
 
 pub(crate) mod block;
+mod grow;
 pub(crate) mod open;
-mod run_dir;
+pub(crate) mod run_dir;
 
 pub(crate) use run_dir::JOURNAL;
 
@@ -42,6 +43,25 @@ pub enum Source {
     File(PathBuf),
     /// A run directory.
     Run(PathBuf),
+    /// A file that grows until a tool says its `end`.
+    GrowingFile(PathBuf),
+    /// A run directory that grows until the run ends.
+    GrowingRun(PathBuf),
+}
+
+impl Source {
+    /// The same, to be followed while it grows. A pipe always is.
+    pub fn growing(self) -> Source {
+        match self {
+            Source::File(path) => Source::GrowingFile(path),
+            Source::Run(path) => Source::GrowingRun(path),
+            other => other,
+        }
+    }
+
+    fn is_growing(&self) -> bool {
+        matches!(self, Source::GrowingFile(_) | Source::GrowingRun(_))
+    }
 }
 
 /// What takes events.
@@ -156,14 +176,23 @@ enum Packet {
 fn read_streams(streams: VecDeque<Stream>, faults: &mut Faults<'_>, take: &mut dyn Take) -> Result<(), Stop> {
     let (to, packets) = bounded(WAITING);
     let (back, used) = bounded(WAITING + 1);
-    let thread = thread::Builder::new()
-        .name("input".into())
-        .spawn(move || Pump { to, used }.run(streams))
-        .map_err(|e| Stop::trouble(format!("a thread for the input: {}", reason(&e))))?;
+    // What grows is followed all at once, and otherwise one comes after another.
+    let follow = streams.iter().any(|stream| matches!(stream, Stream::Source(source) if source.is_growing()));
+    let groups: Vec<VecDeque<Stream>> =
+        if follow { streams.into_iter().map(|stream| [stream].into()).collect() } else { vec![streams] };
+    let mut threads = Vec::new();
+    for streams in groups {
+        let pump = Pump { to: to.clone(), used: used.clone() };
+        let thread = thread::Builder::new().name("input".into()).spawn(move || pump.run(streams));
+        threads.push(thread.map_err(|e| Stop::trouble(format!("a thread for the input: {}", reason(&e))))?);
+    }
+    drop(to);
     hand_over(&packets, &back, faults, take)?;
-    // It has ended; one that was left by `?` ends when it next has something to hand over.
-    if let Err(panic) = thread.join() {
-        std::panic::resume_unwind(panic);
+    // They have ended; those that are left by `?` end when they next have something to hand over.
+    for thread in threads {
+        if let Err(panic) = thread.join() {
+            std::panic::resume_unwind(panic);
+        }
     }
     faults.finish();
     Ok(())

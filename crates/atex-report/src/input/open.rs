@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, Cursor, Read};
 
 use super::Source;
+use super::grow::GrowingFile;
 use super::run_dir::RunDir;
 
 /// Opens it; in any case its name for messages.
@@ -15,7 +16,15 @@ pub(super) fn open(source: &Source) -> (String, io::Result<Box<dyn Read + Send>>
             (path.display().to_string(), opened)
         }
         Source::Run(path) => {
-            let opened = RunDir::open(path).map(|run| Box::new(run) as Box<dyn Read + Send>);
+            let opened = RunDir::open(path, false).map(|run| Box::new(run) as Box<dyn Read + Send>);
+            (path.display().to_string(), opened)
+        }
+        Source::GrowingRun(path) => {
+            let opened = RunDir::open(path, true).map(|run| Box::new(run) as Box<dyn Read + Send>);
+            (path.display().to_string(), opened)
+        }
+        Source::GrowingFile(path) => {
+            let opened = GrowingFile::open(path).and_then(|file| unpack(Box::new(file)));
             (path.display().to_string(), opened)
         }
     }
@@ -36,9 +45,52 @@ pub(crate) fn unpack(from: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Se
     } else if start == ZSTD {
         Box::new(Unpacked::new(zstd::Decoder::new(from)?, "zstd"))
     } else {
-        return Ok(from);
+        from
     };
-    Ok(unpacked)
+    archived(unpacked)
+}
+
+/// The name of the member with which an archive of a run begins: its records.
+pub(crate) const RECORDS: &str = "records.jsonl";
+
+/// How long a header of tar is.
+const BLOCK: usize = 512;
+
+/// Of an archive, the records; anything else as it is. Waits for no more than the first byte of what is not.
+fn archived(mut from: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
+    let mut block = Vec::with_capacity(BLOCK);
+    from.by_ref().take(1).read_to_end(&mut block)?;
+    if block.first() != RECORDS.as_bytes().first() {
+        return Ok(Box::new(Cursor::new(block).chain(from)));
+    }
+    from.by_ref().take(BLOCK as u64 - 1).read_to_end(&mut block)?;
+    let mut header = tar::Header::new_ustar();
+    if block.len() < BLOCK || !block.starts_with(RECORDS.as_bytes()) {
+        return Ok(Box::new(Cursor::new(block).chain(from)));
+    }
+    header.as_mut_bytes().copy_from_slice(&block);
+    match header.entry_size() {
+        Ok(left) => Ok(Box::new(Member { from, left })),
+        Err(_) => Ok(Box::new(Cursor::new(block).chain(from))),
+    }
+}
+
+/// One member of an archive.
+struct Member {
+    from: Box<dyn Read + Send>,
+    left: u64,
+}
+
+impl Read for Member {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
+        let n = self.from.read(&mut buffer[..most])?;
+        if n == 0 && most > 0 {
+            return Err(io::Error::other("the archive is cut off"));
+        }
+        self.left -= n as u64;
+        Ok(n)
+    }
 }
 
 /// The first bytes, if they are those of a packed stream, and all of the stream.

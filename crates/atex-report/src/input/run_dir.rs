@@ -11,6 +11,8 @@ use atex_model::Object;
 use atex_model::report::{End, EndTag, ResultKind, TestEnd, TestResult};
 use serde_json::Value;
 
+use super::grow::Watch;
+
 /// The events of a run.
 pub(crate) const JOURNAL: &str = "journal.jsonl";
 
@@ -30,6 +32,10 @@ pub(crate) struct RunDir {
     /// The exit status that the run wrote down, to be said last.
     exit: Option<u8>,
     ended: bool,
+    /// Tells when the journal has grown, if that is waited for.
+    watch: Option<Watch>,
+    /// The run has ended, as far as the journal was read.
+    over: bool,
 }
 
 struct Attempt {
@@ -40,9 +46,14 @@ struct Attempt {
 }
 
 impl RunDir {
-    pub fn open(path: &Path) -> io::Result<RunDir> {
+    /// Opens it; to be followed until the run ends, if it is to `grow`.
+    ///
+    /// # Errors
+    /// There is no journal, or it cannot be read or watched.
+    pub fn open(path: &Path, grow: bool) -> io::Result<RunDir> {
         // Records name the directory as a whole path, also when it was moved.
         let path = std::fs::canonicalize(path)?;
+        let watch = if grow { Some(Watch::new(&path.join(JOURNAL))?) } else { None };
         let journal = BufReader::with_capacity(64 << 10, File::open(path.join(JOURNAL))?);
         Ok(RunDir {
             path,
@@ -53,6 +64,8 @@ impl RunDir {
             taken: 0,
             exit: None,
             ended: false,
+            watch,
+            over: false,
         })
     }
 
@@ -67,12 +80,22 @@ impl RunDir {
             }
             return Ok(true);
         }
-        self.line.clear();
         self.journal.read_until(b'\n', &mut self.line)?;
+        if !self.line.ends_with(b"\n") && self.watch.is_some() && !self.over {
+            // What is ready is for whoever reads; the rest of the line is for the next time.
+            if self.ready.is_empty()
+                && let Some(watch) = &self.watch
+            {
+                watch.wait()?;
+                return Ok(true);
+            }
+            return Ok(false);
+        }
         if self.line.is_empty() {
             return Ok(self.say_end());
         }
         self.say()?;
+        self.line.clear();
         Ok(true)
     }
 
@@ -96,6 +119,14 @@ impl RunDir {
                     self.ready.push(b'\n');
                 }
                 "exit" => self.exit = serde_json::from_str::<Exit>(line).ok().map(|exit| exit.code),
+                "job-end" => {
+                    self.over = true;
+                    self.ready.extend_from_slice(&self.line);
+                }
+                "job-start" | "job-resume" => {
+                    self.over = false;
+                    self.ready.extend_from_slice(&self.line);
+                }
                 // Of its own for the run that goes on.
                 "input-ended" | "live-results" | "scheduler" | "decision" => {}
                 _ => self.ready.extend_from_slice(&self.line),
@@ -202,12 +233,11 @@ impl Read for RunDir {
             self.ready.clear();
             self.taken = 0;
             // Some at once: a result is far smaller than what is asked for.
-            while self.ready.len() < 64 << 10 {
-                if !self.advance()? {
-                    break;
-                }
+            let mut more = true;
+            while more && self.ready.len() < 64 << 10 {
+                more = self.advance()?;
             }
-            if self.ready.is_empty() {
+            if self.ready.is_empty() && !more {
                 return Ok(0);
             }
         }

@@ -29,6 +29,8 @@ pub struct Attempt {
     worst: Option<Outcome>,
     /// The worst of its subtests.
     worst_subtest: Option<Outcome>,
+    /// A result that failed is not known to.
+    unwaived: bool,
     /// Which of its final results were read.
     seen: Seen,
     /// What is shown if it failed; most attempts have none.
@@ -56,6 +58,8 @@ pub struct End {
     pub note: Option<String>,
     /// The directory of its files; not kept of tests that passed.
     pub artifacts: Option<String>,
+    /// That all of it that failed is known to fail.
+    pub waived: bool,
 }
 
 /// What is shown of an attempt that failed.
@@ -178,6 +182,11 @@ impl Attempt {
         end.or(self.start.as_ref().map(|(_, host)| host.as_str()))
     }
 
+    /// Whether all results that failed are known to.
+    pub fn is_waived(&self) -> bool {
+        !self.unwaived
+    }
+
     fn has_begun(&self) -> bool {
         self.start.is_some() || self.end.is_some() || self.provisional
     }
@@ -185,6 +194,7 @@ impl Attempt {
     fn add(&mut self, row: &Row<'_>, keep: usize) {
         let outcome = row.outcome();
         let of_subtest = row.subtest.is_some();
+        self.unwaived |= outcome <= Outcome::Fail && row.waived.is_none();
         let worst = if of_subtest { &mut self.worst_subtest } else { &mut self.worst };
         *worst = Some(worst.map_or(outcome, |worst| worst.min(outcome)));
         if is_bad(outcome) {
@@ -208,6 +218,7 @@ impl End {
             is_final: end.is_final,
             note: end.note.as_deref().filter(|_| bad).map(clip),
             artifacts: end.artifacts.clone().filter(|_| bad),
+            waived: end.waived.is_some(),
         }
     }
 

@@ -147,6 +147,7 @@ fn facts(failure: &Failure<'_>) -> String {
         }
         facts.extend(end.exit.filter(|exit| *exit != 0).map(|exit| format!("exit {exit}")));
         facts.extend(word_of_cause(end.cause).map(str::to_owned));
+        facts.extend(end.waived.then(|| "waived".to_owned()));
     }
     if number > 1 || !failure.earlier.is_empty() {
         let before = history(&failure.earlier);

@@ -19,7 +19,7 @@ use atex_model::report::Outcome;
 use crate::reduce::Place;
 use crate::summary::Summary;
 use crate::verdict::Verdict;
-use style::{Style, paint};
+pub(crate) use style::{Style, paint};
 use units::{count, duration, number};
 use visible::visible;
 

@@ -1,0 +1,165 @@
+//! A run in one file: its records first, then its reports, then all of its directory.
+//!
+//! The steps can only be taken in that order: [`Reports`] are made of a run, and an archive of reports.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use atex_cli::input::reason;
+use atex_cli::{Exit, Failure};
+use tempfile::{NamedTempFile, TempDir};
+
+use crate::input::JOURNAL;
+use crate::input::open::RECORDS;
+use crate::input::run_dir::RunDir;
+
+/// The options of `archive`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The run directory
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+
+    /// The archive; otherwise the directory's name with `.tar.zst`
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+
+    /// Also of a run that has not ended
+    #[arg(long)]
+    unfinished: bool,
+}
+
+/// The options of `unarchive`.
+#[derive(Debug, clap::Args)]
+pub struct Unpacking {
+    /// The archive
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Where the run directory goes, which must not be there; otherwise it is named as the archive is
+    #[arg(value_name = "DIR")]
+    dir: Option<PathBuf>,
+}
+
+/// How hard zstd works: logs are large, and mostly alike.
+const LEVEL: i32 = 9;
+
+/// What is below this in an archive is the run directory; what is below the other, reports.
+const RUN: &str = "run";
+const REPORTS: &str = "reports";
+
+/// Reports of a run, made and on disk.
+struct Reports {
+    dir: TempDir,
+    names: Vec<&'static str>,
+}
+
+impl Reports {
+    fn make(run: &Path, unfinished: bool) -> Result<Reports, Failure> {
+        let failed = |e: io::Error| Failure::trouble(format!("{}: {}", run.display(), reason(&e)));
+        let dir = tempfile::tempdir().map_err(failed)?;
+        let records = dir.path().join(RECORDS);
+        let mut to = BufWriter::new(File::create(&records).map_err(failed)?);
+        io::copy(&mut RunDir::open(run, false).map_err(failed)?, &mut to).map_err(failed)?;
+        to.flush().map_err(failed)?;
+        let path = records.display().to_string();
+        let mut incomplete = Vec::new();
+        let mut said = |message: &str| {
+            incomplete.extend(message.starts_with("incomplete: the end of run").then(|| message.to_owned()))
+        };
+        let xml = dir.path().join("junit.xml").display().to_string();
+        crate::with_args(&["junit", "--allow-empty", "-o", &xml, &path], io::sink(), &mut said)?;
+        if let Some(message) = incomplete.first().filter(|_| !unfinished) {
+            return Err(Failure::usage(format!("{}: {message}", run.display()))
+                .hint("--unfinished archives it as it is"));
+        }
+        let summary = File::create(dir.path().join("summary.txt")).map_err(failed)?;
+        crate::with_args(&["summary", "--color=never", "--allow-empty", &path], summary, &mut |_| ())?;
+        Ok(Reports { dir, names: vec!["summary.txt", "junit.xml"] })
+    }
+
+    fn archive(&self, run: &Path, to: &mut NamedTempFile) -> io::Result<()> {
+        let mut tar = tar::Builder::new(zstd::Encoder::new(BufWriter::new(to), LEVEL)?);
+        tar.follow_symlinks(false);
+        tar.append_path_with_name(self.dir.path().join(RECORDS), RECORDS)?;
+        for name in &self.names {
+            tar.append_path_with_name(self.dir.path().join(name), format!("{REPORTS}/{name}"))?;
+        }
+        tar.append_dir(RUN, run)?;
+        append(&mut tar, run, Path::new(RUN))?;
+        tar.into_inner()?.finish()?.flush()
+    }
+}
+
+/// Adds what is in a directory. What is neither file, link nor directory, such as a socket, is left out.
+fn append<W: Write>(tar: &mut tar::Builder<W>, from: &Path, name: &Path) -> io::Result<()> {
+    let mut entries = std::fs::read_dir(from)?.collect::<io::Result<Vec<_>>>()?;
+    entries.sort_by_key(std::fs::DirEntry::file_name);
+    for entry in entries {
+        let (path, name, kind) = (entry.path(), name.join(entry.file_name()), entry.file_type()?);
+        if kind.is_dir() {
+            tar.append_dir(&name, &path)?;
+            append(tar, &path, &name)?;
+        } else if kind.is_file() || kind.is_symlink() {
+            tar.append_path_with_name(&path, &name)?;
+        }
+    }
+    Ok(())
+}
+
+/// Makes an archive.
+///
+/// # Errors
+/// It is no run directory, the run goes on, or something cannot be read or written.
+pub fn run(args: &Args) -> Result<Exit, Failure> {
+    if !args.dir.join(JOURNAL).exists() {
+        let found = "expected a run directory, found no journal.jsonl in it";
+        return Err(Failure::usage(format!("{}: {found}", args.dir.display())));
+    }
+    let run = std::fs::canonicalize(&args.dir)
+        .map_err(|e| Failure::usage(format!("{}: {}", args.dir.display(), reason(&e))))?;
+    let output = match &args.output {
+        Some(output) => output.clone(),
+        None => {
+            let name = run.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+            PathBuf::from(format!("{name}.tar.zst"))
+        }
+    };
+    let failed = |e: io::Error| Failure::trouble(format!("{}: {}", output.display(), reason(&e)));
+    let dir = output.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let mut to = tempfile::Builder::new().prefix(".atex-report-").tempfile_in(dir).map_err(failed)?;
+    Reports::make(&run, args.unfinished)?.archive(&run, &mut to).map_err(failed)?;
+    to.as_file().sync_all().map_err(failed)?;
+    to.persist(&output).map_err(|e| failed(e.error))?;
+    Ok(Exit::Done)
+}
+
+/// Takes the run directory out of an archive.
+///
+/// # Errors
+/// It is no archive of a run, is damaged or cut off, or something cannot be written.
+pub fn unpack_run(args: &Unpacking) -> Result<Exit, Failure> {
+    let name = args.file.display().to_string();
+    let failed = |e: io::Error| Failure::trouble(format!("{name}: {}", reason(&e)));
+    let file = File::open(&args.file).map_err(|e| Failure::usage(format!("{name}: {}", reason(&e))))?;
+    let to = args.dir.clone().unwrap_or_else(|| {
+        let stem = args.file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+        PathBuf::from(stem.split(".tar").next().unwrap_or_default())
+    });
+    if to.exists() {
+        return Err(Failure::usage(format!("{}: is there already", to.display())));
+    }
+    let parent = to.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let dir = tempfile::Builder::new().prefix(".atex-report-").tempdir_in(parent).map_err(failed)?;
+    let zstd = zstd::Decoder::new(file).map_err(failed)?;
+    let mut archive = tar::Archive::new(zstd);
+    archive.set_preserve_permissions(true);
+    archive.unpack(dir.path()).map_err(|e| Failure::trouble(format!("{name}: {}", reason(&e))))?;
+    let run = dir.path().join(RUN);
+    if !run.join(JOURNAL).exists() {
+        return Err(Failure::usage(format!("{name}: expected an archive of a run")));
+    }
+    std::fs::rename(&run, &to).map_err(|e| Failure::trouble(format!("{}: {}", to.display(), reason(&e))))?;
+    Ok(Exit::Done)
+}

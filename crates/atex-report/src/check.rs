@@ -1,0 +1,266 @@
+//! A gate: the exit status is the answer, and one line on stderr says why.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+
+use atex_cli::{Exit, Failure};
+use atex_model::report::{Outcome, ResultKind};
+
+use crate::args::InputArgs;
+use crate::config::{self, Input};
+use crate::event::{Event, What};
+use crate::identity::{Identities, Identity};
+use crate::input::{self, Faults, Source, Take};
+use crate::record::Record;
+use crate::reduce::{Fate, State};
+use crate::stop::Stop;
+use crate::text::visible::visible;
+use crate::verdict::{Facts, verdict};
+
+/// The options of `check`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+
+    /// Which outcomes of tests are refused, instead of fail, error and infra; `flaky` is one that passed when it was
+    /// tried again
+    ///
+    /// Tests with another outcome do not count, also if it is infra. What is missing of the stream still does.
+    #[arg(long, value_name = "OUTCOME,…", value_delimiter = ',')]
+    fail_on: Vec<Refused>,
+
+    /// Only failures count that are not in this stream; may be given several times
+    #[arg(long, value_name = "BASELINE")]
+    new_only: Vec<PathBuf>,
+
+    /// With --new-only: a test that has both failed and passed in the baselines may fail
+    #[arg(long, requires = "new_only")]
+    allow_flaky: bool,
+
+    /// So many tests must have passed; `95%`: so many of those that ran
+    #[arg(long, value_name = "N|P%")]
+    min_pass: Option<MinPass>,
+}
+
+/// What a gate refuses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum Refused {
+    Infra,
+    Error,
+    Fail,
+    Warn,
+    Info,
+    Skip,
+    Flaky,
+}
+
+/// How many tests must have passed.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum MinPass {
+    Tests(u64),
+    Share(f64),
+}
+
+impl std::str::FromStr for MinPass {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<MinPass, &'static str> {
+        let wrong = "expected a number of tests, or a share such as 95%";
+        match text.strip_suffix('%') {
+            Some(share) => match share.parse() {
+                Ok(share) if (0.0..=100.0).contains(&share) => Ok(MinPass::Share(share)),
+                _ => Err(wrong),
+            },
+            None => text.parse().map(MinPass::Tests).map_err(|_| wrong),
+        }
+    }
+}
+
+impl Refused {
+    fn is(self, outcome: Outcome) -> bool {
+        match self {
+            Refused::Infra => outcome == Outcome::Infra,
+            Refused::Error => outcome == Outcome::Error,
+            Refused::Fail => outcome == Outcome::Fail,
+            Refused::Warn => outcome == Outcome::Warn,
+            Refused::Info => outcome == Outcome::Info,
+            Refused::Skip => outcome == Outcome::Skip,
+            Refused::Flaky => false,
+        }
+    }
+}
+
+/// Answers.
+///
+/// # Errors
+/// The invocation is wrong.
+pub fn run(args: &Args, verbose: bool, say: &mut dyn FnMut(&str)) -> Result<Exit, Failure> {
+    let mut say = |message: &str| say(&visible(message));
+    let input = Input::new(&args.input, verbose)?;
+    let old: Vec<Source> = args.new_only.iter().map(|path| config::source(path)).collect::<Result<_, _>>()?;
+    let mut faults = Faults::new(input.messages, &mut say);
+    let mut gate = Gate::default();
+    let read = |sources: &[Source], faults: &mut Faults<'_>, take: &mut dyn Take| match input::read(
+        sources, faults, take,
+    ) {
+        Err(Stop::Failed(failure)) => Err(failure),
+        Ok(()) | Err(Stop::Closed) => Ok(()),
+    };
+    read(&old, &mut faults, &mut gate.baseline)?;
+    gate.has_baseline = !old.is_empty();
+    gate.allow_flaky = args.allow_flaky;
+    read(&input.sources, &mut faults, &mut gate)?;
+    let mut facts = Facts::of(&gate.state, &faults, &input);
+    let gates = gate.judge(args, &mut facts);
+    let verdict = verdict(&facts);
+    let reasons: Vec<String> = verdict.reasons.into_iter().map(|(_, reason)| reason).chain(gates).collect();
+    if reasons.is_empty() {
+        return Ok(Exit::Done);
+    }
+    say(&reasons.join("; "));
+    Ok(verdict.exit.max(Exit::Failed))
+}
+
+#[derive(Default)]
+struct Gate {
+    state: State,
+    baseline: Baseline,
+    has_baseline: bool,
+    allow_flaky: bool,
+    /// Tests in which something failed that is not in the baseline.
+    new: HashMap<Identity, ()>,
+}
+
+/// What failed before, and what passed.
+#[derive(Default)]
+struct Baseline {
+    identities: Identities,
+    /// Of each result that failed: whether it also passed.
+    failed: HashMap<Identity, bool>,
+    /// Of results that passed; only asked for those that failed as well.
+    passed: std::collections::HashSet<Identity>,
+}
+
+impl Baseline {
+    fn key(&self, platform: &str, test: &str, subtest: Option<&str>) -> Identity {
+        self.identities.hash((platform, test, subtest))
+    }
+
+    fn add(&mut self, key: Identity, failed: bool) {
+        if failed {
+            let passed = self.passed.contains(&key);
+            *self.failed.entry(key).or_default() |= passed;
+        } else {
+            self.passed.insert(key);
+            if let Some(passed) = self.failed.get_mut(&key) {
+                *passed = true;
+            }
+        }
+    }
+}
+
+impl Take for Baseline {
+    fn event(&mut self, event: &Event<'_>) -> Result<(), Stop> {
+        match event.what {
+            What::Row(row) if row.kind != ResultKind::LiveResult => {
+                let key = self.key(row.platform, row.test, row.subtest);
+                let failed = row.outcome() <= Outcome::Fail;
+                // Only the test itself and what failed are remembered.
+                if failed || row.subtest.is_none() || self.failed.contains_key(&key) {
+                    self.add(key, failed);
+                }
+            }
+            What::Record(Record::TestEnd(end)) => {
+                let key = self.key(&end.platform, &end.test, None);
+                self.add(key, end.outcome <= Outcome::Fail);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Take for Gate {
+    fn event(&mut self, event: &Event<'_>) -> Result<(), Stop> {
+        self.state.take(event);
+        if !self.has_baseline {
+            return Ok(());
+        }
+        match event.what {
+            What::Row(row)
+                if row.kind == ResultKind::Result
+                    && row.outcome() <= Outcome::Fail
+                    && row.waived.is_none() =>
+            {
+                self.failure(row.run, row.platform, row.test, row.subtest);
+            }
+            What::Record(Record::TestEnd(end))
+                if end.is_final && end.outcome <= Outcome::Fail && end.waived.is_none() =>
+            {
+                self.failure(&end.run, &end.platform, &end.test, None);
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Gate {
+    fn failure(&mut self, run: &str, platform: &str, test: &str, subtest: Option<&str>) {
+        let of = |subtest| self.baseline.failed.get(&self.baseline.key(platform, test, subtest)).copied();
+        let is_flaky = || self.allow_flaky && of(None) == Some(true);
+        if of(subtest).is_none() && !is_flaky() {
+            self.new.insert(self.baseline.identities.of(run, platform, test), ());
+        }
+    }
+
+    /// Takes what does not count out of the facts; what the gates refuse, in words.
+    fn judge(&self, args: &Args, facts: &mut Facts) -> Vec<String> {
+        let mut reasons = Vec::new();
+        let (mut refused, mut new, mut passed, mut ran) = (0u64, 0u64, 0u64, 0u64);
+        for place in self.state.tests() {
+            let (outcome, waived, tried) = match place.test.fate() {
+                Some(Fate::Settled(_, end)) => {
+                    let tried = place.test.attempts.values().filter_map(|attempt| attempt.end.as_ref());
+                    let failed =
+                        tried.filter(|end| !end.is_final && end.outcome <= Outcome::Fail).count() > 0;
+                    (end.outcome, end.waived, failed)
+                }
+                Some(Fate::Results((_, attempt), worst)) => (worst, attempt.is_waived(), false),
+                _ => continue,
+            };
+            let bad = outcome <= Outcome::Fail;
+            ran += u64::from(outcome != Outcome::Skip);
+            passed += u64::from(matches!(outcome, Outcome::Pass | Outcome::Warn | Outcome::Info));
+            let is_new =
+                self.new.contains_key(&self.baseline.identities.of(place.run, place.platform, place.name));
+            new += u64::from(bad && !waived && is_new);
+            if bad && (waived || (self.has_baseline && !is_new)) {
+                continue;
+            }
+            let flaky = !bad && tried && args.fail_on.contains(&Refused::Flaky);
+            refused += u64::from(flaky || args.fail_on.iter().any(|word| word.is(outcome)));
+        }
+        if !args.fail_on.is_empty() {
+            facts.only_stream();
+            if refused > 0 {
+                reasons.push(format!("{refused} of {} tests are refused by --fail-on", facts.tests));
+            }
+        } else if self.has_baseline {
+            facts.only_stream();
+            if new > 0 {
+                reasons.push(format!("{new} of {} tests fail and did not before", facts.tests));
+            }
+        }
+        let enough = match args.min_pass {
+            None => true,
+            Some(MinPass::Tests(tests)) => passed >= tests,
+            Some(MinPass::Share(share)) => ran > 0 && passed as f64 * 100.0 >= share * ran as f64,
+        };
+        if !enough {
+            reasons.push(format!("{passed} of {ran} tests passed, fewer than --min-pass asks for"));
+        }
+        reasons
+    }
+}

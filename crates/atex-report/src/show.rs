@@ -1,0 +1,193 @@
+//! All that is known of one test, attempt by attempt; on a terminal in a pager.
+
+use std::io::{IsTerminal as _, Write};
+use std::process::{Child, Command, Stdio};
+
+use atex_cli::{Exit, Failure};
+
+use crate::args::{InputArgs, When};
+use crate::config::{self, Input};
+use crate::event::{Event, What};
+use crate::input::{self, Faults, Take};
+use crate::logs::{Attempts, Shown, each_file, shown};
+use crate::out::Out;
+use crate::record::Record;
+use crate::repeats::Repeats;
+use crate::stop::Stop;
+use crate::text::units::{duration, moment};
+use crate::text::visible::visible;
+use crate::text::{Page, Style, paint};
+
+/// The options of `show`.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The test
+    #[arg(value_name = "TEST")]
+    test: String,
+
+    #[command(flatten)]
+    input: InputArgs,
+
+    /// Only of this platform
+    #[arg(long, value_name = "NAME")]
+    platform: Option<String>,
+
+    /// When to use colours
+    #[arg(long, value_name = "WHEN", default_value = "auto")]
+    color: When,
+
+    /// Write to the terminal itself, not through the pager of PAGER, or less
+    #[arg(long)]
+    no_pager: bool,
+}
+
+/// Shows it.
+///
+/// # Errors
+/// The invocation is wrong, the test is not in the stream, or the output cannot be written.
+pub fn run(
+    args: &Args,
+    verbose: bool,
+    stdout: impl Write,
+    say: &mut dyn FnMut(&str),
+) -> Result<Exit, Failure> {
+    let input = Input::new(&args.input, verbose)?;
+    let page = config::page(args.color);
+    let mut pager = if args.no_pager || !std::io::stdout().is_terminal() { None } else { pager() };
+    let mut out = match pager.as_mut().and_then(|pager| pager.stdin.take()) {
+        Some(to) => Out::stream(to),
+        None => Out::stream(stdout),
+    };
+    let mut faults = Faults::new(input.messages, say);
+    let platform = args.platform.as_deref();
+    let attempts = Attempts { test: &args.test, platform, dirs: Vec::new(), seen: false };
+    let mut showing = Showing { attempts, page, out: &mut out, repeats: Repeats::default(), heading: None };
+    let read = input::read(&input.sources, &mut faults, &mut showing);
+    let (seen, dirs) = (showing.attempts.seen, showing.attempts.dirs);
+    let done = read.and_then(|()| {
+        if !seen {
+            let message = format!("{}: no such test in the stream", visible(&args.test));
+            return Err(Failure::usage(message).into());
+        }
+        dirs.iter().try_for_each(|dir| output(dir, &mut out))?;
+        out.finish()
+    });
+    drop(out);
+    if let Some(mut pager) = pager {
+        // It stays until its user has read enough.
+        let _ = pager.wait();
+    }
+    match done {
+        Ok(()) | Err(Stop::Closed) => Ok(if faults.lines > 0 { Exit::Usage } else { Exit::Done }),
+        Err(Stop::Failed(failure)) => Err(failure),
+    }
+}
+
+/// The pager of the user's choice. Without one we write ourselves.
+fn pager() -> Option<Child> {
+    let command = std::env::var("PAGER").ok().filter(|command| !command.is_empty());
+    let command = command.unwrap_or_else(|| "less -R -F -X".to_owned());
+    Command::new("sh").arg("-c").arg(command).stdin(Stdio::piped()).spawn().ok()
+}
+
+struct Showing<'a, 'o, 'w> {
+    attempts: Attempts<'a>,
+    page: Page,
+    out: &'o mut Out<'w>,
+    repeats: Repeats,
+    /// The attempt under whose heading we are.
+    heading: Option<(String, String, u32)>,
+}
+
+impl Showing<'_, '_, '_> {
+    fn line(&mut self, text: &str) {
+        self.out.buffer.extend_from_slice(text.as_bytes());
+        self.out.buffer.push(b'\n');
+    }
+
+    fn heading(&mut self, run: &str, platform: &str, attempt: u32) {
+        let heading = (run.to_owned(), platform.to_owned(), attempt);
+        if self.heading.as_ref() != Some(&heading) {
+            let text = format!(
+                "{} [{}], run {}, attempt {attempt}",
+                visible(self.attempts.test),
+                visible(platform),
+                visible(run)
+            );
+            let text = paint(&text, Style::Bold, self.page.color).into_owned();
+            self.line(&text);
+            self.heading = Some(heading);
+        }
+    }
+}
+
+impl Take for Showing<'_, '_, '_> {
+    fn event(&mut self, event: &Event<'_>) -> Result<(), Stop> {
+        let is_it = |test: &str, platform: &str| {
+            test == self.attempts.test && self.attempts.platform.is_none_or(|wanted| wanted == platform)
+        };
+        let ours = match event.what {
+            What::Row(row) => is_it(row.test, row.platform),
+            What::Record(Record::TestEnd(r)) => is_it(&r.test, &r.platform),
+            What::Record(Record::TestStart(r)) => is_it(&r.test, &r.platform),
+            _ => false,
+        };
+        if !ours || self.repeats.is_one(event) {
+            return Ok(());
+        }
+        self.attempts.event(event)?;
+        match event.what {
+            What::Row(row) => {
+                self.heading(row.run, row.platform, row.attempt);
+                let word = format!("  {:5}", visible(row.status.unwrap_or("-")));
+                let word = paint(&word, Style::of(row.outcome()), self.page.color);
+                let mut text = format!("{word}  {}", visible(row.subtest.unwrap_or("(the test itself)")));
+                if row.waived.is_some() {
+                    text.push_str(" (waived)");
+                }
+                if let Some(note) = row.note.filter(|note| !note.is_empty()) {
+                    text = format!("{text}: {}", visible(note));
+                }
+                self.line(&text);
+            }
+            What::Record(Record::TestStart(r)) => {
+                self.attempts.seen = true;
+                self.heading(&r.run, &r.platform, r.attempt);
+                let text = format!("  began {} on {}", moment(r.time), visible(&r.host));
+                self.line(&text);
+            }
+            What::Record(Record::TestEnd(r)) => {
+                self.heading(&r.run, &r.platform, r.attempt);
+                let outcome = paint(r.outcome.as_str(), Style::of(r.outcome), self.page.color);
+                let exit = r.exit.map(|exit| format!(", exit {exit}")).unwrap_or_default();
+                let note = r.note.as_deref().map(|note| format!(": {}", visible(note))).unwrap_or_default();
+                let text = format!(
+                    "  ended {} after {}: {outcome}{exit}{note}",
+                    moment(r.time),
+                    duration(r.seconds)
+                );
+                self.line(&text);
+            }
+            _ => {}
+        }
+        self.out.settle()
+    }
+}
+
+/// What the test printed, of each attempt: the file beside its results.
+fn output(dir: &std::path::Path, out: &mut Out<'_>) -> Result<(), Stop> {
+    each_file(dir, &mut |path| {
+        let is_output = path.file_name().is_some_and(|name| name == "output.txt");
+        let Some(file) = Some(path).filter(|_| is_output).and_then(|path| std::fs::File::open(path).ok())
+        else {
+            return Ok(());
+        };
+        let heading = format!("\n{}\n", visible(&path.to_string_lossy()));
+        out.buffer.extend_from_slice(heading.as_bytes());
+        match shown(file, out) {
+            Ok(()) => Ok(()),
+            Err(Shown::Stop(stop)) => Err(stop),
+            Err(Shown::Failed(e)) => Err(Stop::trouble(format!("{}: {e}", path.display()))),
+        }
+    })
+}
