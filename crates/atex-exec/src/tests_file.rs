@@ -73,8 +73,9 @@ impl TestsFile {
 
     /// Marks that the input has ended.
     pub fn finish(&mut self) -> io::Result<()> {
-        if !std::mem::replace(&mut self.ended, true) {
+        if !self.ended {
             self.lines.append(MARK.as_bytes())?;
+            self.ended = true;
         }
         Ok(())
     }

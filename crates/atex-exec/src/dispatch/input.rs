@@ -177,10 +177,10 @@ impl Dispatcher {
         if self.is_input_cut() {
             self.say_input_cut();
         } else if !self.tests.has_ended() {
-            if let Err(e) = self.tests.finish() {
-                self.cannot_store(&trouble(&self.dir.tests(), &e));
+            match self.tests.finish() {
+                Ok(()) => self.record(&InputEnded { kind: INPUT_ENDED, time: now() }),
+                Err(e) => self.cannot_store(&trouble(&self.dir.tests(), &e)),
             }
-            self.record(&InputEnded { kind: INPUT_ENDED, time: now() });
         }
         if self.lacks_hosts() {
             // Tests are not settled for that: the hosts can still be given.

@@ -111,6 +111,11 @@ impl Dispatcher {
         }
     }
 
+    /// Whether there are any that can be asked for hosts.
+    pub(super) fn has_provisioners(&self) -> bool {
+        self.givers.iter().any(|giver| giver.keeper.is_some() && !giver.is_over)
+    }
+
     /// Tells the scheduler what a provisioner gives, as far as that is known.
     fn describe_provisioner(&mut self, id: ProvisionerId, extends: bool) {
         let giver = &self.givers[id.0 as usize];

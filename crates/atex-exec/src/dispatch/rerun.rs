@@ -19,7 +19,8 @@ impl Dispatcher {
             if self.scheduler.is_running(*id).is_some() {
                 return Err(format!("{}: it has not ended yet", test.name));
             }
-            if !self.has_host_for(&test) {
+            // What provisioners give is looked at when the test has come.
+            if !self.has_host_for(&test) && !self.has_provisioners() {
                 return Err(format!("{}: there is no host any more that could run it", test.name));
             }
             again.push(test);
