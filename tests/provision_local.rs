@@ -73,9 +73,7 @@ fn an_isolated_host_sees_nobody_else() {
     seen.success();
     let processes: u32 = seen.stdout.lines().next().unwrap().parse().unwrap();
     assert!(processes < 12, "{}", seen.stdout);
-    on(&dir, &hosts[1], "ls /tmp/mine /var/tmp/mine 2>/dev/null; ls -A $HOME")
-        .success()
-        .stdout_is("");
+    on(&dir, &hosts[1], "ls /tmp/mine /var/tmp/mine 2>/dev/null; ls -A $HOME").success().stdout_is("");
     // What atex-exec does there, it does there.
     let test =
         json!({"type": "test", "name": "/t", "data": {"test": "ls /tmp/mine && readlink /proc/self/ns/net"}});
