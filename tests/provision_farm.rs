@@ -103,7 +103,7 @@ impl State {
         let text = |value: Value| value.to_string();
         if self.refusals > 0 {
             self.refusals -= 1;
-            let status = if self.refusals % 2 == 0 { 429 } else { 502 };
+            let status = if self.refusals.is_multiple_of(2) { 429 } else { 502 };
             return Some((status, text(json!({"message": "not now"}))));
         }
         let id = path.rsplit('/').next()?.to_owned();
