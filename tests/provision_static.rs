@@ -6,14 +6,15 @@ use serde_json::json;
 
 use crate::provision_leases::{leases, provision};
 use crate::provision_serve::{Talk, killed_everywhere};
-use crate::stream::{long, of_type};
+use crate::stream::{lines, long, of_type, test, tool};
 
 /// A list of hosts that are directories: commands start there, and so does the place of the lock.
 fn pool(dir: &Dir, hosts: usize) {
     let host = |n: usize| {
         let home = dir.join(format!("host{n}"));
         std::fs::create_dir_all(&home).unwrap();
-        json!({"type": "host", "id": format!("host{n}"), "connect": {"how": "command", "argv": ["env", "-C", home]}})
+        let argv = json!(["env", "-C", home, format!("POOL_HOST={}", home.display())]);
+        json!({"type": "host", "id": format!("host{n}"), "connect": {"how": "command", "argv": argv}})
     };
     let lines: String = (0..hosts).map(|n| format!("{}\n", host(n))).collect();
     dir.write("pool", lines);
@@ -123,6 +124,31 @@ fn two_owners_share_a_pool_and_never_a_host() {
         }
     });
     assert!((0..4).all(|n| !locked(&dir, &format!("host{n}"))));
+}
+
+#[test]
+fn two_runs_share_a_pool_and_both_finish() {
+    let dir = Dir::new();
+    pool(&dir, 3);
+    let tools = std::path::Path::new(env!("CARGO_BIN_EXE_atex-provision")).parent().unwrap();
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+    // It fails where somebody else is at work.
+    let command = "mkdir $POOL_HOST/in-use && sleep 0.05 && rmdir $POOL_HOST/in-use";
+    let tests: Vec<_> = (0..12).map(|n| test(&format!("/{n}"), command)).collect();
+    std::thread::scope(|scope| {
+        for owner in ["one", "two"] {
+            let (dir, path, tests) = (&dir, &path, lines(&tests));
+            scope.spawn(move || {
+                let pool = "atex-provision static pool --lock-dir lock";
+                let mut exec = tool(dir, "atex-exec");
+                exec.args(["--run-dir", owner, "--provision", pool]).stdin(tests);
+                let output = exec.env("PATH", path).env(OTHER, dir.join(format!("state-{owner}"))).run();
+                output.success();
+                assert_eq!(of_type(&output, "result").len(), 12);
+            });
+        }
+    });
+    assert!((0..3).all(|n| !locked(&dir, &format!("host{n}"))));
 }
 
 #[test]

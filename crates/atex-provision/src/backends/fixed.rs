@@ -293,6 +293,11 @@ impl Backend for Fixed {
     }
 
     fn gives(&self, orphan: Duration) -> Result<Gives, Failure> {
+        if self.list.as_ref().is_some_and(|list| list.file == Path::new("-")) {
+            let failure =
+                Failure::usage("static -: with --serve standard input is for those who ask for hosts");
+            return Err(failure.hint("put the list into a file"));
+        }
         let max = Some(self.hosts()?.len() as u64);
         Ok(Gives { max, beat: Some(beat_of(orphan)), ..Gives::default() })
     }

@@ -23,7 +23,13 @@ mkdir -p -- "$dir" 2>/dev/null
 # A redirection of exec that fails would end this shell without a word.
 (: >>"$dir/mutex") 2>/dev/null || say trouble "$dir cannot be written there"
 exec 9>>"$dir/mutex"
-flock -w 30 9 || say trouble "its lock is being changed by somebody who does not end"
+# busybox knows no time limit.
+tries=0
+until flock -n 9; do
+    tries=$((tries + 1))
+    [ "$tries" -lt 300 ] || say trouble "its lock is being changed by somebody who does not end"
+    sleep 0.1 2>/dev/null || sleep 1
+done
 now=$(date +%s)
 
 who= until=0 seen=0 pulse=0 name=

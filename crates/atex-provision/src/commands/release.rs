@@ -2,20 +2,22 @@
 
 use std::io::Write;
 
-use atex_cli::{Failure, input::Lines, output::Output};
+use atex_cli::output::{Output, OutputError};
+use atex_cli::{Failure, input::Lines};
 use atex_model::protocol::{Released, ReleasedTag};
 use atex_model::{Host, HostTag};
+use crossbeam_channel::{Receiver, bounded, never, select, unbounded};
 
 use super::reopen;
 use crate::Release;
 use crate::backends::Surroundings;
 use crate::lease::give_back;
 use crate::ledger::{Entry, Ledger};
-use crate::reserve::each_at_once;
+use crate::reserve::{STACK, UNDER_WAY};
 use crate::run::Done;
 use crate::trouble::Trouble;
 
-/// Gives back what was asked for. Whatever goes wrong with one host, the others are given back.
+/// Gives back what was asked for, each host as soon as it is named. Whatever goes wrong with one, the others are given back.
 pub(crate) fn release<W: Write>(
     asked: &Release,
     around: &Surroundings,
@@ -24,28 +26,78 @@ pub(crate) fn release<W: Write>(
 ) -> Result<(), Failure> {
     let ledger = around.ledger()?;
     done.counts.insert("released".to_owned(), 0);
-    // A reader that has gone away must not keep hosts from being given back.
-    let mut written = Ok(());
-    let wanted = if asked.ids.is_empty() {
-        from_input(&ledger, out, &mut written, done)
-    } else {
-        by_name(&ledger, &asked.ids, done)?
+    let named = match asked.ids[..] {
+        [] => read(ledger.prefix()),
+        _ => by_name(&ledger, &asked.ids)?,
     };
-    let results = each_at_once(wanted, |wanted| {
-        let result = free(&ledger, &wanted, around);
-        (wanted.id, result)
-    });
-    for (id, result) in results {
-        match result {
-            Ok(()) => {
-                done.count("released");
-                let record = Released { kind: ReleasedTag, id };
-                written = written.and_then(|()| out.record(&record));
+    let (to, freed) = unbounded();
+    let mut releasing = Releasing { out, done, written: Ok(()), busy: 0 };
+    std::thread::scope(|scope| {
+        let (nothing, mut more) = (never(), true);
+        while more || releasing.busy > 0 {
+            let room = more && releasing.busy < UNDER_WAY;
+            select! {
+                recv(if room { &named } else { &nothing }) -> named => match named {
+                    Ok(Named::Host(wanted)) => {
+                        let (to, ledger) = (to.clone(), &ledger);
+                        let free = move || {
+                            let result = free(ledger, &wanted, around);
+                            let _ = to.send((wanted.id, result));
+                        };
+                        match std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, free) {
+                            Ok(_) => releasing.busy += 1,
+                            Err(e) => releasing.done.trouble(&Failure::trouble(format!("no thread can be started: {e}"))),
+                        }
+                    }
+                    Ok(Named::Other(line)) => releasing.hand_on(&line),
+                    Ok(Named::Wrong(failure)) => releasing.done.trouble(&failure),
+                    Err(_) => more = false,
+                },
+                recv(freed) -> freed => if let Ok((id, result)) = freed { releasing.freed(id, result) },
             }
-            Err(failure) => done.trouble(&Failure::trouble(format!("{id}: {failure}"))),
+        }
+    });
+    let written = releasing.written;
+    Ok(written.and_then(|()| out.flush())?)
+}
+
+struct Releasing<'a, W: Write> {
+    out: &'a mut Output<W>,
+    done: &'a mut Done,
+    /// A reader that has gone away must not keep hosts from being given back.
+    written: Result<(), OutputError>,
+    busy: u64,
+}
+
+impl<W: Write> Releasing<'_, W> {
+    /// Whoever waits behind us sees it now, not when all hosts are free.
+    fn hand_on(&mut self, line: &str) {
+        if self.written.is_ok() {
+            self.written = self.out.line(line).and_then(|()| self.out.flush());
         }
     }
-    Ok(written.and_then(|()| out.flush())?)
+
+    fn freed(&mut self, id: String, result: Result<(), Failure>) {
+        self.busy -= 1;
+        match result {
+            Ok(()) => {
+                self.done.count("released");
+                let record = Released { kind: ReleasedTag, id };
+                if self.written.is_ok() {
+                    self.written = self.out.record(&record).and_then(|()| self.out.flush());
+                }
+            }
+            Err(failure) => self.done.trouble(&Failure::trouble(format!("{id}: {failure}"))),
+        }
+    }
+}
+
+/// What the input, or the command line, says.
+enum Named {
+    Host(Wanted),
+    /// A line that is handed on.
+    Other(String),
+    Wrong(Failure),
 }
 
 /// A host that is to be given back.
@@ -54,42 +106,43 @@ struct Wanted {
     token: String,
 }
 
-fn from_input<W: Write>(
-    ledger: &Ledger,
-    out: &mut Output<W>,
-    written: &mut Result<(), atex_cli::output::OutputError>,
-    done: &mut Done,
-) -> Vec<Wanted> {
-    let mut lines = Lines::stdin();
-    let mut wanted = Vec::new();
-    while !lines.is_spent() {
-        match lines.next_line() {
-            Ok(None) => break,
-            Ok(Some(line)) => match host_to_release(line.text, ledger) {
-                Ok(Some(Ok(found))) => wanted.push(found),
-                Ok(Some(Err(trouble))) => done.trouble(&trouble.into()),
-                // Whoever waits behind us sees it now, not when all hosts are free.
-                Ok(None) if written.is_ok() => *written = out.line(line.text).and_then(|()| out.flush()),
-                Ok(None) => {}
-                Err(error) => done.trouble(&line.fault(&error)),
-            },
-            Err(failure) => done.trouble(&failure),
+/// What standard input names, as it comes.
+fn read(prefix: String) -> Receiver<Named> {
+    /// More is not read ahead of what is handed on.
+    const AHEAD: usize = 100;
+    let (to, named) = bounded(AHEAD);
+    std::thread::spawn(move || {
+        let mut lines = Lines::stdin();
+        while !lines.is_spent() {
+            let next = match lines.next_line() {
+                Ok(None) => return,
+                Ok(Some(line)) => match host_to_release(line.text, &prefix) {
+                    Ok(Some(Ok(wanted))) => Named::Host(wanted),
+                    Ok(Some(Err(trouble))) => Named::Wrong(trouble.into()),
+                    Ok(None) => Named::Other(line.text.to_owned()),
+                    Err(error) => Named::Wrong(line.fault(&error)),
+                },
+                Err(failure) => Named::Wrong(failure),
+            };
+            if to.send(next).is_err() {
+                return;
+            }
         }
-    }
-    wanted
+    });
+    named
 }
 
 /// What a record says is to be released; `None`: it is not ours to know.
 fn host_to_release(
     text: &str,
-    ledger: &Ledger,
+    prefix: &str,
 ) -> Result<Option<Result<Wanted, Trouble>>, atex_model::LineError> {
     if atex_model::kind(text)? != HostTag::TEXT {
         return Ok(None);
     }
     let host: Host = atex_model::parse(text)?;
     let Some(lease) = host.lease else { return Ok(None) };
-    if lease.token.starts_with("atex-") && !lease.token.starts_with(&ledger.prefix()) {
+    if lease.token.starts_with("atex-") && !lease.token.starts_with(prefix) {
         let message =
             format!("{}: its lease is in the ledger of another user or machine; release it there", host.id);
         return Ok(Some(Err(Trouble::lasting(message))));
@@ -97,20 +150,22 @@ fn host_to_release(
     Ok(Some(Ok(Wanted { id: host.id, token: lease.token })))
 }
 
-fn by_name(ledger: &Ledger, names: &[String], done: &mut Done) -> Result<Vec<Wanted>, Failure> {
+fn by_name(ledger: &Ledger, names: &[String]) -> Result<Receiver<Named>, Failure> {
     let (entries, _) = ledger.all()?;
-    let mut wanted = Vec::new();
+    let (to, named) = unbounded();
     for name in names {
         let is_meant = |entry: &&Entry| entry.token == *name || entry.id.as_deref() == Some(name);
-        match entries.iter().map(|known| &known.entry).find(is_meant) {
-            Some(entry) => wanted.push(Wanted { id: name.clone(), token: entry.token.clone() }),
-            None => done.trouble(
-                &Failure::usage(format!("{name}: there is no such lease"))
+        let next = match entries.iter().map(|known| &known.entry).find(is_meant) {
+            Some(entry) => Named::Host(Wanted { id: name.clone(), token: entry.token.clone() }),
+            None => Named::Wrong(
+                Failure::usage(format!("{name}: there is no such lease"))
                     .hint("`atex-provision leases` shows those that there are"),
             ),
-        }
+        };
+        // The other end is held until all is done.
+        let _ = to.send(next);
     }
-    Ok(wanted)
+    Ok(named)
 }
 
 fn free(ledger: &Ledger, wanted: &Wanted, around: &Surroundings) -> Result<(), Failure> {
