@@ -49,10 +49,12 @@ const DATABASE: &[u8] = b"SQLite format 3\0";
 
 /// Whether it is a database. Only files are looked into: what is read of a pipe is gone.
 fn is_database(path: &Path) -> bool {
-    let mut start = [0; DATABASE.len()];
-    let is_file = fs::metadata(path).is_ok_and(|data| data.is_file());
-    let mut read = || fs::File::open(path)?.read_exact(&mut start);
-    is_file && read().is_ok() && start == DATABASE
+    let starts_like_one = || {
+        let mut start = [0; DATABASE.len()];
+        fs::File::open(path)?.read_exact(&mut start)?;
+        Ok::<bool, io::Error>(start == DATABASE)
+    };
+    fs::metadata(path).is_ok_and(|data| data.is_file()) && starts_like_one().unwrap_or(false)
 }
 
 /// Reads what `atex-report sqlite` has gathered, as the records that `atex-report durations` makes of it. So nothing is
