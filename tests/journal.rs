@@ -61,8 +61,6 @@ struct Run {
     known: u64,
     input_ended: bool,
     pool: BTreeSet<String>,
-    /// Hosts that have had their end.
-    gone: BTreeSet<String>,
     tests: BTreeMap<Name, Test>,
     /// The tests that run, by host.
     busy: BTreeMap<String, Name>,
@@ -159,10 +157,7 @@ impl Run {
                 ensure(!self.input_ended, "the input ends once")?;
                 self.input_ended = true;
             }
-            "host-start" => {
-                self.gone.remove(&text(record, "host"));
-                ensure(self.pool.insert(text(record, "host")), "it is in the pool")?;
-            }
+            "host-start" => ensure(self.pool.insert(text(record, "host")), "it is in the pool")?,
             "host-end" => return self.host_end(record),
             "test-start" => return self.test_start(record),
             "test-note" | "live-results" => {
@@ -210,8 +205,8 @@ impl Run {
                 },
                 "settle" | "abandon" => Due::End { test: self.test_of(what)?, is_final: true },
                 "retry" => Due::Retry { test: self.test_of(what)? },
-                // One that had its end before is only given back.
-                "release" if what["why"] == "lost" && !self.gone.contains(&self.host_of(what)?) => {
+                // One that never began, or has ended, is only given back.
+                "release" if what["why"] == "lost" && self.pool.contains(&self.host_of(what)?) => {
                     Due::Lost { host: self.host_of(what)? }
                 }
                 _ => continue,
@@ -261,7 +256,6 @@ impl Run {
     fn host_end(&mut self, record: &Value) -> Result<(), String> {
         let host = text(record, "host");
         self.pool.remove(&host);
-        self.gone.insert(host.clone());
         ensure(!self.busy.contains_key(&host), "a test runs there")?;
         // One that cannot be used, or is there no more, is only sometimes ended by a decision to lose it.
         let lost = Due::Lost { host };

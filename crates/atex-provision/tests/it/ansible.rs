@@ -177,10 +177,7 @@ fn an_ini_file_says_the_same() {
         ("a ansible_port=1 x", "/DIR/lab:1: expected name=value, found `x`"),
         ("a ansible_port='1", "/DIR/lab:1: expected a closing quote"),
         ("a ansible_port=x", "/DIR/lab: host `a`: expected a port from 1 to 65535, found `x`"),
-        (
-            "a ansible_host={{x}}",
-            "/DIR/lab: ungrouped.hosts.a.ansible_host: expected a value, found the template `{{x}}`",
-        ),
+        ("a ansible_host={{x}}", "/DIR/lab: expected a value, found the template `{{x}}`"),
     ] {
         assert_eq!(refusal("x static LAB", list), message, "{list}");
     }
