@@ -7,7 +7,9 @@ use atex_testkit::sshd::Farm;
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
-use crate::stream::{exec, farm_host, lines, of_type, printed, records, test, tool, verdicts};
+use crate::stream::{
+    exec, farm_host, lines, of_type, printed, records, test, tool, verdicts, wait_until_begun,
+};
 
 /// A test that says how it goes on, and runs until there is a file `go`.
 fn patient(dir: &Dir) -> Value {
@@ -82,7 +84,7 @@ fn a_run_is_resumed_in_the_background() {
     let dir = Dir::new();
     let input = lines(&[patient(&dir)]);
     let life = tool(&dir, "atex-exec").args(["--run-dir", "run", "--local", "1"]).stdin(input).start();
-    life.wait_for_stdout(r#""test":"/patient","attempt":1,"host""#);
+    wait_until_begun(&dir, &life, "/patient");
     life.signal(Signal::SIGKILL);
     life.finish();
     let begun = tool(&dir, "atex-exec").args(["--resume", "run", "--detach"]).run();
@@ -123,7 +125,7 @@ fn a_run_that_is_left_goes_on_later() {
         let dir = Dir::new();
         let input = [patient(&dir), test("/next", "true")];
         let life = exec(&dir, &["--local", "1", "--on-term", "detach"], &input).start();
-        life.wait_for_stdout(r#""test":"/patient","attempt":1,"host""#);
+        wait_until_begun(&dir, &life, "/patient");
         life.signal(signal);
         let left = life.finish();
         left.code(code);
@@ -137,7 +139,7 @@ fn hosts_by_ssh_keep_what_runs_there() {
     let dir = Dir::new();
     let input = [farm_host(&farm, 0), patient(&dir), test("/next", "true")];
     let life = exec(&dir, &["--on-term", "detach"], &input).start();
-    life.wait_for_stdout(r#""test":"/patient","attempt":1,"host""#);
+    wait_until_begun(&dir, &life, "/patient");
     life.signal(Signal::SIGTERM);
     let left = life.finish();
     left.code(143);

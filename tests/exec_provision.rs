@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use crate::exec_resume::Run;
 use crate::journal;
-use crate::stream::{Word, exec, lines, of_type, test, test_with, tool, verdicts};
+use crate::stream::{Word, exec, lines, of_type, test, test_with, tool, verdicts, wait_until_begun};
 
 /// The example of scripts/examples, which keeps what it has lent in the directory `ledger`. What it is told, it also
 /// writes to `told`.
@@ -309,14 +309,6 @@ fn went_on(run: &Run) {
     assert_eq!(first["attempt"], 1, "{ends:?}\n{}", run.complained);
 }
 
-/// Waits until that test runs on its host.
-#[track_caller]
-fn wait_until_begun(dir: &Dir, life: &Running) {
-    life.wait_for_stdout(r#""test":"/a","attempt":1,"host""#);
-    let output = dir.join("run/results/default/a/attempt-1/output");
-    wait_until(|| fs::read_to_string(&output).is_ok_and(|text| text.starts_with("begun")));
-}
-
 fn begin(command: &mut Command) -> Running {
     let life = command.start();
     life.wait_for_stdout(r#""test":"/a","attempt":1,"host""#);
@@ -459,7 +451,7 @@ fn killed_itself_it_goes_on_with_the_hosts_that_it_had() {
     let mut run = Run::new(&dir, vec![], &waiting(&dir));
     let provisioner = adopting(&dir);
     let life = run.begin(&["--provision", &provisioner, "--provision-max", "2"]);
-    wait_until_begun(&dir, &life);
+    wait_until_begun(&dir, &life, "/a");
     run.kill(life);
     assert!(!lent(&dir, "kept").is_empty());
     let life = run.resume();
@@ -479,7 +471,7 @@ fn killed_itself_it_goes_on_with_others_when_its_hosts_were_given_back() {
     let mut run = Run::new(&dir, vec![], &waiting(&dir));
     let provisioner = example(&dir, "ledger");
     let life = run.begin(&["--provision", &provisioner, "--provision-max", "2"]);
-    wait_until_begun(&dir, &life);
+    wait_until_begun(&dir, &life, "/a");
     run.kill(life);
     // The example gives back what it lent when the one who wanted it is dead.
     wait_until(|| lent(&dir, "ledger").is_empty());
@@ -509,7 +501,7 @@ fn our_own_provisioner_gives_takes_back_and_adopts() {
     let of_host = |text: &str| text.lines().filter(|line| !line.contains(r#""type":"end""#)).count();
     let mut run = Run::new(&dir, vec![], &waiting(&dir));
     let life = run.begin(&["--provision", &provisioner]);
-    wait_until_begun(&dir, &life);
+    wait_until_begun(&dir, &life, "/a");
     run.kill(life);
     assert!(of_host(&leases()) >= 1, "it keeps what it lent: {}", leases());
     let life = run.resume();
@@ -527,7 +519,7 @@ fn a_run_that_is_left_to_its_hosts_finds_them_again() {
     let dir = Dir::new();
     let mut run = Run::new(&dir, vec![], &waiting(&dir));
     let life = run.begin(&["--provision", &adopting(&dir), "--on-term", "detach"]);
-    wait_until_begun(&dir, &life);
+    wait_until_begun(&dir, &life, "/a");
     life.signal(Signal::SIGTERM);
     let output = life.finish();
     output.code(143);

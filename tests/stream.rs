@@ -1,7 +1,9 @@
 //! Streams of records, made and read by tests.
 
+use std::time::{Duration, Instant};
+
 use atex_testkit::lab::Lab;
-use atex_testkit::sandbox::{self, Command, Dir, Output};
+use atex_testkit::sandbox::{self, Command, Dir, Output, Running};
 use atex_testkit::sshd::Farm;
 use serde_json::{Value, json};
 
@@ -149,5 +151,18 @@ impl Word {
         let mut buffer = [0; 4096];
         let count = self.0.read(&mut buffer).expect("something is there");
         String::from_utf8_lossy(&buffer[..count]).trim().to_owned()
+    }
+}
+
+/// Waits until the first attempt at a test that prints `begun` runs on its host. One that is only about to is begun again
+/// by a later life.
+#[track_caller]
+pub fn wait_until_begun(dir: &Dir, life: &Running, test: &str) {
+    life.wait_for_stdout(&format!(r#""test":"{test}","attempt":1,"host""#));
+    let output = dir.join(format!("run/results/default{test}/attempt-1/output"));
+    let since = Instant::now();
+    while !std::fs::read_to_string(&output).is_ok_and(|text| text.starts_with("begun")) {
+        assert!(since.elapsed() < Duration::from_secs(60), "{test} does not begin");
+        std::thread::sleep(Duration::from_millis(10));
     }
 }
