@@ -126,11 +126,15 @@ pub(crate) fn killed_everywhere(
 ) {
     for point in (1..).step_by(if crate::stream::long() { 1 } else { step }) {
         let exit = life(dir, words, variables, point);
-        let mut reap = provision(dir, &["reap", "--now"]);
-        for (name, value) in variables {
-            reap.env(name, value);
+        // Twice: a program of the provider's that dies with us may have got its word out, and what comes of that may
+        // come after the first look.
+        for _ in 0..2 {
+            let mut reap = provision(dir, &["reap", "--now"]);
+            for (name, value) in variables {
+                reap.env(name, value);
+            }
+            reap.run().success();
         }
-        reap.run().success();
         check(&format!("killed at point {point}"));
         assert!(leases(dir).is_empty(), "killed at point {point}");
         if let Some(exit) = exit {
