@@ -1,6 +1,6 @@
 //! A run in one file: its records first, then its reports, then all of its directory.
 //!
-//! The steps can only be taken in that order: [`Reports`] are made of a run, and an archive of reports.
+//! The steps can only be taken in that order: `Reports` are made of a run, and an archive of reports.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Write};

@@ -1,6 +1,6 @@
 //! What is different between runs: results that failed before and do not now, or the other way round.
 //!
-//! Of each result an entry of some hundred bytes is sorted outside of memory ([`crate::sorter`]), and both sides are
+//! Of each result an entry of some hundred bytes is sorted outside of memory (`sorter`), and both sides are
 //! walked through together: memory depends neither on the number of results nor on their order.
 
 mod text;

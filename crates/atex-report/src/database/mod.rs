@@ -2,7 +2,7 @@
 //!
 //! [`import`] takes a stream in; `schema.sql` says what is where, and is meant to be asked by others too. The answers
 //! (`history`, `flaky`, `slow`, `trend`, `hosts`) are one file each, made of the same parts: a query, a rule, and a
-//! table ([`answer`]). `durations` writes records again, so that a database is a history that atex-exec reads
+//! table (`answer`). `durations` writes records again, so that a database is a history that atex-exec reads
 //! without knowing anything of databases.
 
 mod answer;

@@ -2,7 +2,7 @@
 //!
 //! **A new format** is one file here and one line in the table below. Its file has the options that are
 //! particular to it, and a function that makes an [`Export`] of them. What all have in common, reading, leaving out repeats
-//! ([`crate::repeats`]), files, packing and the exit status, is here.
+//! (`repeats`), files, packing and the exit status, is here.
 
 mod files;
 mod groups;

@@ -1,7 +1,7 @@
 //! One page of HTML for any number of results.
 //!
 //! The page is a file of its own: it asks for nothing, and opens from disk. What failed stands in it as plain HTML
-//! ([`failures`]); everything is in it as chunks of columns ([`tables`]), compressed as they come ([`spool`]), which the
+//! (`failures`); everything is in it as chunks of columns (`tables`), compressed as they come (`spool`), which the
 //! page's scripts (`page/*.js`) put together again. So this side needs the same memory for ten results and for ten
 //! million: what grows waits in files without names.
 //!

@@ -1,6 +1,6 @@
 //! Reports of others as records: the form is recognised by its content, and results are handed on as they are read.
 //!
-//! A form is a file here, a name in [`Form`] and a line in [`Importing::one`]. What it finds it gives to a [`Sink`], which
+//! A form is a file here, a name in [`Form`] and a line in `Importing::one`. What it finds it gives to a `Sink`, which
 //! fills in what is not known: the run, the platform, the time.
 
 mod junit;

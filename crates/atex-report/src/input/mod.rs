@@ -1,6 +1,6 @@
 //! Where records come from: several sources, one after another, of whatever kind, as one stream of events.
 //!
-//! A thread of its own opens, unpacks and parses ([`block`]); the caller works with what is finished, so that two cores
+//! A thread of its own opens, unpacks and parses (`block`); the caller works with what is finished, so that two cores
 //! are used and nothing is seen of it. What is held is a few blocks, whatever the stream's length.
 
 pub(crate) mod block;

@@ -1,7 +1,7 @@
 //! Labels known failures. Nothing is taken away and no status is changed: what failed stays, with the label beside it.
 //!
-//! Waivers come in two forms, our own ([`own`]) and the sections of the contest project ([`contest`]); both become
-//! [`Waiver`]s. The first one that matches a result labels it. A test's end is labelled when all that failed in it is.
+//! Waivers come in two forms, our own (`own`) and the sections of the contest project (`contest`); both become
+//! `Waiver`s. The first one that matches a result labels it. A test's end is labelled when all that failed in it is.
 
 mod contest;
 mod own;
