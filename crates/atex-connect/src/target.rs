@@ -45,6 +45,22 @@ impl Ssh {
     }
 }
 
+impl From<&atex_model::Connect> for Target {
+    fn from(way: &atex_model::Connect) -> Self {
+        match way {
+            atex_model::Connect::Local => Target::Local,
+            atex_model::Connect::Command(command) => Target::Command { argv: command.argv.clone() },
+            atex_model::Connect::Ssh(ssh) => Target::Ssh(Ssh {
+                host: ssh.host.clone(),
+                user: ssh.user.clone(),
+                port: ssh.port,
+                identity: ssh.identity.as_ref().map(Into::into),
+                options: ssh.options.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
+            }),
+        }
+    }
+}
+
 impl Target {
     /// What error messages call the host.
     pub(crate) fn name(&self) -> String {

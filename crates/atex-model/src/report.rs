@@ -120,6 +120,24 @@ pub enum HostEndReason {
     Cancelled,
 }
 
+impl HostEndReason {
+    /// As it stands in records.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            HostEndReason::Done => "done",
+            HostEndReason::Destroyed => "destroyed",
+            HostEndReason::Lost => "lost",
+            HostEndReason::Unhealthy => "unhealthy",
+            HostEndReason::Quarantined => "quarantined",
+            HostEndReason::Expired => "expired",
+            HostEndReason::Surplus => "surplus",
+            HostEndReason::Dropped => "dropped",
+            HostEndReason::Cancelled => "cancelled",
+        }
+    }
+}
+
 /// A host left the pool.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct HostEnd {

@@ -75,7 +75,7 @@ impl Reach {
 
 fn open(connector: &Connector, way: &Connect, stop: &Stop) -> Result<Connection, Trouble> {
     let (to, opened) = bounded(1);
-    connector.open(target(way), move |connection| {
+    connector.open(Target::from(way), move |connection| {
         let _ = to.send(connection);
     });
     select! {
@@ -89,18 +89,4 @@ fn open(connector: &Connector, way: &Connect, stop: &Stop) -> Result<Connection,
 
 fn trouble(error: &ConnectError) -> Trouble {
     Trouble { again: error.again_may_help(), ..Trouble::passing(error) }
-}
-
-fn target(way: &Connect) -> Target {
-    match way {
-        Connect::Local => Target::Local,
-        Connect::Command(command) => Target::Command { argv: command.argv.clone() },
-        Connect::Ssh(ssh) => Target::Ssh(atex_connect::Ssh {
-            host: ssh.host.clone(),
-            user: ssh.user.clone(),
-            port: ssh.port,
-            identity: ssh.identity.as_ref().map(Into::into),
-            options: ssh.options.iter().map(|(key, value)| (key.clone(), value.clone())).collect(),
-        }),
-    }
 }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use atex_model::Time;
-use atex_model::report::{Cause, HostEndReason, Outcome};
+use atex_model::report::{Cause, Outcome};
 
 use crate::reduce::{End, Fate, Host, HostEnding, Numbered, Place, Run, STATUSES, State, is_bad};
 
@@ -355,19 +355,4 @@ fn lost(tests: &[Place<'_>]) -> Lost {
         }
     }
     lost
-}
-
-/// The word for a reason as it stands in records.
-pub fn reason_word(reason: HostEndReason) -> &'static str {
-    match reason {
-        HostEndReason::Done => "done",
-        HostEndReason::Destroyed => "destroyed",
-        HostEndReason::Lost => "lost",
-        HostEndReason::Unhealthy => "unhealthy",
-        HostEndReason::Quarantined => "quarantined",
-        HostEndReason::Expired => "expired",
-        HostEndReason::Surplus => "surplus",
-        HostEndReason::Dropped => "dropped",
-        HostEndReason::Cancelled => "cancelled",
-    }
 }

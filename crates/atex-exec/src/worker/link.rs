@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use atex_connect::{ConnectError, Connection, Target};
-use atex_model::Connect;
 
 use super::{State, Worker, shown};
 use crate::pool::{Context, Input, News};
@@ -31,17 +30,7 @@ pub(super) struct Away {
 
 impl Worker {
     fn target(&self) -> Option<Target> {
-        Some(match &self.record.as_ref()?.connect {
-            Connect::Local => Target::Local,
-            Connect::Command(command) => Target::Command { argv: command.argv.clone() },
-            Connect::Ssh(ssh) => Target::Ssh(atex_connect::Ssh {
-                host: ssh.host.clone(),
-                user: ssh.user.clone(),
-                port: ssh.port,
-                identity: ssh.identity.as_ref().map(Into::into),
-                options: ssh.options.iter().map(|(k, v)| (k.clone(), v.clone())).collect(),
-            }),
-        })
+        Some(Target::from(&self.record.as_ref()?.connect))
     }
 
     /// Begins to connect, unless that is under way.

@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use atex_model::report::{HostEndReason, JobEnd, ResultKind, TestEnd};
+use atex_model::report::{JobEnd, ResultKind, TestEnd};
 use rusqlite::{Connection, OptionalExtension as _, params};
 use serde::Serialize;
 
@@ -171,7 +171,7 @@ impl<'d> Importer<'d> {
             Record::JobEnd(end) => self.job_end(end)?,
             Record::HostStart(r) => self.stay(&r.run, &r.host, r.time.0, "start", &r.platform, None)?,
             Record::HostEnd(r) => {
-                self.stay(&r.run, &r.host, r.time.0, reason(r.reason), &r.platform, r.note.as_deref())?;
+                self.stay(&r.run, &r.host, r.time.0, r.reason.word(), &r.platform, r.note.as_deref())?;
             }
             Record::TestStart(_) | Record::TestNote(_) | Record::End(_) => return Ok(false),
         }
@@ -331,20 +331,6 @@ fn files<'b>(buffer: &'b mut Vec<u8>, row: &Row<'_>) -> Option<&'b str> {
     }
     buffer.push(b']');
     std::str::from_utf8(buffer).ok()
-}
-
-fn reason(reason: HostEndReason) -> &'static str {
-    match reason {
-        HostEndReason::Done => "done",
-        HostEndReason::Destroyed => "destroyed",
-        HostEndReason::Lost => "lost",
-        HostEndReason::Unhealthy => "unhealthy",
-        HostEndReason::Quarantined => "quarantined",
-        HostEndReason::Expired => "expired",
-        HostEndReason::Surplus => "surplus",
-        HostEndReason::Dropped => "dropped",
-        HostEndReason::Cancelled => "cancelled",
-    }
 }
 
 /// The word that stands for something in records.

@@ -8,7 +8,7 @@ use super::table::{self, Cell, Side};
 use super::units::{self, count, cut_end, cut_middle, duration, moment, number, width};
 use super::visible::visible;
 use crate::reduce::{Place, STATUSES, is_trouble};
-use crate::summary::{Counts, Listed, Lost, Ran, Summary, Used, reason_word};
+use crate::summary::{Counts, Listed, Lost, Ran, Summary, Used};
 
 /// The room that a name gets in a table on a terminal.
 const NAME: usize = 24;
@@ -185,7 +185,7 @@ fn count_row(name: &str, numbers: &Numbers, used: &[usize]) -> Vec<Cell> {
 /// How a host ended, and what trouble there was with it.
 fn host_end(used: &Used<'_>) -> String {
     let mut text = match used.ending {
-        Some(ending) => reason_word(ending.reason).to_owned(),
+        Some(ending) => ending.reason.word().to_owned(),
         None => String::new(),
     };
     if used.troubles > 1 && used.ending.is_some_and(|ending| is_trouble(ending.reason)) {
