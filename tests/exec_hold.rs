@@ -130,6 +130,36 @@ fn a_host_is_held_for_a_time_and_so_many_are() {
 }
 
 #[test]
+fn a_hold_outlives_who_holds() {
+    let dir = Dir::new();
+    let input = [failing(&dir, "/failing"), test("/next", "[ ! -e left ]")];
+    let life = exec(&dir, &["--local", "1", "--hold-on", "fail", "--hold-for", "1h"], &input).start();
+    life.wait_for_stderr("use it again by: ");
+    life.signal(nix::sys::signal::Signal::SIGKILL);
+    life.finish();
+    let second = tool(&dir, "atex-exec").args(["--resume", "run"]).start();
+    second.wait_for_stderr("local/1: it is still held");
+    second.wait_for_stdout("\"host-start\"");
+    // It is as the test has left it, and nothing is started there.
+    let script = dir.join("run/results/default/failing/attempt-1/repro.sh");
+    dir.command(script.to_str().unwrap()).run().code(3);
+    assert_eq!(states(&dir), ["held"]);
+    // A hold that was ended is not there again, one that was asked for is.
+    ctl(&dir, &["pause"]);
+    ctl(&dir, &["free", "local/1"]);
+    ctl(&dir, &["hold", "local/1"]);
+    second.signal(nix::sys::signal::Signal::SIGKILL);
+    second.finish();
+    let third = tool(&dir, "atex-exec").args(["--resume", "run"]).start();
+    third.wait_for_stderr("local/1: it is still held");
+    third.wait_for_stdout("\"host-start\"");
+    ctl(&dir, &["free", "local/1"]);
+    let output = third.finish();
+    output.code(1);
+    assert!(verdicts(&output).contains(&"/next pass test".to_owned()), "{}", output.report());
+}
+
+#[test]
 fn what_is_tried_again_holds_nothing_and_a_signal_ends_it() {
     let dir = Dir::new();
     let flag = dir.join("flag").display().to_string();

@@ -169,6 +169,62 @@ fn spares_and_a_limit_for_all() {
 }
 
 #[test]
+fn how_many_hosts_a_provisioner_gives_is_changed_while_a_run_goes_on() {
+    let dir = Dir::new();
+    let (provisioner, go) = (example(&dir, "ledger"), dir.join("go").display().to_string());
+    let waits = format!("echo begun; until [ -e '{go}' ]; do sleep 0.1; done");
+    let input: Vec<Value> = (0..3).map(|n| test(&format!("/t{n}"), &waits)).collect();
+    let life = exec(&dir, &["--provision", &provisioner, "--provision-max", "1"], &input).start();
+    wait_until_begun(&dir, &life, "/t0");
+    let change = |words: &[&str]| tool(&dir, "atex-exec").args(["ctl", "run", "max-hosts"]).args(words).run();
+    change(&["2", "--of", "1"]).success();
+    wait_until(|| dir.read("ledger.told").ends_with("{\"type\":\"want\",\"hosts\":2}\n"));
+    for nobody in ["2", "0", "nobody"] {
+        let words = format!("provisioner {nobody}: there is none of this name");
+        change(&["9", "--of", nobody]).code(2).stderr_has(&words);
+    }
+    // As many as at the beginning; what there is stays.
+    change(&["--of", "echo"]).success();
+    dir.write("go", "");
+    let output = life.finish();
+    output.success();
+    assert_eq!(hosts(&output), 2);
+    assert!(!dir.read("ledger.told").contains("\"hosts\":3"));
+    check(&dir, "ledger");
+}
+
+#[test]
+fn nothing_is_taken_on_while_hosts_are_given_back() {
+    let dir = Dir::new();
+    let slow = dir.script(
+        "slow",
+        r#"#!/bin/sh
+while read -r line; do
+    case $line in
+        *'"want","hosts":1'*) echo '{"type":"host","id":"m","connect":{"how":"local"}}' ;;
+        *'"release"'*)
+            until [ -e let-go ]; do sleep 0.1; done
+            echo '{"type":"released","id":"m"}' ;;
+        *'"shutdown"'*) exit ;;
+    esac
+done
+"#,
+    );
+    let life = exec(&dir, &["--provision", slow.to_str().unwrap()], &[test("/a", "true")]).start();
+    life.wait_for_stdout("\"host-end\"");
+    for words in
+        [&["rerun", "/a"][..], &["add-host", r#"{"type":"host","id":"n","connect":{"how":"local"}}"#]]
+    {
+        let answer = tool(&dir, "atex-exec").args(["ctl", "run"]).args(words).run();
+        answer.code(2).stderr_has("the run has come to its end: its hosts are being given back");
+    }
+    dir.write("let-go", "");
+    let output = life.finish();
+    output.success();
+    assert_eq!(verdicts(&output), ["/a pass test"]);
+}
+
+#[test]
 fn a_host_that_a_test_has_spoilt_is_replaced() {
     let dir = Dir::new();
     let provisioner = example(&dir, "ledger");

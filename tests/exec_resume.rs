@@ -11,7 +11,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use crate::stream::{exec, farm_host, lab_host, lines, note, printed, test, tool};
+use crate::stream::{exec, farm_host, lab_host, lines, note, printed, test, tool, verdicts};
 
 /// The lives of a run in the directory `run`.
 pub struct Run<'a> {
@@ -601,4 +601,40 @@ fn hosts_of_their_own_are_found_again_and_left_clean() {
     handed_on.sort_by_key(|host| host["id"].to_string());
     assert_eq!(handed_on, input[..3], "each is handed on, and once");
     assert_eq!(run.said.matches("{\"type\":\"host\",").count(), 3);
+}
+
+#[test]
+fn a_host_that_is_not_back_yet_is_waited_for() {
+    let Some(farm) = Farm::start_or_skip(1) else { return };
+    let host = &farm.hosts()[0];
+    // It is idle when its run is killed, and goes down then.
+    let held = |dir: &Dir, wait: &str| {
+        let input = [farm_host(&farm, 0), test("/bad", "exit 1"), test("/next", "true")];
+        let work = dir.join("work").display().to_string();
+        std::fs::create_dir(&work).unwrap();
+        let arguments = ["--hold-on", "fail", "--work-dir", &work, "--host-timeout", wait];
+        let life = exec(dir, &arguments, &input).start();
+        life.wait_for_stderr("use it again by: ");
+        life.signal(Signal::SIGKILL);
+        life.finish();
+        host.kill();
+    };
+    let dir = Dir::new();
+    held(&dir, "60s");
+    let again = tool(&dir, "atex-exec").args(["--resume", "run"]).start();
+    again.wait_for_stderr("connection refused");
+    again.wait_for_stderr("it is sought for ");
+    host.restart();
+    again.wait_for_stdout("\"host-start\"");
+    tool(&dir, "atex-exec").args(["ctl", "run", "free", "h0"]).run().success();
+    let output = again.finish();
+    output.code(1);
+    assert!(verdicts(&output).contains(&"/next pass test".to_owned()), "{}", output.report());
+
+    // Not for ever.
+    let dir = Dir::new();
+    held(&dir, "2s");
+    let output = tool(&dir, "atex-exec").args(["--resume", "run"]).run();
+    output.code(3).stderr_has("h0: host lost: not reached within 2s: ");
+    assert!(verdicts(&output).contains(&"/next infra host".to_owned()), "{}", output.report());
 }

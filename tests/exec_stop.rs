@@ -79,6 +79,16 @@ fn a_run_ends_when_enough_tests_have_failed() {
 }
 
 #[test]
+fn nothing_is_begun_after_the_last_failure() {
+    let dir = Dir::new();
+    let input: Vec<Value> = (0..3).map(|n| test(&format!("/t{n}"), "false")).collect();
+    let arguments = ["--local", "1", "--keep-host-on", "any", "--max-fail", "1"];
+    let output = exec(&dir, &arguments, &input).run();
+    output.code(4);
+    assert_eq!(of_type(&output, "test-start").len(), 1, "{}", output.report());
+}
+
+#[test]
 fn what_runs_beside_the_last_failure_is_ended_and_a_rerun_is_no_failure() {
     let dir = Dir::new();
     let started = dir.join("started");
@@ -116,6 +126,7 @@ fn what_cannot_be_a_deadline_or_a_number_of_failures_is_refused() {
         (["--deadline", "soon"], "--deadline: expected a duration such as 90m, a time such as 06:30"),
         (["--deadline", "2020-01-01T00:00:00Z"], "--deadline: 2020-01-01T00:00:00Z is over"),
         (["--max-fail", "0"], "0 is not in 1.."),
+        (["--max-hosts", "0"], "0 is not in 1.."),
     ] {
         exec(&dir, &arguments, &[]).run().code(2).stderr_has(message);
         assert!(!dir.join("run").exists(), "found before anything is done");

@@ -313,6 +313,53 @@ fn it_pauses_and_its_hosts_come_and_go() {
 }
 
 #[test]
+fn a_host_that_was_dropped_can_come_again() {
+    let dir = Dir::new();
+    let more = r#"{"type":"host","id":"more","connect":{"how":"local"}}"#;
+    let life = begin_waiting(&dir, 3, "1");
+    life.wait_for_stdout(r#""test":"/t0","attempt":1,"host""#);
+    ctl(&dir, &["add-host", more]);
+    life.wait_for_stdout(r#""test":"/t1","attempt":1,"host":"more""#);
+    ctl(&dir, &["drop-host", "more"]);
+    dir.write("go1", "");
+    life.wait_for_stdout(r#""host":"more","platform":"default","reason":"dropped""#);
+    ctl(&dir, &["add-host", more]);
+    life.wait_for_stdout(r#""test":"/t2","attempt":1,"host":"more""#);
+    // Whoever comes back after a crash finds it there.
+    life.signal(Signal::SIGKILL);
+    life.finish();
+    dir.write("go0", "");
+    dir.write("go2", "");
+    let output = tool(&dir, "atex-exec").args(["--resume", "run"]).run();
+    output.success();
+    let hosts: Vec<Value> = records(&output)
+        .into_iter()
+        .filter(|record| record["type"] == "test-end" && record["final"] == true)
+        .map(|end| end["host"].clone())
+        .collect();
+    assert!(hosts.contains(&json!("more")) && hosts.contains(&json!("local/1")), "{}", output.report());
+    // It is handed on as often as it was given.
+    let journal = dir.read("run/journal.jsonl");
+    assert_eq!(journal.matches(r#"{"type":"passed-on","line":{"type":"host","id":"more""#).count(), 2);
+}
+
+#[test]
+fn a_test_whose_hosts_have_left_says_so() {
+    let dir = Dir::new();
+    let life = begin_waiting(&dir, 2, "1");
+    life.wait_for_stdout(r#""test":"/t0","attempt":1,"host""#);
+    ctl(&dir, &["drop-host", "local/1"]);
+    dir.write("go0", "");
+    let output = life.finish();
+    output.code(3);
+    assert!(
+        output.stdout.contains("no host is left that could run it: local/1, the last one, has left the pool"),
+        "{}",
+        output.report()
+    );
+}
+
+#[test]
 fn drained_it_ends_when_what_runs_has_ended() {
     let dir = Dir::new();
     let life = begin_waiting(&dir, 3, "1");

@@ -70,6 +70,8 @@ struct Run {
     pace: Pace,
     /// Hosts that provisioners have given.
     leases: BTreeSet<String>,
+    /// Hosts that are kept as they are.
+    held: BTreeSet<String>,
 }
 
 /// Expects that the journal of the run in a directory makes sense, up to a last line that was cut off.
@@ -165,6 +167,12 @@ impl Run {
             }
             "test-end" => return self.test_end(record),
             "passed-on" => ensure(record["line"].is_object(), "no record")?,
+            "host-held" => {
+                self.held.insert(text(record, "host"));
+            }
+            "host-freed" => {
+                self.held.remove(&text(record, "host"));
+            }
             "lease" => {
                 self.leases.insert(text(&record["host"], "id"));
             }
@@ -256,6 +264,7 @@ impl Run {
     fn host_end(&mut self, record: &Value) -> Result<(), String> {
         let host = text(record, "host");
         self.pool.remove(&host);
+        self.held.remove(&host);
         ensure(!self.busy.contains_key(&host), "a test runs there")?;
         // One that cannot be used, or is there no more, is only sometimes ended by a decision to lose it.
         let lost = Due::Lost { host };
@@ -271,6 +280,7 @@ impl Run {
         self.was_due(&Due::Start { test: test.clone(), host: host.clone(), attempt })?;
         ensure(self.pool.contains(&host), "the host is not in the pool")?;
         ensure(!self.busy.contains_key(&host), "the host is busy")?;
+        ensure(!self.held.contains(&host), "the host is held")?;
         ensure(self.pace == Pace::Any, "nothing is begun in a pause, and at the end")?;
         let state = self.test(&test);
         ensure(!state.settled, "it is settled")?;

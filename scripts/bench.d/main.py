@@ -20,6 +20,7 @@ from pathlib import Path
 
 import discovery
 import execution
+import pool
 import scheduling
 import setup
 
@@ -29,7 +30,7 @@ REPO = Path(__file__).resolve().parents[2]
 def parse_args():
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", default="all", choices=["discovery", "execution", "scheduling", "all"])
+    parser.add_argument("what", nargs="?", default="all", choices=["discovery", "execution", "pool", "scheduling", "all"])
     parser.add_argument("--quick", action="store_true", help="1 round, 1,000 tests to discover and 40 to execute")
     parser.add_argument("--rounds", type=int, help="how often each side is measured (3)")
     parser.add_argument("--tests", type=int, help="how many tests are executed (200)")
@@ -98,6 +99,8 @@ def main():
             figures += discovery.compare(args, cache, binaries, python, Path(scratch), record)
         if args.what in {"execution", "all"}:
             figures += execution.compare(args, binaries, python, Path(scratch), record)
+        if args.what in {"pool", "all"}:
+            figures += pool.compare(binaries, Path(scratch) / "pool", record)
     if args.what in {"scheduling", "all"}:
         figures += scheduling.compare(args, REPO, record)
 

@@ -113,6 +113,7 @@ impl Config {
             env,
             schedule: atex_schedule::Options {
                 deadline: stops.deadline,
+                max_failed: stops.max_fail,
                 ..args.provision.schedule(args.schedule.options())
             },
             stops,

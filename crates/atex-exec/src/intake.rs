@@ -52,7 +52,7 @@ pub(crate) fn sort(line: Line<'_>) -> Result<Item, Failure> {
             let test = Box::new(test);
             Item::Test { test, line: text(), place: place() }
         }),
-        HostTag::TEXT => atex_model::parse(line.text).map(|host| {
+        HostTag::TEXT => Host::parse(line.text).map(|host| {
             let host = Box::new(host);
             Item::Host { host, line: text(), place: place() }
         }),
@@ -154,6 +154,7 @@ mod tests {
             ),
             (r#"{"type":"test","name":"/a","data":{"test":""},"dir":"a/../.."}"#, "in:1:1: test /a: dir: "),
             (r#"{"type":"test","name":"/a","data":{"test":""},"tree":"x"}"#, "in:1:1: test /a: tree: "),
+            (r#"{"type":"host","id":"","connect":{"how":"local"}}"#, "in:1:1: expected an `id`"),
             ("nope", "in:1:2: not JSON: expected ident"),
         ] {
             let Some(Item::Failed(failure)) = items(line).into_iter().next_back() else { panic!("{line}") };

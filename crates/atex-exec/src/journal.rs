@@ -60,7 +60,10 @@ const PASSED_ON_START: &str = r#"{"type":"passed-on","line":"#;
 
 /// Whether records of this type are for the journal only.
 pub(crate) fn is_internal(kind: &str) -> bool {
-    matches!(kind, INPUT_ENDED | EXIT | LIVE_RESULTS | OPTIONS | DECISION | LEASE | LEASE_END)
+    matches!(
+        kind,
+        INPUT_ENDED | EXIT | LIVE_RESULTS | OPTIONS | DECISION | LEASE | LEASE_END | HOST_HELD | HOST_FREED
+    )
 }
 
 /// The `type` of [`InputEnded`].
@@ -144,6 +147,31 @@ pub(crate) const LEASE_END: &str = "lease-end";
 /// A host is not held any more: its provisioner has said so.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct LeaseEnd {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub time: Time,
+    pub host: String,
+}
+
+/// The `type` of [`HostHeld`] and [`HostFreed`].
+pub(crate) const HOST_HELD: &str = "host-held";
+pub(crate) const HOST_FREED: &str = "host-freed";
+
+/// A host is kept as it is.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct HostHeld {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub time: Time,
+    pub host: String,
+    /// Until when; without it, until somebody frees it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<atex_schedule::Time>,
+}
+
+/// A host is used again that was held.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct HostFreed {
     #[serde(rename = "type")]
     pub kind: String,
     pub time: Time,

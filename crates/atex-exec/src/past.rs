@@ -16,7 +16,10 @@ use indexmap::IndexMap;
 use crate::catalog::{Identities, KnownLines, Setups, identity};
 use crate::dispatch::{ended_by, exit_of};
 use crate::hosts_file::{self, From, TakenIn};
-use crate::journal::{EXIT, JobExit, LEASE, LEASE_END, LeaseEnd, Leased, PASSED_ON, passed_on};
+use crate::journal::{
+    EXIT, HOST_FREED, HOST_HELD, HostFreed, HostHeld, JobExit, LEASE, LEASE_END, LeaseEnd, Leased, PASSED_ON,
+    passed_on,
+};
 use crate::needs::Needs;
 use crate::run_dir::{DAMAGED, RunDir, trouble};
 use crate::tests_file::{TestsFile, Unusable};
@@ -49,6 +52,17 @@ pub(crate) struct PastHost {
     pub gone: bool,
     /// Since when it has been in the pool.
     joined: Option<Time>,
+    /// How often it has been taken in, and how often it has left, in the life in which it was taken in last.
+    taken_times: u32,
+    left_times: u32,
+    /// It is kept as it is, perhaps for a time only.
+    pub held: Option<Held>,
+}
+
+/// How a host was held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Held {
+    pub until: Option<atex_schedule::Time>,
 }
 
 /// How a run ended.
@@ -155,9 +169,16 @@ impl Past {
         let number = u32::try_from(self.hosts.len()).expect("each host takes a line, and memory");
         // One that was handed on and given again has the number that it had.
         let number = *self.host_numbers.entry(taken.host.id.clone()).or_insert(number);
-        let host = PastHost { taken, gone: false, joined: None };
+        let life = taken.life;
+        let mut host =
+            PastHost { taken, gone: false, joined: None, taken_times: 1, left_times: 0, held: None };
         match self.hosts.get_mut(number as usize) {
-            Some(known) => *known = host,
+            Some(known) => {
+                if known.taken.life == life {
+                    host.taken_times += known.taken_times;
+                }
+                *known = host;
+            }
             None => self.hosts.push(host),
         }
     }
@@ -171,6 +192,8 @@ impl Past {
             JobStartTag::TEXT => self.begin_life(atex_model::parse::<JobStart>(line)?.time),
             JobResumeTag::TEXT => self.begin_life(atex_model::parse::<JobResume>(line)?.time),
             JobEndTag::TEXT => self.job_end(atex_model::parse(line)?),
+            HOST_HELD => self.host_held(&atex_model::parse(line)?),
+            HOST_FREED => self.host_freed(&atex_model::parse(line)?),
             LEASE => self.lease(atex_model::parse(line)?),
             LEASE_END => {
                 let end: LeaseEnd = atex_model::parse(line)?;
@@ -248,6 +271,20 @@ impl Past {
         }
     }
 
+    fn host_held(&mut self, held: &HostHeld) {
+        self.last = held.time;
+        if let Some(number) = self.number_of(&held.host) {
+            self.hosts[number as usize].held = Some(Held { until: held.until });
+        }
+    }
+
+    fn host_freed(&mut self, freed: &HostFreed) {
+        self.last = freed.time;
+        if let Some(number) = self.number_of(&freed.host) {
+            self.hosts[number as usize].held = None;
+        }
+    }
+
     fn lease(&mut self, leased: Leased) {
         self.last = leased.time;
         let id = leased.host.id.clone();
@@ -267,7 +304,11 @@ impl Past {
         let host = &mut self.hosts[number as usize];
         // It may have been given again since; and one that was lost may come back.
         let may_come_back = end.reason == HostEndReason::Lost && host.taken.from != From::Provisioner;
-        host.gone = self.lives >= host.taken.life && !may_come_back;
+        if self.lives >= host.taken.life && !may_come_back {
+            host.left_times += 1;
+        }
+        host.gone = host.left_times >= host.taken_times;
+        host.held = None;
         if let Some(joined) = host.joined.take() {
             self.host_seconds.1 += end.time.seconds_since(joined);
         }

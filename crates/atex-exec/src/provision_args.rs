@@ -30,7 +30,7 @@ pub(crate) struct ProvisionArgs {
     pub provision_max: Vec<u32>,
 
     /// Work on at most N hosts at a time, whoever gives them
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     pub max_hosts: Option<u32>,
 
     /// Ask for N hosts more than there are tests for

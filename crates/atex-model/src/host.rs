@@ -4,7 +4,7 @@ use indexmap::IndexMap;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{DEFAULT_PLATFORM, Object, Time, tag::tag};
+use crate::{DEFAULT_PLATFORM, LineError, Object, Time, tag::tag};
 
 tag!(HostTag, "host");
 
@@ -47,6 +47,18 @@ impl Host {
             marks: Vec::new(),
             lease: None,
         }
+    }
+
+    /// Reads a record.
+    ///
+    /// # Errors
+    /// It is no host, or one that cannot be told from others: its id is empty.
+    pub fn parse(line: &str) -> Result<Host, LineError> {
+        let host: Host = crate::parse(line)?;
+        if host.id.is_empty() {
+            return Err(LineError { column: 1, message: "expected an `id` that is not empty".into() });
+        }
+        Ok(host)
     }
 
     /// The same host for tests of this label.

@@ -155,7 +155,9 @@ impl Scheduler {
     /// Releases idle hosts for which nothing is left, or too little.
     fn let_go(&mut self, actions: &mut Vec<Action>) {
         if self.ending != Ending::Not {
-            let idle = self.pool.iter().filter(|(_, host)| host.doing == Doing::Nothing);
+            let keeps = self.ending == Ending::Draining;
+            let goes = |host: &Host| host.doing == Doing::Nothing && !(keeps && host.is_held);
+            let idle = self.pool.iter().filter(|(_, host)| goes(host));
             for id in idle.map(|(id, _)| id).collect::<Vec<_>>() {
                 self.release(id, Release::Cancelled, actions);
             }

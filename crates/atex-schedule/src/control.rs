@@ -14,7 +14,12 @@ impl Scheduler {
         self.ending = how;
         self.answer_all(actions);
         if how == Ending::Stopping {
-            let busy = self.pool.iter().filter(|(_, host)| is_busy(host.doing));
+            let busy = self.pool.iter().filter(|(_, host)| match host.doing {
+                Doing::SettingUp(..) => true,
+                // One that has just ended has nothing to cancel.
+                Doing::Running(test) => self.is_running(test) == Some(true),
+                _ => false,
+            });
             actions.extend(busy.map(|(id, _)| Action::Cancel { host: id }));
         } else {
             let setting_up = self.pool.iter().filter(|(_, host)| matches!(host.doing, Doing::SettingUp(..)));
@@ -79,8 +84,4 @@ impl Scheduler {
         }
         self.free_hosts.insert(id);
     }
-}
-
-fn is_busy(doing: Doing) -> bool {
-    matches!(doing, Doing::SettingUp(..) | Doing::Running(_))
 }

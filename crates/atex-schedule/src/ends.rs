@@ -5,7 +5,8 @@ use crate::policy::Asked;
 use crate::pool::{Doing, Host};
 use crate::scheduler::{Ending, Scheduler};
 use crate::{
-    Action, AttemptEnd, Ended, HostId, HostIs, Release, Settled, SetupEnd, SetupId, TestId, Unrunnable,
+    Action, AttemptEnd, Ended, HostId, HostIs, Outcome, Release, Settled, SetupEnd, SetupId, TestId,
+    Unrunnable,
 };
 
 impl Scheduler {
@@ -86,6 +87,7 @@ impl Scheduler {
             Some(why) => {
                 actions.push(Action::Settle { test, host, why });
                 self.settled(test, end.outcome, actions);
+                self.count_failed(end.outcome, actions);
             }
             None => {
                 actions.push(Action::Retry { test, host });
@@ -94,6 +96,15 @@ impl Scheduler {
                 if setup.is_some_and(|setup| self.impossible.contains(&setup)) {
                     self.abandon(test, Unrunnable::Setup, actions);
                 }
+            }
+        }
+    }
+
+    fn count_failed(&mut self, outcome: Outcome, actions: &mut Vec<Action>) {
+        if matches!(outcome, Outcome::Fail | Outcome::Error) {
+            self.failed += 1;
+            if self.options.max_failed == Some(self.failed) {
+                self.end(Ending::Stopping, actions);
             }
         }
     }

@@ -30,6 +30,9 @@ pub struct Options {
     /// Tests that are known to take longer than until then are not begun.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deadline: Option<Time>,
+    /// After so many tests that were settled as `fail` or `error`, nothing more is started and what runs is ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_failed: Option<u64>,
     /// Somebody else is asked.
     pub policy: bool,
 }
@@ -46,6 +49,7 @@ impl Default for Options {
             spares: 0,
             max_hosts: None,
             deadline: None,
+            max_failed: None,
             policy: false,
         }
     }

@@ -43,6 +43,8 @@ pub struct Scheduler {
     pub(crate) input_ended: bool,
     pub(crate) ending: Ending,
     pub(crate) is_paused: bool,
+    /// How many tests were settled as failed.
+    pub(crate) failed: u64,
     /// Hosts for which there may be something to do.
     pub(crate) free_hosts: BTreeSet<HostId>,
     /// Classes for which there may be an idle host.

@@ -118,6 +118,47 @@ fn a_host_that_is_held_gets_nothing_more_until_it_is_freed() {
 }
 
 #[test]
+fn a_drain_leaves_held_hosts_as_they_are() {
+    let scheduler = check(&[
+        (test(0), ""),
+        (test(1), ""),
+        (ready(0, A), "set up 0 on 0 clean"),
+        (ready(1, A), "set up 0 on 1 clean"),
+        (set_up(0), "start 0.1 on 0"),
+        (set_up(1), "start 1.1 on 1"),
+        (Event::HostHeld { host: HostId(0) }, ""),
+        (Event::HostHeld { host: HostId(1) }, ""),
+        (failed(0), "settle 0"),
+        (Event::Drained, ""),
+        (failed(1), "settle 1"),
+        (Event::HostFreed { host: HostId(0) }, "release 0 Cancelled"),
+        // Who stops it cannot wait.
+        (Event::Stopped, "release 1 Cancelled"),
+    ]);
+    assert!(scheduler.is_done());
+}
+
+#[test]
+fn after_so_many_failures_nothing_is_started() {
+    check_with(
+        Options { max_failed: Some(2), ..Options::default() },
+        &[
+            (test(0), ""),
+            (test(1), ""),
+            (test(2), ""),
+            (test(3), ""),
+            (ready(0, A), "set up 0 on 0 clean"),
+            (set_up(0), "start 0.1 on 0"),
+            (ready(1, A), "set up 0 on 1 clean"),
+            (failed(0), "settle 0, start 1.1 on 0"),
+            (set_up(1), "start 2.1 on 1"),
+            (failed(0), "settle 1, cancel 1, release 0 Cancelled"),
+            (ended(1, Ended::Cancelled, HostIs::Fine), "retry 2, release 1 Cancelled"),
+        ],
+    );
+}
+
+#[test]
 fn so_many_hosts_work_at_a_time_and_no_more() {
     let most = |hosts| Event::MaxHosts { hosts };
     check_with(

@@ -107,11 +107,15 @@ pub(crate) enum Request {
         #[arg(value_name = "HOST")]
         host: String,
     },
-    /// Use at most N hosts at a time; without N, all
+    /// Use at most N hosts at a time, or take at most N of one provisioner; without N, as many as there may be
     MaxHosts {
         #[arg(value_name = "N")]
         #[serde(default, skip_serializing_if = "Option::is_none")]
         n: Option<u32>,
+        /// Which provisioner: its name, or its number on the command line, from 1
+        #[arg(long, value_name = "PROVISIONER")]
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<String>,
     },
 }
 
@@ -147,7 +151,10 @@ pub(crate) enum Ask {
     },
     Hold(String),
     Free(String),
-    MaxHosts(Option<u32>),
+    MaxHosts {
+        hosts: Option<u32>,
+        of: Option<String>,
+    },
 }
 
 /// What it answers.
@@ -199,8 +206,12 @@ mod tests {
             ),
             (r#"{"cmd":"cancel","test":"/a"}"#, Request::Cancel { test: "/a".into(), platform: None }),
             (r#"{"cmd":"drop-host","host":"h"}"#, Request::DropHost { host: "h".into(), now: false }),
-            (r#"{"cmd":"max-hosts","n":3}"#, Request::MaxHosts { n: Some(3) }),
-            (r#"{"cmd":"max-hosts"}"#, Request::MaxHosts { n: None }),
+            (r#"{"cmd":"max-hosts","n":3}"#, Request::MaxHosts { n: Some(3), of: None }),
+            (r#"{"cmd":"max-hosts"}"#, Request::MaxHosts { n: None, of: None }),
+            (
+                r#"{"cmd":"max-hosts","n":0,"of":"podman"}"#,
+                Request::MaxHosts { n: Some(0), of: Some("podman".into()) },
+            ),
         ] {
             assert_eq!(serde_json::from_str::<Request>(line).unwrap(), request, "{line}");
             let again = serde_json::to_string(&request).unwrap();

@@ -33,10 +33,10 @@ pub(super) fn put(request: Request, to: &Sender<Asked>, dir: &Path) -> Value {
         Request::DropHost { host, now } => Ask::DropHost { host, now },
         Request::Hold { host } => Ask::Hold(host),
         Request::Free { host } => Ask::Free(host),
-        Request::MaxHosts { n } => Ask::MaxHosts(n),
+        Request::MaxHosts { n, of } => Ask::MaxHosts { hosts: n, of },
         Request::AddHost { host } => {
             let line = host.to_string();
-            match atex_model::parse::<Host>(&line) {
+            match Host::parse(&line) {
                 Ok(host) => Ask::AddHost(Box::new(host), line),
                 Err(e) => return refusal(format!("not a host record: {e}")),
             }

@@ -222,14 +222,15 @@ impl Dispatcher {
         if let Some(why) = self.why_not_provisioned() {
             return why;
         }
+        if fitting().filter(suits).any(|host| !host.gone && host.released.is_none()) {
+            return "no host matches: those that would do are lent for too short a time".into();
+        }
+        if let Some(host) = fitting().rfind(suits) {
+            let id = host.record.id.escape_debug();
+            return format!("no host is left that could run it: {id}, the last one, has left the pool");
+        }
         match test.data.get("extra-host").and_then(|text| text.as_str()) {
-            Some(_) if fitting().any(|host| suits(&host)) => {
-                "no host matches: those that would do are lent for too short a time".into()
-            }
             Some(text) => format!("no host matches `{}`", text.escape_debug()),
-            None if fitting().next().is_some() => {
-                "no host matches: those that would do are lent for too short a time".into()
-            }
             None => format!("no host matches platform `{}`", test.label().escape_debug()),
         }
     }

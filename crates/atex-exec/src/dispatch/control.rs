@@ -8,6 +8,7 @@ use super::Dispatcher;
 use super::attempts::round;
 use super::hold::Held;
 use super::hosts::HostEntry;
+use super::resume::KnownHost;
 use crate::control::socket::Asked;
 use crate::control::{Answer, Ask, TestState, refusal};
 use crate::hosts_file::From;
@@ -60,6 +61,9 @@ impl Dispatcher {
         if self.stopping && !matches!(ask, Ask::Status | Ask::Hosts | Ask::Eta | Ask::States) {
             return Err("the run is being stopped".into());
         }
+        if self.closing && matches!(ask, Ask::Rerun(_) | Ask::AddHost(..)) {
+            return Err("the run has come to its end: its hosts are being given back".into());
+        }
         let done = |cmd: &str| json!({"ok": true, "cmd": cmd});
         Ok(match ask {
             Ask::Status | Ask::States => self.status(),
@@ -87,7 +91,7 @@ impl Dispatcher {
             Ask::Cancel(tests) => json!({"ok": true, "cmd": "cancel", "count": self.end_tests(tests, true)}),
             Ask::Skip(tests) => json!({"ok": true, "cmd": "skip", "count": self.end_tests(tests, false)}),
             Ask::AddHost(host, line) => {
-                if self.hosts.contains_key(&host.id) {
+                if !matches!(self.known(&host.id), KnownHost::No) {
                     return Err(format!("host {}: there is one of this id already", host.id));
                 }
                 self.host(*host, From::Input, line);
@@ -100,9 +104,7 @@ impl Dispatcher {
             }
             Ask::Hold(name) => {
                 let host = self.there(&name)?;
-                self.forget_hold(host);
-                self.entry(host).held = Some(Held::OnRequest);
-                self.apply(Event::HostHeld { host });
+                self.hold(host, Held::OnRequest);
                 json!({"ok": true, "cmd": "hold", "host": name, "connect": self.entry(host).record.connect})
             }
             Ask::Free(name) => {
@@ -110,7 +112,11 @@ impl Dispatcher {
                 self.free(host);
                 done("free")
             }
-            Ask::MaxHosts(hosts) => {
+            Ask::MaxHosts { hosts, of: Some(of) } => {
+                self.set_most(&of, hosts)?;
+                done("max-hosts")
+            }
+            Ask::MaxHosts { hosts, of: None } => {
                 self.apply(Event::MaxHosts { hosts });
                 done("max-hosts")
             }

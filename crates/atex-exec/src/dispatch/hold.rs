@@ -5,13 +5,15 @@
 
 use std::sync::Arc;
 
-use atex_cli::{Exit, input::reason};
+use atex_cli::{Exit, input::reason, now};
 use atex_model::artifacts::attempt_dir;
 use atex_model::report::{Cause, TestEnd};
 use atex_schedule::{Event, HostId, Time};
 
 use super::{Dispatcher, attempts::exit_of, moment};
 use crate::attempt::Done;
+use crate::journal::{HOST_FREED, HOST_HELD, HostFreed, HostHeld};
+use crate::past;
 use crate::prepare::kept_in;
 use crate::repro;
 
@@ -20,10 +22,25 @@ use crate::repro;
 pub(super) enum Held {
     /// Somebody has asked for it.
     OnRequest,
-    /// A test may have failed there.
-    Perhaps,
+    /// A test may have failed there. It will be held until then.
+    Perhaps(Time),
     /// A test has failed there.
     Until(Time),
+}
+
+impl Held {
+    /// What an earlier life of the run has left.
+    pub fn again(held: past::Held) -> Held {
+        held.until.map_or(Held::OnRequest, Held::Until)
+    }
+
+    /// When the clock ends it.
+    fn until(self) -> Option<Time> {
+        match self {
+            Held::OnRequest => None,
+            Held::Perhaps(until) | Held::Until(until) => Some(until),
+        }
+    }
 }
 
 impl Dispatcher {
@@ -32,33 +49,57 @@ impl Dispatcher {
         let Some(hold) = self.config.stops.hold else { return };
         let is_failed = done.cause == Cause::Test && exit_of(done.outcome) == Exit::Failed;
         let others =
-            self.hosts.values().filter(|entry| matches!(entry.held, Some(Held::Until(_) | Held::Perhaps)));
+            self.hosts.values().filter(|entry| matches!(entry.held, Some(Held::Until(_) | Held::Perhaps(_))));
         let has_room = others.count() < hold.most as usize;
         if is_failed && has_room && !lost && !self.stopping && self.entry(host).held.is_none() {
-            self.entry(host).held = Some(Held::Perhaps);
-            self.apply(Event::HostHeld { host });
+            let until = moment().after(u64::try_from(hold.length.as_millis()).unwrap_or(u64::MAX));
+            self.hold(host, Held::Perhaps(until));
         }
+    }
+
+    /// Keeps a host as it is.
+    pub(super) fn hold(&mut self, host: HostId, how: Held) {
+        self.forget_hold(host);
+        let entry = self.entry(host);
+        entry.held = Some(how);
+        let host_held = HostHeld {
+            kind: HOST_HELD.into(),
+            time: now(),
+            host: entry.record.id.clone(),
+            until: how.until(),
+        };
+        self.record(&host_held);
+        self.apply(Event::HostHeld { host });
+    }
+
+    /// Goes on to hold a host that an earlier life of the run held.
+    pub(super) fn hold_again(&mut self, host: HostId) {
+        let Some(held) = self.entry(host).held else { return };
+        if let Held::Until(until) = held {
+            self.held.insert((until, host));
+        }
+        log::warn!("{}: it is still held", self.entry(host).record.id.escape_debug());
+        self.apply(Event::HostHeld { host });
     }
 
     /// It is known what the attempt was to its test.
     pub(super) fn hold_or_not(&mut self, host: HostId, end: &TestEnd) {
-        if self.entry(host).held != Some(Held::Perhaps) {
-            return;
-        }
-        match self.config.stops.hold.filter(|_| end.is_final && !self.stopping) {
-            Some(hold) => {
-                let until = moment().after(u64::try_from(hold.length.as_millis()).unwrap_or(u64::MAX));
-                self.entry(host).held = Some(Held::Until(until));
-                self.held.insert((until, host));
-                self.say_held(host, end);
-            }
-            None => self.free(host),
+        let Some(Held::Perhaps(until)) = self.entry(host).held else { return };
+        if end.is_final && !self.stopping {
+            self.entry(host).held = Some(Held::Until(until));
+            self.held.insert((until, host));
+            self.say_held(host, end);
+        } else {
+            self.free(host);
         }
     }
 
     /// A host is held no more.
     pub(super) fn free(&mut self, host: HostId) {
         self.forget_hold(host);
+        let freed =
+            HostFreed { kind: HOST_FREED.into(), time: now(), host: self.entry(host).record.id.clone() };
+        self.record(&freed);
         self.apply(Event::HostFreed { host });
     }
 

@@ -550,7 +550,10 @@ impl Dispatcher {
                 }
             }
             _ => {
-                log::warn!("{signal}: leaving at once; tests may go on running on their hosts");
+                log::warn!(
+                    "{signal}: leaving at once; tests may go on running on their hosts; --resume {} goes on",
+                    self.dir.path.display()
+                );
                 status::clear();
                 std::process::exit(i32::from(exit.code()));
             }

@@ -37,9 +37,10 @@ pub(super) struct Giver {
     /// Without it nothing can be asked for, and nothing was.
     keeper: Option<Provisioner>,
     name: String,
-    /// How many hosts are taken of it, if that was said.
+    /// How many hosts are taken of it at most, if that was said.
     most: Option<u32>,
-    limit: u32,
+    /// How many it says that it can give.
+    max: Option<u32>,
     platform: Option<String>,
     facts: Facts,
     wanted: u32,
@@ -88,13 +89,12 @@ impl Dispatcher {
             };
             let keeper = Provisioner::start(command, place, provision.waits, tell.clone());
             let problem = keeper.as_ref().err().map(|e| format!("cannot start a thread: {}", reason(e)));
-            let limit = command.most.unwrap_or(MOST_HOSTS);
             self.givers.push(Giver {
                 is_over: keeper.is_err(),
                 keeper: keeper.ok(),
                 name: command.name(),
                 most: command.most,
-                limit,
+                max: None,
                 platform: None,
                 facts: Facts::new(),
                 wanted: 0,
@@ -120,7 +120,7 @@ impl Dispatcher {
     fn describe_provisioner(&mut self, id: ProvisionerId, extends: bool) {
         let giver = &self.givers[id.0 as usize];
         let is = ProvisionerTraits {
-            limit: giver.limit,
+            limit: giver.limit(),
             platform: giver.platform.as_deref().map(|label| self.platforms.id(label)),
             verdicts: self.wishes.judge_all(&giver.facts),
             extends,
@@ -187,8 +187,7 @@ impl Dispatcher {
 
     fn greeted(&mut self, of: ProvisionerId, hello: Hello) {
         let giver = self.giver(of);
-        let max = hello.max.map(|max| u32::try_from(max).unwrap_or(u32::MAX));
-        giver.limit = giver.most.into_iter().chain(max).min().unwrap_or(MOST_HOSTS);
+        giver.max = hello.max.map(|max| u32::try_from(max).unwrap_or(u32::MAX));
         giver.name = hello.provisioner.unwrap_or_else(|| giver.name.clone());
         (giver.platform, giver.facts, giver.pending) = (hello.platform, hello.facts, 0);
         self.describe_provisioner(of, hello.extend);
@@ -243,7 +242,7 @@ impl Dispatcher {
     /// A host has come, or one is confirmed that is there.
     fn given(&mut self, of: ProvisionerId, mut host: Host) {
         let giver = self.giver(of);
-        let too_many = giver.held.len() > giver.limit as usize;
+        let too_many = giver.held.len() > giver.limit() as usize;
         let name = giver.name.clone();
         // What is known of all of its hosts is known of this one.
         host.platform = host.platform.or_else(|| giver.platform.clone());
@@ -340,6 +339,30 @@ impl Dispatcher {
         if let Some(keeper) = &giver.keeper {
             keeper.want(hosts);
         }
+    }
+
+    /// Changes how many hosts are taken of a provisioner; without a number, as many as at the beginning.
+    pub(super) fn set_most(&mut self, provisioner: &str, hosts: Option<u32>) -> Result<(), String> {
+        let by_number = provisioner.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
+        let named = |(at, giver): (usize, &Giver)| (giver.name == provisioner).then_some(at);
+        let mut found = self.givers.iter().enumerate().filter_map(named);
+        let at = match (found.next(), found.next()) {
+            (Some(at), None) => at,
+            (Some(_), Some(_)) => {
+                return Err(format!(
+                    "provisioner {provisioner}: there are several of this name: give its number"
+                ));
+            }
+            (None, _) => by_number
+                .filter(|at| *at < self.givers.len())
+                .ok_or_else(|| format!("provisioner {provisioner}: there is none of this name"))?,
+        };
+        let giver = &mut self.givers[at];
+        giver.most = hosts.or(self.config.provision.commands[at].most);
+        let provisioner = ProvisionerId(u32::try_from(at).expect("they are numbered in 32 bits"));
+        let event = Event::MaxOf { provisioner, hosts: giver.limit() };
+        self.apply(event);
+        Ok(())
     }
 
     pub(super) fn extend(&mut self, host: HostId, until: atex_schedule::Time) {
@@ -450,7 +473,7 @@ impl Dispatcher {
                 "wanted": giver.wanted,
                 "pending": giver.pending,
                 "held": giver.held.len(),
-                "max": giver.limit,
+                "max": giver.limit(),
             });
             if let Some(trouble) = &giver.trouble {
                 about["note"] = trouble.as_str().into();
@@ -462,6 +485,10 @@ impl Dispatcher {
 }
 
 impl Giver {
+    fn limit(&self) -> u32 {
+        self.most.into_iter().chain(self.max).min().unwrap_or(MOST_HOSTS)
+    }
+
     fn lease(&mut self, id: &str) {
         self.leases.insert(id.to_owned());
         self.held.insert(id.to_owned());

@@ -14,7 +14,7 @@ use crossbeam_channel::Sender;
 
 use super::attempts::{ended_by, outcome_of};
 use super::provision::{Leases, Provisioned};
-use super::{Dispatcher, Ears, arrivals::Outcomes, hosts::HostEntry};
+use super::{Dispatcher, Ears, arrivals::Outcomes, hold::Held, hosts::HostEntry};
 use crate::adoption::Adoption;
 use crate::attempt::{Done, Job};
 use crate::catalog::KnownLines;
@@ -179,7 +179,7 @@ impl Dispatcher {
 
     fn hosts_again(&mut self, hosts: Vec<PastHost>, to_hand_on: Option<u32>, mut leases: Leases) {
         for (n, past) in (0..).zip(hosts) {
-            let PastHost { taken: TakenIn { from, line, mut host, .. }, mut gone, .. } = past;
+            let PastHost { taken: TakenIn { from, line, mut host, .. }, mut gone, held, .. } = past;
             let (mut provisioner, mut is_lost) = (None, false);
             if from == From::Provisioner && !gone {
                 match leases.shift_remove(&host.id) {
@@ -195,7 +195,9 @@ impl Dispatcher {
                 }
             }
             let released = is_lost.then_some(Release::Cancelled);
-            let entry = HostEntry { again: true, gone, provisioner, released, ..HostEntry::new(host, line) };
+            let held = held.filter(|_| !gone).map(Held::again);
+            let entry =
+                HostEntry { again: true, gone, provisioner, released, held, ..HostEntry::new(host, line) };
             self.enter(entry);
         }
     }
@@ -233,6 +235,7 @@ impl Dispatcher {
             } else if entry.gone && entry.released.is_some() {
                 self.host_ended(host);
             }
+            self.hold_again(host);
         }
     }
 
@@ -304,7 +307,7 @@ impl Dispatcher {
     pub(super) fn known(&self, host: &str) -> KnownHost {
         match self.hosts.get(host) {
             None => KnownHost::No,
-            Some(entry) if entry.again && entry.gone => KnownHost::No,
+            Some(entry) if entry.gone && !entry.lost => KnownHost::No,
             Some(entry) if entry.again => KnownHost::Before,
             Some(_) => KnownHost::Twice,
         }

@@ -37,21 +37,13 @@ pub(super) fn read(line: Line<'_>) -> Heard {
 fn parse(text: &str) -> Result<Heard, LineError> {
     Ok(match atex_model::kind(text)?.as_ref() {
         HelloTag::TEXT => Heard::Hello(atex_model::parse(text)?),
-        HostTag::TEXT => Heard::Host(Box::new(host(text)?)),
+        HostTag::TEXT => Heard::Host(Box::new(Host::parse(text)?)),
         PendingTag::TEXT => Heard::Pending(atex_model::parse::<Pending>(text)?.hosts),
         ReleasedTag::TEXT => Heard::Released(atex_model::parse::<Released>(text)?.id),
         HostGoneTag::TEXT => Heard::HostGone(atex_model::parse(text)?),
         ProvisionFailedTag::TEXT => Heard::Failed(atex_model::parse(text)?),
         other => Heard::Foreign(other.to_owned()),
     })
-}
-
-fn host(text: &str) -> Result<Host, LineError> {
-    let host: Host = atex_model::parse(text)?;
-    if host.id.is_empty() {
-        return Err(LineError { column: 1, message: "expected an `id` that is not empty".into() });
-    }
-    Ok(host)
 }
 
 #[cfg(test)]

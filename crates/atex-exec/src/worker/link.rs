@@ -90,16 +90,22 @@ impl Worker {
 
     fn not_opened(&mut self, error: &ConnectError, context: &Context) {
         match &self.state {
-            State::Opening => {
+            // One that was used before may be on its way back, as we are.
+            State::Opening if !(self.again && error.again_may_help()) => {
                 self.state = State::Gone;
                 context.tell(self.id, News::Unreachable(error.to_string()));
             }
             State::Gone | State::Idle => {}
             state => {
                 let longest = if matches!(state, State::Lost) { IDLE_PAUSE } else { LONGEST_PAUSE };
+                let is_opening = matches!(state, State::Opening);
                 let now = Instant::now();
                 if self.away.is_none() {
                     self.out_of_reach(now, String::new());
+                }
+                let is_first = self.away.as_ref().is_some_and(|away| away.why.is_empty());
+                if is_opening && is_first {
+                    log::warn!("{error}; it is sought for {}", shown(context.waits.host));
                 }
                 if let Some(away) = &mut self.away {
                     away.why = error.to_string();
@@ -153,6 +159,7 @@ impl Worker {
             // A host that reboots takes its time; the test's own limit is the limit.
             State::Running(run) if run.may_be_cut() => None,
             State::Adopting(adoption) => until.into_iter().chain(adoption.end_by).min(),
+            State::Opening if self.again => until,
             State::Running(_) | State::SettingUp(_) | State::Leaving => until,
             _ => None,
         }
@@ -163,6 +170,10 @@ impl Worker {
         let why = self.away.as_ref().map_or("", |away| &away.why);
         let message = format!("host lost: not reached within {}: {why}", shown(context.waits.host));
         match &self.state {
+            State::Opening => {
+                self.state = State::Gone;
+                context.tell(self.id, News::Unreachable(format!("{}: {message}", self.name())));
+            }
             State::SettingUp(_) => self.host_fails(message, context),
             State::Running(_) | State::Adopting(_) => self.host_lost(message, context),
             State::Leaving => {
