@@ -12,8 +12,8 @@
 //! a crash leaves to go on from), `announce` tells standard output, `control` those who ask while a run goes on, and
 //! `attach` follows it from another process. `stop_args` and `deadline` say when a run stops before all is done, `detach`
 //! how it goes to the background, `repro` how a failed test is repeated on a host that is held. `kit` is what every host gets: `agent.sh` is what works on the hosts, `job.sh`
-//! what runs a plan's scripts there, `packages.sh` what sees to packages, `helpers.sh` and `prelude.bash` what tests
-//! find there.
+//! what runs a plan's scripts there, `helpers.sh` and `prelude.bash` what tests find there; what sees to packages is in crate
+//! atex-host.
 //!
 //! It does not know where tests and hosts come from, what a result means to anybody, or how a host is had.
 

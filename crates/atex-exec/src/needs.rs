@@ -39,21 +39,6 @@ impl Needs {
     }
 }
 
-/// Why a name is none that a package manager could be asked for: it would take it for something else.
-pub(crate) fn fault_in_name(name: &str) -> Option<&'static str> {
-    match name.chars().next() {
-        None => Some("the name is empty"),
-        // To zypper, `!` means to remove a package.
-        Some('-' | '+' | '!' | '~') => Some("no name of a package begins so"),
-        _ if name.contains(|c: char| c.is_ascii_control()) => {
-            Some("no name of a package holds control characters")
-        }
-        // To apt-get, it means to remove a package.
-        _ if name.ends_with('-') => Some("no name of a package ends so"),
-        _ => None,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -70,22 +55,5 @@ mod tests {
         assert!(!all.contains(&more));
         all.add(more.clone());
         assert!(all.contains(&more));
-    }
-
-    #[test]
-    fn names_that_would_be_taken_for_something_else() {
-        for (name, is_one) in [
-            ("gcc-c++", true),
-            ("perl(Foo::Bar) >= 1", true),
-            ("@development-tools", true),
-            ("/usr/bin/x", true),
-            ("", false),
-            ("--installroot=/", false),
-            ("!bash", false),
-            ("bash-", false),
-            ("a\nb", false),
-        ] {
-            assert_eq!(fault_in_name(name).is_none(), is_one, "{name}");
-        }
     }
 }

@@ -1,11 +1,11 @@
 //! What a plan asks for on a host: its `prepare` and `finish` items, read once.
 
 use atex_fmf::{Context, Rule, Verdict};
+use atex_host::packages::fault_in_name;
 use atex_model::{Host, Object, Plan};
 use serde_json::Value;
 
 use crate::environment::{Variable, text_of, variables};
-use crate::needs::fault_in_name;
 
 /// The plan of a set-up, as far as it is carried out.
 #[derive(Debug, Default)]

@@ -5,13 +5,15 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Instant;
 
+use atex_cli::text::tail::Tail;
 use atex_connect::Stdin;
+use atex_host::packages::{self, Answer, fault_in_name};
 use atex_model::Connect;
 
 use super::setup::{Part, Stage, Task};
 use super::{State, Step, Worker, quote};
 use crate::environment::Variable;
-use crate::needs::{Needs, fault_in_name};
+use crate::needs::Needs;
 use crate::plan::What;
 use crate::pool::{Context, Prepared};
 use crate::script;
@@ -19,8 +21,6 @@ use crate::setup_log::SetupLog;
 
 /// What runs jobs on the host.
 const JOB: &str = include_str!("../job.sh");
-/// What sees to packages there.
-const PACKAGES: &str = include_str!("../packages.sh");
 
 /// Ends a job, with all of its process group. Its number may be another process's by now.
 const KILL: &str = "read -r then <\"$0/job.leader\" || exit 0; pid=${then%% *}; set -- ${then##*) }; start=${20}; \
@@ -33,23 +33,18 @@ pub(super) struct JobSoFar {
     /// How much it has printed, as far as it has come.
     printed: u64,
     /// The last of it.
-    tail: Vec<u8>,
+    tail: Tail,
     /// Its answers, and how it ended.
     said: Vec<u8>,
 }
 
-/// How much of a job's last words is kept, and how much of its answers: an answer is a line a package.
-const TAIL_BYTES: usize = 4 << 10;
+/// How much of a job's answers is kept: an answer is a line a package.
 const ANSWER_BYTES: usize = 4 << 20;
-/// How many of its last lines a message about its failure holds.
-const TAIL_LINES: usize = 5;
 
 impl JobSoFar {
     fn printed(&mut self, bytes: &[u8]) {
         self.printed += bytes.len() as u64;
-        self.tail.extend_from_slice(&bytes[bytes.len().saturating_sub(TAIL_BYTES)..]);
-        let much = self.tail.len().saturating_sub(TAIL_BYTES);
-        self.tail.drain(..much);
+        self.tail.add(bytes);
     }
 
     fn said(&mut self, bytes: &[u8]) {
@@ -63,14 +58,6 @@ impl JobSoFar {
         let mut words = std::str::from_utf8(line).ok()?.strip_prefix("ended ")?.split(' ');
         let (status, size) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
         (self.printed >= size).then_some(status)
-    }
-
-    /// Its last lines, as one.
-    fn last_words(&self) -> String {
-        let text = String::from_utf8_lossy(&self.tail);
-        let shown = |line: &str| line.replace(|c: char| c.is_control(), " ").trim().to_owned();
-        let lines: Vec<String> = text.lines().map(shown).filter(|line| !line.is_empty()).collect();
-        lines[lines.len().saturating_sub(TAIL_LINES)..].join(" | ")
     }
 }
 
@@ -137,21 +124,15 @@ impl Worker {
         script
     }
 
-    fn packages_script(&self, packages: &[String], exclude: &[String]) -> String {
-        let mut script = String::from(PACKAGES);
-        let mut set = |name: &str, value: &str| {
-            let _ = writeln!(script, "{name}={}", script::quote(value));
+    fn packages_script(&self, want: &[String], exclude: &[String]) -> String {
+        let asked = packages::Asked {
+            install: self.may_install(),
+            manager: self.given.manager.as_deref(),
+            is_fresh: self.given.lists_are_fresh,
+            want,
+            exclude,
         };
-        set("mode", if self.may_install() { "install" } else { "check" });
-        set("manager", self.given.manager.as_deref().unwrap_or_default());
-        set("refreshed", if self.given.lists_are_fresh { "yes" } else { "" });
-        for (word, names) in [("want", packages), ("exclude", exclude)] {
-            for name in names {
-                let _ = writeln!(script, "{word} {}", script::quote(name));
-            }
-        }
-        script.push_str("go\n");
-        script
+        asked.script()
     }
 
     /// This machine is its user's: nothing is installed there unless that is asked for.
@@ -289,22 +270,18 @@ impl Worker {
 
     /// Takes in what was said about packages.
     pub(super) fn hear(&mut self, said: &[u8]) {
-        for line in String::from_utf8_lossy(said).lines() {
-            let (word, rest) = line.split_once(' ').unwrap_or((line, ""));
-            match word {
-                "manager" => self.given.manager = Some(rest.to_owned()),
-                "refreshed" => self.given.lists_are_fresh = true,
-                "has" => {
-                    self.given.lacks.remove(rest);
-                    self.given.has.insert(rest.to_owned());
+        for answer in packages::answers(&String::from_utf8_lossy(said)) {
+            match answer {
+                Answer::Manager(name) => self.given.manager = Some(name.to_owned()),
+                Answer::Refreshed => self.given.lists_are_fresh = true,
+                Answer::Has(name) => {
+                    self.given.lacks.remove(name);
+                    self.given.has.insert(name.to_owned());
                 }
-                "lacks" => {
-                    let (name, why) = rest.split_once('\t').unwrap_or((rest, "no reason was given"));
-                    let why = why.replace(|c: char| c.is_control(), " ");
+                Answer::Lacks(name, why) => {
                     self.given.lacks.insert(name.to_owned(), why);
                 }
-                "note" => log::warn!("{}: {}", self.name(), rest.escape_debug()),
-                _ => {}
+                Answer::Note(text) => log::warn!("{}: {}", self.name(), text.escape_debug()),
             }
         }
     }
@@ -321,7 +298,7 @@ fn title(task: &Task) -> String {
 }
 
 fn failed(status: i64, job: &JobSoFar) -> String {
-    let words = job.last_words();
+    let words = job.tail.words();
     // As shells count.
     let how = match status {
         129..=192 => format!("killed by signal {}", status - 128),
@@ -347,17 +324,10 @@ mod tests {
     }
 
     #[test]
-    fn the_last_words_are_short_and_harmless() {
+    fn a_failure_says_how_and_what_was_printed_last() {
         let mut job = JobSoFar::default();
-        for n in 0..10_000 {
-            job.printed(format!("line {n}\n\n").as_bytes());
-        }
-        job.printed(b"\x1b[31mred\n");
-        assert!(job.tail.len() <= TAIL_BYTES);
-        assert_eq!(
-            failed(1, &job),
-            "failed with exit status 1: line 9996 | line 9997 | line 9998 | line 9999 | [31mred"
-        );
+        job.printed(b"no such thing\n");
+        assert_eq!(failed(1, &job), "failed with exit status 1: no such thing");
         assert_eq!(failed(137, &JobSoFar::default()), "killed by signal 9");
     }
 }

@@ -1,6 +1,6 @@
 # Sees to packages on a host: tells which are there, and has the host's own package manager bring the others.
-# Needs a POSIX sh and the usual small programs. atex-exec puts lines behind this that set `mode`, and what is
-# known already (`manager`, `refreshed`), name packages (`want`, `exclude`) and end with `go`.
+# Needs a POSIX sh and the usual small programs. Lines behind this (packages.rs) set `mode`, and what is known
+# already (`manager`, `refreshed`), name packages (`want`, `exclude`) and end with `go`.
 #
 # What package managers print goes to stdout. Answers go to descriptor 3, a line each:
 #

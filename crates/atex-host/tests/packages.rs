@@ -8,8 +8,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// What works on the host.
-const PACKAGES: &str = include_str!("../src/packages.sh");
+use atex_host::packages::SCRIPT as PACKAGES;
 
 /// Programs that it may use.
 const PROGRAMS: [&str; 9] = ["cat", "cut", "grep", "head", "ls", "sed", "tail", "tr", "wc"];
