@@ -65,7 +65,7 @@ fn lent(dir: &Dir, ledger: &str) -> Vec<String> {
 
 /// Expects a whole journal, decisions that can be made again, and nothing lent.
 #[track_caller]
-fn check(dir: &Dir, ledger: &str) {
+pub fn check(dir: &Dir, ledger: &str) {
     journal::check(&dir.path().join("run"));
     let journal = dir.read("run/journal.jsonl");
     let count = |kind: &str| {
@@ -293,7 +293,7 @@ fn one_that_does_not_end_is_ended_and_what_it_may_hold_is_named() {
 }
 
 /// A run whose first test waits until there is a file `go`.
-fn waiting(dir: &Dir) -> Vec<Value> {
+pub fn waiting(dir: &Dir) -> Vec<Value> {
     let script = format!("echo begun; until [ -e {} ]; do sleep 0.05; done", dir.join("go").display());
     vec![test_with("/a", &script, json!({"extra-priority": 1})), test("/b", "true"), test("/c", "true")]
 }

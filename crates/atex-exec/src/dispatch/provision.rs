@@ -147,23 +147,19 @@ impl Dispatcher {
     }
 
     pub(super) fn take_provisioned(&mut self, all: Vec<Provisioned>) {
-        let is_host = |(_, said): &&Provisioned| matches!(said, Said::Host(_));
-        let hosts: Vec<Provisioned> = all.iter().filter(is_host).cloned().collect();
-        let is_kept = self.keep_leases(hosts);
+        let is_kept = self.keep_leases(&all);
         for (of, said) in all {
             match said {
                 Said::Hello(hello) => self.greeted(of, *hello),
+                // It was taken back as soon as it was given.
+                Said::Host(host) if !self.giver(of).held.contains(&host.id) => {}
                 Said::Host(host) if is_kept => self.given(of, *host),
                 // Nothing more can be put on record: it is not used.
                 Said::Host(host) => self.giver(of).give_back(&host.id, "cancelled"),
                 Said::Pending(hosts) => self.giver(of).pending = hosts,
-                Said::Released(id) => self.lease_ended(of, &id),
-                Said::Gone { id, note, given_back } => {
-                    if given_back {
-                        self.lease_ended(of, &id);
-                    }
-                    self.host_gone(of, &id, &note);
-                }
+                // Its lease has ended.
+                Said::Released(_) => {}
+                Said::Gone { id, note, .. } => self.host_gone(of, &id, &note),
                 Said::Failed { count, note, retry } => self.provision_failed(of, count, note, retry),
                 Said::Unusable(problem) => {
                     let again = "it is used no more; its standard error is in";
@@ -224,15 +220,24 @@ impl Dispatcher {
 
     // ---- Hosts come ----
 
-    /// Writes down that hosts were given, for sure. Whether that was possible.
-    fn keep_leases(&mut self, hosts: Vec<Provisioned>) -> bool {
-        if hosts.is_empty() {
-            return !self.storage_failed;
+    /// Writes down which hosts were given, and which taken back, in the order in which that was said: one that is taken
+    /// back may be given again at once. Whether those that were given are on record for sure.
+    fn keep_leases(&mut self, all: &[Provisioned]) -> bool {
+        let mut any_given = false;
+        for (of, said) in all {
+            match said {
+                Said::Host(host) => {
+                    any_given = true;
+                    self.giver(*of).lease(&host.id);
+                    let host = Host::clone(host);
+                    self.record(&Leased { kind: LEASE.into(), time: now(), provisioner: of.0, host });
+                }
+                Said::Released(id) | Said::Gone { id, given_back: true, .. } => self.lease_ended(*of, id),
+                _ => {}
+            }
         }
-        for (of, said) in hosts {
-            let Said::Host(host) = said else { continue };
-            self.giver(of).lease(&host.id);
-            self.record(&Leased { kind: LEASE.into(), time: now(), provisioner: of.0, host: *host });
+        if !any_given {
+            return !self.storage_failed;
         }
         if let Err(e) = self.journal.synchronize() {
             self.cannot_store(&trouble(&self.dir.journal(), &e));
