@@ -26,13 +26,15 @@ fn example(dir: &Dir, ledger: &str) -> String {
     )
 }
 
-/// A provisioner that keeps its hosts when it or its user dies, and can take charge of them again.
+/// A provisioner that keeps its hosts when it or its user dies, and can take charge of them again. While there is a file
+/// `slow` it takes its time to say so.
 fn adopting(dir: &Dir) -> String {
     let script = dir.script(
         "adopting",
         r#"#!/bin/sh
 mkdir -p "$1" && cd "$1" || exit 2
 echo $$ >../adopting.pid
+[ ! -e ../slow ] || sleep 2
 echo '{"type":"hello","provisioner":"keep","adopt":true,"extend":true}'
 jq --unbuffered -r '"\(.type) \(.hosts // .id // .host.id)"' | tee -a ../told | {
     want=0
@@ -414,6 +416,7 @@ fn a_provisioner_that_is_killed_is_started_again_and_its_hosts_are_kept_if_it_ca
     let life =
         begin(&mut exec(&dir, &["--provision", &adopting(&dir), "--provision-max", "1"], &waiting(&dir)));
     let before = dir.read("adopting.pid");
+    dir.write("slow", "");
     kill(Pid::from_raw(before.trim().parse().unwrap()), Signal::SIGKILL).unwrap();
     life.wait_for_stderr("provisioner keep: ended by SIGKILL");
     wait_until(|| dir.read("adopting.pid") != before && dir.read("told").contains("adopt"));
@@ -454,6 +457,7 @@ fn killed_itself_it_goes_on_with_the_hosts_that_it_had() {
     wait_until_begun(&dir, &life, "/a");
     run.kill(life);
     assert!(!lent(&dir, "kept").is_empty());
+    dir.write("slow", "");
     let life = run.resume();
     wait_until(|| dir.read("told").contains("adopt"));
     dir.write("go", "");

@@ -135,6 +135,9 @@ pub(crate) struct Leased {
     pub time: Time,
     /// Which one: its place on the command line, from 0.
     pub provisioner: u32,
+    /// It can take charge of the host again when it is started anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopts: bool,
     pub host: Host,
 }
 

@@ -4,7 +4,7 @@
 //! provisioner has said that it is given back.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use atex_cli::{Failure, input::reason, now};
 use atex_model::protocol::Hello;
@@ -20,14 +20,11 @@ use super::{Dispatcher, Ears, control::Pace};
 use crate::hosts_file::From;
 use crate::journal::{LEASE, LEASE_END, LeaseEnd, Leased};
 use crate::pool::Order;
-use crate::provision::{MOST_HOSTS, Place, Provisioner, Said};
+use crate::provision::{ADOPTION, MOST_HOSTS, Place, Provisioner, Said};
 use crate::run_dir::trouble;
 
 /// How much that provisioners say waits for the dispatcher. Behind that they wait.
 pub(super) const SAID_AHEAD: usize = 256;
-
-/// So long provisioners have, after a crash, to say which hosts they have taken charge of again.
-const ADOPTION: Duration = Duration::from_secs(60);
 
 /// What a provisioner says, with its number.
 pub(super) type Provisioned = (ProvisionerId, Said);
@@ -42,6 +39,8 @@ pub(super) struct Giver {
     limit: u32,
     platform: Option<String>,
     facts: Facts,
+    /// It can take charge of hosts that it gave before it was started anew.
+    adopts: bool,
     wanted: u32,
     pending: u64,
     /// The ids of hosts that it has not taken back, as far as is known.
@@ -61,11 +60,12 @@ impl Dispatcher {
     // ---- The beginning ----
 
     /// Starts the provisioners. What they give is not known before they have said so. What they gave in earlier lives
-    /// and is `in_use` they are to take charge of again, the rest they are to take back.
+    /// and is `in_use` they are to take charge of again, which `adopters` can, the rest they are to take back.
     pub(super) fn start_provisioners(
         &mut self,
         leases: Leases,
         in_use: &BTreeSet<&str>,
+        adopters: &BTreeSet<ProvisionerId>,
         tell: &Sender<Provisioned>,
     ) {
         let provision = self.config.provision.clone();
@@ -85,6 +85,7 @@ impl Dispatcher {
                 variables,
                 held: held.into_iter().cloned().collect(),
                 owed: owed_ids.clone(),
+                adopts: adopters.contains(&id),
             };
             let keeper = Provisioner::start(command, place, provision.waits, tell.clone());
             let problem = keeper.as_ref().err().map(|e| format!("cannot start a thread: {}", reason(e)));
@@ -97,6 +98,7 @@ impl Dispatcher {
                 limit,
                 platform: None,
                 facts: Facts::new(),
+                adopts: adopters.contains(&id),
                 wanted: 0,
                 pending: 0,
                 leases: held_ids.iter().cloned().chain(owed_ids).collect(),
@@ -187,6 +189,7 @@ impl Dispatcher {
         giver.limit = giver.most.into_iter().chain(max).min().unwrap_or(MOST_HOSTS);
         giver.name = hello.provisioner.unwrap_or_else(|| giver.name.clone());
         (giver.platform, giver.facts, giver.pending) = (hello.platform, hello.facts, 0);
+        giver.adopts = hello.adopt;
         self.describe_provisioner(of, hello.extend);
         if let Some(keeper) = &self.giver(of).keeper {
             keeper.known();
@@ -226,11 +229,11 @@ impl Dispatcher {
         let mut any_given = false;
         for (of, said) in all {
             match said {
+                // Also of what it gives in the same breath.
+                Said::Hello(hello) => self.giver(*of).adopts = hello.adopt,
                 Said::Host(host) => {
                     any_given = true;
-                    self.giver(*of).lease(&host.id);
-                    let host = Host::clone(host);
-                    self.record(&Leased { kind: LEASE.into(), time: now(), provisioner: of.0, host });
+                    self.leased(*of, host);
                 }
                 Said::Released(id) | Said::Gone { id, given_back: true, .. } => self.lease_ended(*of, id),
                 _ => {}
@@ -243,6 +246,13 @@ impl Dispatcher {
             self.cannot_store(&trouble(&self.dir.journal(), &e));
         }
         !self.storage_failed
+    }
+
+    fn leased(&mut self, of: ProvisionerId, host: &Host) {
+        let giver = self.giver(of);
+        giver.lease(&host.id);
+        let (kind, adopts) = (LEASE.into(), giver.adopts);
+        self.record(&Leased { kind, time: now(), provisioner: of.0, adopts, host: host.clone() });
     }
 
     /// A host has come, or one is confirmed that is there.

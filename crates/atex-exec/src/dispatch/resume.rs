@@ -75,7 +75,7 @@ type Running = BTreeMap<u32, (TestId, u32)>;
 impl Dispatcher {
     /// Puts the run into the state in which it was.
     pub(super) fn come_back(&mut self, past: Past, provisioned: &Sender<Provisioned>, ears: &Ears) {
-        let Past { tests, hosts, to_hand_on, leases, input_ended, incomplete, exit, .. } = past;
+        let Past { tests, hosts, to_hand_on, leases, adopters, input_ended, incomplete, exit, .. } = past;
         (self.identities, self.setups) = (past.identities, past.setups);
         (self.counts, self.host_seconds) = (past.counts, past.host_seconds);
         (self.before.lines, self.before.seconds, self.before.lives) = (past.lines, past.seconds, past.lives);
@@ -102,7 +102,7 @@ impl Dispatcher {
         self.before.outcomes = Outcomes(settled.collect());
         self.setups_again();
         let in_use = hosts.iter().filter(|host| !host.gone).map(|host| host.taken.host.id.as_str()).collect();
-        self.start_provisioners(leases, &in_use, provisioned);
+        self.start_provisioners(leases, &in_use, &adopters, provisioned);
         let leases = self.wait_for_adoptions(ears);
         let running = self.tests_again(&tests);
         self.hosts_again(hosts, to_hand_on, leases);
