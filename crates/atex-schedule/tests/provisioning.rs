@@ -4,7 +4,7 @@ mod table;
 
 use atex_schedule::{
     BREAKER, Ended, Event, ExpressionId, FRUITLESS, HostId, HostIs, MARGIN, Options, ProvisionerId,
-    ProvisionerTraits, Time, Verdict,
+    ProvisionerTraits, Scheduler, Time, Verdict,
 };
 use table::*;
 
@@ -137,6 +137,30 @@ fn a_provisioner_that_fails_is_asked_again_later_and_not_for_ever() {
     }
     assert_eq!(said, "abandon 0 NoHost, abandon 1 NoHost, want 0 of 0");
     assert!(scheduler.is_done());
+}
+
+#[test]
+fn failures_that_come_together_are_one() {
+    let most = 2 * BREAKER;
+    let mut scheduler = Scheduler::new(Options::default());
+    let mut at = |second: u64, event| text(&scheduler.apply(Time(1000 * second), event));
+    at(0, provisioner(0, most));
+    for n in 0..most {
+        assert_eq!(at(0, test(n)), format!("want {} of 0", n + 1));
+    }
+    // Each host fails on its own.
+    assert_eq!(at(1, provision_failed(0, 1, true)), format!("want {} of 0, wake at 11000", most - 1));
+    for n in 2..=most {
+        assert_eq!(at(2, provision_failed(0, 1, true)), format!("want {} of 0", most - n));
+    }
+    assert_eq!(at(11, Event::Woken), format!("want {most} of 0"));
+    // The second time, whatever that was made of.
+    assert_eq!(at(12, provision_failed(0, most, true)), "want 0 of 0, wake at 32000");
+    assert_eq!(at(32, Event::Woken), format!("want {most} of 0"));
+    assert_eq!(at(33, given(0, 0)), "set up 0 on 0 clean");
+    // One has come: it has not failed in a row.
+    assert_eq!(at(34, provision_failed(0, 1, true)), format!("want {} of 0, wake at 44000", most - 1));
+    assert!(scheduler.is_used(ProvisionerId(0)));
 }
 
 #[test]
