@@ -1,10 +1,14 @@
 //! Provisioners behind a crash of ours: what they say while it is waited for what they have taken charge of again.
 
-use atex_testkit::sandbox::Dir;
+use std::time::{Duration, Instant};
 
-use crate::exec_provision::{check, waiting};
+use atex_testkit::sandbox::Dir;
+use nix::sys::signal::Signal;
+use serde_json::json;
+
+use crate::exec_provision::{adopting, check, lent, wait_until, waiting, went_on};
 use crate::exec_resume::Run;
-use crate::stream::{test, wait_until_begun};
+use crate::stream::{of_type, test, wait_until_begun};
 
 /// A provisioner of two hosts. At first it does not answer what it is told to give back. After that it takes charge of
 /// what it is asked to, but only behind having taken back one host and given it again at once, as it does later.
@@ -79,4 +83,53 @@ fn a_host_that_is_given_again_as_it_is_taken_back_is_a_new_debt() {
     assert_eq!(finals.count(), 4, "{}", run.complained);
     assert_eq!(journaled(&dir, "lease"), journaled(&dir, "lease-end"), "{}", dir.read("run/journal.jsonl"));
     check(&dir, "pool");
+}
+
+#[test]
+fn a_run_that_waits_for_its_hosts_can_be_left() {
+    let dir = Dir::new();
+    let mut run = Run::new(&dir, vec![], &waiting(&dir));
+    let arguments = ["--provision", &adopting(&dir), "--provision-max", "1", "--on-term", "detach"];
+    let life = run.begin(&arguments);
+    wait_until_begun(&dir, &life, "/a");
+    run.kill(life);
+    let before = dir.read("told");
+    dir.write("mute", "");
+    let life = run.resume();
+    wait_until(|| dir.read("told")[before.len()..].contains("adopt"));
+    life.signal(Signal::SIGTERM);
+    let left = life.finish();
+    left.code(143).stderr_has("1 tests go on on their hosts");
+    run.hear(&left);
+    let ends = [of_type(&left, "test-end"), of_type(&left, "host-end")].concat();
+    assert!(ends.is_empty() && !lent(&dir, "kept").is_empty(), "all is left as it is: {}", left.report());
+    std::fs::remove_file(dir.join("mute")).unwrap();
+    dir.write("go", "");
+    let output = run.resume().finish();
+    output.success();
+    run.hear(&output);
+    went_on(&run);
+    check(&dir, "kept");
+}
+
+#[test]
+fn a_run_that_waits_for_its_hosts_can_be_stopped() {
+    let dir = Dir::new();
+    let mut run = Run::new(&dir, vec![], &waiting(&dir));
+    let life = run.begin(&["--provision", &adopting(&dir)]);
+    wait_until_begun(&dir, &life, "/a");
+    run.kill(life);
+    dir.write("mute", "");
+    let begun = Instant::now();
+    let life = run.resume();
+    wait_until(|| dir.read("told").contains("adopt"));
+    life.signal(Signal::SIGINT);
+    let output = life.finish();
+    output.code(130);
+    assert!(begun.elapsed() < Duration::from_secs(45), "the rest of the minute is not waited for");
+    run.hear(&output);
+    let ends = of_type(&output, "test-end");
+    let of_a = ends.iter().find(|end| end["test"] == "/a").unwrap();
+    assert_eq!((&of_a["cause"], &of_a["final"]), (&json!("cancelled"), &json!(false)), "{ends:?}");
+    check(&dir, "kept");
 }

@@ -27,8 +27,8 @@ fn example(dir: &Dir, ledger: &str) -> String {
 }
 
 /// A provisioner that keeps its hosts when it or its user dies, and can take charge of them again. While there is a file
-/// `slow` it takes its time to say so.
-fn adopting(dir: &Dir) -> String {
+/// `slow` it takes its time to say so, and while there is a file `mute` it does not answer that.
+pub fn adopting(dir: &Dir) -> String {
     let script = dir.script(
         "adopting",
         r#"#!/bin/sh
@@ -42,7 +42,7 @@ jq --unbuffered -r '"\(.type) \(.hosts // .id // .host.id)"' | tee -a ../told | 
     while read -r word what; do
         case $word in
             want) want=$what ;;
-            adopt) if [ -e "$what" ]; then host "$what"; else printf '{"type":"host-gone","id":"%s"}\n' "$what"; fi ;;
+            adopt) if [ -e ../mute ]; then :; elif [ -e "$what" ]; then host "$what"; else printf '{"type":"host-gone","id":"%s"}\n' "$what"; fi ;;
             release) rm -f "$what"; printf '{"type":"released","id":"%s"}\n' "$what" ;;
             shutdown) rm -f k-* ;;
         esac
@@ -60,7 +60,7 @@ jq --unbuffered -r '"\(.type) \(.hosts // .id // .host.id)"' | tee -a ../told | 
 }
 
 /// What is still lent.
-fn lent(dir: &Dir, ledger: &str) -> Vec<String> {
+pub fn lent(dir: &Dir, ledger: &str) -> Vec<String> {
     let entries = fs::read_dir(dir.join(ledger)).into_iter().flatten().flatten();
     entries.map(|entry| entry.file_name().into_string().unwrap()).collect()
 }
@@ -87,7 +87,7 @@ pub fn check(dir: &Dir, ledger: &str) {
 
 /// Waits for what nobody tells of.
 #[track_caller]
-fn wait_until(is_so: impl Fn() -> bool) {
+pub fn wait_until(is_so: impl Fn() -> bool) {
     let end = Instant::now() + Duration::from_secs(60);
     while !is_so() {
         assert!(Instant::now() < end, "it does not come");
@@ -303,7 +303,7 @@ pub fn waiting(dir: &Dir) -> Vec<Value> {
 /// Expects that the first test of such a run had one attempt, whoever died meanwhile. The others may have been cut short as
 /// they began.
 #[track_caller]
-fn went_on(run: &Run) {
+pub fn went_on(run: &Run) {
     let ends = run.of_type("test-end");
     let finals: Vec<&Value> = ends.iter().filter(|end| end["final"] == true).collect();
     assert!(finals.len() == 3 && finals.iter().all(|end| end["outcome"] == "pass"), "{ends:?}");

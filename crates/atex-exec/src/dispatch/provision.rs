@@ -369,13 +369,14 @@ impl Dispatcher {
     // ---- After a crash ----
 
     /// Waits until provisioners have said of which hosts they have taken charge again: whoever cannot has given them
-    /// back, and they may be somebody else's by now. Returns what they are like now.
+    /// back, and they may be somebody else's by now. Returns what they are like now. A run that is stopped waits no longer,
+    /// and one that is left tells nobody anything.
     pub(super) fn wait_for_adoptions(&mut self, ears: &Ears) -> Leases {
         let mut adopted = Leases::new();
         let mut other = Vec::new();
         let end = at(Instant::now() + ADOPTION);
         let mut open: BTreeSet<String> = self.givers.iter().flat_map(|giver| giver.held.clone()).collect();
-        while !open.is_empty() {
+        while !open.is_empty() && !self.stopping {
             select! {
                 recv(ears.provisioned) -> said => match said {
                     Ok((of, Said::Host(host))) if open.remove(&host.id) => {
@@ -396,6 +397,10 @@ impl Dispatcher {
                 recv(ears.signals) -> signal => if let Ok(signal) = signal { self.signal(signal) },
                 recv(end) -> _ => break,
             }
+        }
+        if self.is_left {
+            self.keep_leases(&other);
+            return adopted;
         }
         for id in open {
             log::warn!("host {}: its provisioner has not taken charge of it again", id.escape_debug());
