@@ -162,6 +162,9 @@ pub(crate) struct JobExit {
     #[serde(rename = "type")]
     pub kind: String,
     pub code: u8,
+    /// The run can be gone on with: not all was taken in, or somebody still holds a host for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub open: bool,
 }
 
 /// What was passed on, if the line of the journal, of the type [`PASSED_ON`], says so.

@@ -424,6 +424,11 @@ impl Dispatcher {
         self.givers.iter().all(|giver| giver.is_over)
     }
 
+    /// Whether provisioners have not said of all hosts that they are given back.
+    pub(super) fn is_owed_hosts(&self) -> bool {
+        self.givers.iter().any(|giver| !giver.leases.is_empty())
+    }
+
     fn provisioner_over(&mut self, of: ProvisionerId, left: &[String]) {
         self.giver(of).is_over = true;
         for id in self.giver(of).leases.clone() {
