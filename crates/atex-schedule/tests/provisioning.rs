@@ -319,6 +319,53 @@ fn a_lease_is_extended_before_a_test_and_while_it_runs() {
 }
 
 #[test]
+fn the_lease_of_a_host_that_is_held_is_extended() {
+    let extending = || provisioner_with(0, 1, |is| (is.platform, is.extends) = (Some(A), true));
+    let held = || Event::HostHeld { host: HostId(0) };
+    let freed = || Event::HostFreed { host: HostId(0) };
+    let long = || test_with(0, |is| is.expected = Some(20 * MINUTE));
+    check_timed(
+        Options::default(),
+        &[
+            (0, extending(), ""),
+            (0, long(), "want 1 of 0"),
+            (0, lent(0, 0, 60), "set up 0 on 0 clean, wake at 1800000"),
+            (0, set_up(0), "start 0.1 on 0"),
+            (20 * MINUTE, held(), ""),
+            (20 * MINUTE, passed(0), "settle 0"),
+            (30 * MINUTE, Event::Woken, "extend 0 until 90, wake at 3600000"),
+            (60 * MINUTE, Event::Woken, "extend 0 until 120, wake at 5400000"),
+            // Its lease is looked at also when it runs something again.
+            (70 * MINUTE, freed(), ""),
+            (70 * MINUTE, test_with(1, |is| is.expected = Some(5 * MINUTE)), "start 1.1 on 0"),
+            (90 * MINUTE, Event::Woken, "extend 0 until 150, wake at 7200000"),
+        ],
+    );
+    // An idle one whose half-life has passed.
+    check_timed(
+        Options::default(),
+        &[
+            (0, extending(), ""),
+            (0, lent(0, 0, 60), "wake at 1800000"),
+            (30 * MINUTE, Event::Woken, ""),
+            (40 * MINUTE, held(), "wake at 3000000"),
+            (50 * MINUTE, Event::Woken, "extend 0 until 70, wake at 3600000"),
+        ],
+    );
+    // Nobody can extend this one: when it is freed too late for anything, it goes.
+    check_timed(
+        Options::default(),
+        &[
+            (0, provisioner(0, 1), ""),
+            (0, lent(0, 0, 60), "wake at 3300000"),
+            (30 * MINUTE, held(), ""),
+            (55 * MINUTE, Event::Woken, ""),
+            (56 * MINUTE, freed(), "release 0 Expired"),
+        ],
+    );
+}
+
+#[test]
 fn whoever_lends_for_too_short_a_time_is_not_asked_for_ever() {
     let mut scheduler = check(&[
         (provisioner(0, 1), ""),
