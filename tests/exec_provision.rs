@@ -26,13 +26,15 @@ fn example(dir: &Dir, ledger: &str) -> String {
     )
 }
 
-/// A provisioner that keeps its hosts when it or its user dies, and can take charge of them again.
-fn adopting(dir: &Dir) -> String {
+/// A provisioner that keeps its hosts when it or its user dies, and can take charge of them again. While there is a file
+/// `slow` it takes its time to say so, and while there is a file `mute` it does not answer that.
+pub fn adopting(dir: &Dir) -> String {
     let script = dir.script(
         "adopting",
         r#"#!/bin/sh
 mkdir -p "$1" && cd "$1" || exit 2
 echo $$ >../adopting.pid
+[ ! -e ../slow ] || sleep 2
 echo '{"type":"hello","provisioner":"keep","adopt":true,"extend":true}'
 jq --unbuffered -r '"\(.type) \(.hosts // .id // .host.id)"' | tee -a ../told | {
     want=0
@@ -40,7 +42,7 @@ jq --unbuffered -r '"\(.type) \(.hosts // .id // .host.id)"' | tee -a ../told | 
     while read -r word what; do
         case $word in
             want) want=$what ;;
-            adopt) if [ -e "$what" ]; then host "$what"; else printf '{"type":"host-gone","id":"%s"}\n' "$what"; fi ;;
+            adopt) if [ -e ../mute ]; then :; elif [ -e "$what" ]; then host "$what"; else printf '{"type":"host-gone","id":"%s"}\n' "$what"; fi ;;
             release) rm -f "$what"; printf '{"type":"released","id":"%s"}\n' "$what" ;;
             shutdown) rm -f k-* ;;
         esac
@@ -58,14 +60,14 @@ jq --unbuffered -r '"\(.type) \(.hosts // .id // .host.id)"' | tee -a ../told | 
 }
 
 /// What is still lent.
-fn lent(dir: &Dir, ledger: &str) -> Vec<String> {
+pub fn lent(dir: &Dir, ledger: &str) -> Vec<String> {
     let entries = fs::read_dir(dir.join(ledger)).into_iter().flatten().flatten();
     entries.map(|entry| entry.file_name().into_string().unwrap()).collect()
 }
 
 /// Expects a whole journal, decisions that can be made again, and nothing lent.
 #[track_caller]
-fn check(dir: &Dir, ledger: &str) {
+pub fn check(dir: &Dir, ledger: &str) {
     journal::check(&dir.path().join("run"));
     let journal = dir.read("run/journal.jsonl");
     let count = |kind: &str| {
@@ -85,7 +87,7 @@ fn check(dir: &Dir, ledger: &str) {
 
 /// Waits for what nobody tells of.
 #[track_caller]
-fn wait_until(is_so: impl Fn() -> bool) {
+pub fn wait_until(is_so: impl Fn() -> bool) {
     let end = Instant::now() + Duration::from_secs(60);
     while !is_so() {
         assert!(Instant::now() < end, "it does not come");
@@ -349,7 +351,7 @@ fn one_that_does_not_end_is_ended_and_what_it_may_hold_is_named() {
 }
 
 /// A run whose first test waits until there is a file `go`.
-fn waiting(dir: &Dir) -> Vec<Value> {
+pub fn waiting(dir: &Dir) -> Vec<Value> {
     let script = format!("echo begun; until [ -e {} ]; do sleep 0.05; done", dir.join("go").display());
     vec![test_with("/a", &script, json!({"extra-priority": 1})), test("/b", "true"), test("/c", "true")]
 }
@@ -357,7 +359,7 @@ fn waiting(dir: &Dir) -> Vec<Value> {
 /// Expects that the first test of such a run had one attempt, whoever died meanwhile. The others may have been cut short as
 /// they began.
 #[track_caller]
-fn went_on(run: &Run) {
+pub fn went_on(run: &Run) {
     let ends = run.of_type("test-end");
     let finals: Vec<&Value> = ends.iter().filter(|end| end["final"] == true).collect();
     assert!(finals.len() == 3 && finals.iter().all(|end| end["outcome"] == "pass"), "{ends:?}");
@@ -470,6 +472,7 @@ fn a_provisioner_that_is_killed_is_started_again_and_its_hosts_are_kept_if_it_ca
     let life =
         begin(&mut exec(&dir, &["--provision", &adopting(&dir), "--provision-max", "1"], &waiting(&dir)));
     let before = dir.read("adopting.pid");
+    dir.write("slow", "");
     kill(Pid::from_raw(before.trim().parse().unwrap()), Signal::SIGKILL).unwrap();
     life.wait_for_stderr("provisioner keep: ended by SIGKILL");
     wait_until(|| dir.read("adopting.pid") != before && dir.read("told").contains("adopt"));
@@ -510,6 +513,7 @@ fn killed_itself_it_goes_on_with_the_hosts_that_it_had() {
     wait_until_begun(&dir, &life, "/a");
     run.kill(life);
     assert!(!lent(&dir, "kept").is_empty());
+    dir.write("slow", "");
     let life = run.resume();
     wait_until(|| dir.read("told").contains("adopt"));
     dir.write("go", "");

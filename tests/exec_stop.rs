@@ -36,11 +36,13 @@ fn at_its_deadline_a_run_ends_what_runs_and_can_be_gone_on_with() {
         (&job_end(&output)["unsettled"], &job_end(&output)["counts"]),
         (&json!(2), &json!({"pass": 1}))
     );
-    // It keeps its options, so that two seconds are all that it has again: unless it is given more.
     let again = tool(&dir, "atex-exec").args(["--resume", "run", "--grace", "1s"]).run();
     again.code(2).stderr_has("--grace: not with --resume");
+    let again = tool(&dir, "atex-exec").args(["--resume", "run", "--deadline", "1s"]).run();
+    again.code(4).stderr_has("the deadline has come: ending what runs");
+    // A deadline is that of one life. One that has passed would leave the next no time at all.
     dir.write("go", "");
-    let rest = tool(&dir, "atex-exec").args(["--resume", "run", "--deadline", "2h"]).run();
+    let rest = tool(&dir, "atex-exec").args(["--resume", "run"]).run();
     rest.success();
     assert_eq!(verdicts(&rest), ["/late pass test", "/running pass test"]);
 }

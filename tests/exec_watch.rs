@@ -195,6 +195,32 @@ fn left(dir: &Dir) -> Vec<String> {
 }
 
 #[test]
+fn what_can_be_gone_on_with_is_not_over() {
+    let dir = Dir::new();
+    let input = lines(&[test("/a", "exit 1")]);
+    dir.write("all", &input);
+    // The rest of the input has not come yet.
+    let cut = format!(
+        "mkfifo in && exec 3<>in && cat all >&3 && exec {} --run-dir runs/cut --local 1 --max-fail 1 <in",
+        env!("CARGO_BIN_EXE_atex-exec")
+    );
+    dir.command("bash").args(["-c", &cut]).run().code(4).stderr_has("not all was run: --resume ");
+    // Nobody says that the host was given back.
+    let keeps = r#"echo '{"type":"host","id":"mine","connect":{"how":"local"}}'; cat >/dev/null; exit 1"#;
+    let arguments = ["--run-dir", "runs/lent", "--provision", keeps, "--release-timeout", "1s"];
+    tool(&dir, "atex-exec").args(arguments).stdin(input.clone()).run().code(3);
+    let state = |run: &str| {
+        let output = tool(&dir, "atex-exec").args(["status", run]).run();
+        serde_json::from_str::<Value>(&output.success().stdout).unwrap()["state"].clone()
+    };
+    assert_eq!([state("runs/cut"), state("runs/lent")], ["cut-short", "cut-short"]);
+    assert!(pruned(&dir, &["--keep-runs", "0", "--dry-run"]).is_empty());
+    tool(&dir, "atex-exec").args(["--resume", "runs/cut"]).stdin(input).run().code(1);
+    assert_eq!(state("runs/cut"), "over");
+    assert_eq!(pruned(&dir, &["--keep-runs", "0", "--dry-run"]), ["cut"]);
+}
+
+#[test]
 fn what_is_not_needed_is_pruned_and_nothing_else() {
     let dir = Dir::new();
     three_runs(&dir);

@@ -2,6 +2,7 @@
 
 mod discover;
 mod examples;
+mod exec_adoption;
 mod exec_attach;
 mod exec_crash;
 mod exec_detach;

@@ -138,6 +138,9 @@ pub(crate) struct Leased {
     pub time: Time,
     /// Which one: its place on the command line, from 0.
     pub provisioner: u32,
+    /// It can take charge of the host again when it is started anew.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub adopts: bool,
     pub host: Host,
 }
 
@@ -187,6 +190,9 @@ pub(crate) struct JobExit {
     #[serde(rename = "type")]
     pub kind: String,
     pub code: u8,
+    /// The run can be gone on with: not all was taken in, or somebody still holds a host for it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub open: bool,
 }
 
 /// What was passed on, if the line of the journal, of the type [`PASSED_ON`], says so.

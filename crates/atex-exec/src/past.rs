@@ -1,7 +1,7 @@
 //! What the run directory knows of a run: its files are read once, from the beginning to the end, and what
 //! is remembered of each test is some ten bytes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 
 use atex_cli::{Exit, Failure, input::Lines};
@@ -101,6 +101,8 @@ pub(crate) struct Past {
     pub last_ended: HashMap<String, String>,
     /// Hosts that provisioners have given and, as far as is known, not been given back, and who has given them.
     pub leases: IndexMap<String, (ProvisionerId, Host)>,
+    /// Provisioners that could take charge of hosts again when they gave the last one.
+    pub adopters: BTreeSet<ProvisionerId>,
     /// How often it was begun or resumed.
     pub lives: u32,
     /// Set by an end at which every test was settled.
@@ -130,6 +132,7 @@ impl Past {
             to_hand_on: None,
             last_ended: HashMap::new(),
             leases: IndexMap::new(),
+            adopters: BTreeSet::new(),
             lives: 0,
             over: None,
             by_identity: HashMap::new(),
@@ -292,7 +295,13 @@ impl Past {
         if let Some(number) = self.host_numbers.get(&id) {
             self.hosts[*number as usize].gone = false;
         }
-        self.leases.insert(id, (ProvisionerId(leased.provisioner), leased.host));
+        let of = ProvisionerId(leased.provisioner);
+        if leased.adopts {
+            self.adopters.insert(of);
+        } else {
+            self.adopters.remove(&of);
+        }
+        self.leases.insert(id, (of, leased.host));
     }
 
     fn host_end(&mut self, end: &HostEnd) {

@@ -48,7 +48,8 @@ pub(crate) struct ProvisionArgs {
     /// Use a provisioner no more when it has failed N times in a row
     ///
     /// That is: it has said so, has died, or has not been heard of. It is asked again 10 seconds after the first time,
-    /// and each time after twice as long, up to 10 minutes; meanwhile others are asked.
+    /// and each time after twice as long, up to 10 minutes; meanwhile others are asked. Hosts of which it says that they
+    /// fail in that time, as when many were under way at once, are no further failures.
     #[arg(long, value_name = "N", default_value_t = BREAKER, value_parser = clap::value_parser!(u32).range(1..))]
     pub max_failed_provisions: u32,
 

@@ -12,6 +12,7 @@ use atex_model::{Object, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::environment::CallerEnv;
+use crate::journal::{EXIT, JobExit};
 
 /// Where runs are kept unless the user says otherwise.
 const DEFAULT_PARENT: &str = "atex-runs";
@@ -255,7 +256,8 @@ const CALLED: &str = "run.json";
 pub(crate) const DAMAGED: &str =
     "the run directory is damaged; its results can be read still, with cat and jq";
 
-/// Whether a journal ends with the last words of a run that has settled all of its tests.
+/// Whether a journal ends with the last words of a run that has nothing left to do: all of its tests are settled, and
+/// it can expect neither more of them nor a host back.
 fn is_over(journal: &Path) -> io::Result<bool> {
     /// Longer than the last record ever is.
     const LAST: u64 = 64 << 10;
@@ -265,9 +267,11 @@ fn is_over(journal: &Path) -> io::Result<bool> {
     let mut text = Vec::new();
     file.take(LAST).read_to_end(&mut text)?;
     let text = String::from_utf8_lossy(&text);
-    let last = text.ends_with('\n').then(|| text.lines().last()).flatten();
-    let end = last.and_then(|line| atex_model::parse::<JobEnd>(line).ok());
-    Ok(end.is_some_and(|end| end.unsettled == 0))
+    let mut lines = text.lines().rev();
+    let end = lines.next().and_then(|line| atex_model::parse::<JobEnd>(line).ok());
+    let exit = lines.next().and_then(|line| atex_model::parse::<JobExit>(line).ok());
+    let is_closed = exit.is_some_and(|exit| exit.kind == EXIT && !exit.open);
+    Ok(text.ends_with('\n') && is_closed && end.is_some_and(|end| end.unsettled == 0))
 }
 
 fn absolute(path: &Path) -> Result<PathBuf, Failure> {

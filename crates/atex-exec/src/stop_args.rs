@@ -1,5 +1,5 @@
 //! Options that say when a run stops before all is done, and what is kept then. They are about one life of a run:
-//! beside `--resume`, those that are given replace those that it was called with.
+//! beside `--resume`, those that are given replace those that it was called with. A deadline is never that of another life.
 
 use std::str::FromStr;
 use std::time::Duration;
@@ -21,7 +21,8 @@ pub(crate) struct StopArgs {
     /// TIME is a duration from now on (`90m`), a time of the clock (`06:30`, the next one), or a date and time
     /// (`2026-11-23T06:30`, or in UTC with a Z behind it). A test that would take longer than is left, by --history or
     /// its own `duration`, is not begun, and the run ends early if there are no others. What runs at that time is ended
-    /// as by a signal. --resume goes on with what did not run; the exit status is 4 then.
+    /// as by a signal. --resume goes on with what did not run; the exit status is 4 then. It has no deadline unless it is
+    /// given one of its own.
     #[arg(long, value_name = "TIME")]
     pub deadline: Option<String>,
 
@@ -109,12 +110,12 @@ impl StopArgs {
     /// These, and where nothing is said, those.
     pub fn or(self, those: StopArgs) -> StopArgs {
         StopArgs {
-            deadline: self.deadline.or(those.deadline),
+            // These two whoever comes back says again: the time may have passed.
+            deadline: self.deadline,
             max_fail: self.max_fail.or(those.max_fail),
             hold_on: self.hold_on.or(those.hold_on),
             hold_for: self.hold_for.or(those.hold_for),
             on_term: self.on_term.or(those.on_term),
-            // Whoever comes back says so again.
             detach: self.detach,
         }
     }

@@ -68,6 +68,7 @@ impl Scheduler {
 
     pub(crate) fn hold_host(&mut self, id: HostId) {
         self.pool.change(id, |host| host.is_held = true);
+        self.keep_watching_lease(id);
         self.host_left();
     }
 
@@ -83,5 +84,7 @@ impl Scheduler {
             }
         }
         self.free_hosts.insert(id);
+        self.let_expired_go(id, actions);
+        self.keep_watching_lease(id);
     }
 }

@@ -34,6 +34,10 @@ impl Timers {
         self.times.insert(timer, at);
     }
 
+    fn has(&self, timer: Timer) -> bool {
+        self.times.contains_key(&timer)
+    }
+
     fn forget(&mut self, timer: Timer) {
         if let Some(at) = self.times.remove(&timer) {
             self.all.remove(&(at, timer));
@@ -93,6 +97,13 @@ impl Scheduler {
         self.timers.set(at, Timer::Lease(id));
     }
 
+    /// What is done on a host has changed: its lease, which nobody may have looked at any more, is of interest again.
+    pub(crate) fn keep_watching_lease(&mut self, id: HostId) {
+        if !self.timers.has(Timer::Lease(id)) {
+            self.watch_lease(id);
+        }
+    }
+
     /// A test that takes so long is going to run there.
     pub(crate) fn extend_for(&mut self, id: HostId, length: Millis, actions: &mut Vec<Action>) {
         let Some(host) = self.pool.get(id).copied() else { return };
@@ -111,7 +122,8 @@ impl Scheduler {
     fn extend_on(&mut self, id: HostId, was_due: Time, actions: &mut Vec<Action>) {
         let Some(host) = self.pool.get(id).copied() else { return };
         let Some(until) = host.until else { return };
-        if self.extends(&host) && matches!(host.doing, Doing::Running(_) | Doing::SettingUp(..)) {
+        let is_needed = host.is_held || matches!(host.doing, Doing::Running(_) | Doing::SettingUp(..));
+        if self.extends(&host) && is_needed {
             // As much again as there was at the last time.
             let length = until.left(was_due).saturating_mul(2).max(MARGIN);
             self.extend(id, self.now.after(length), actions);

@@ -33,7 +33,7 @@ pub(crate) struct Provisioner {
     is_gone: bool,
     /// When set-ups have failed.
     failed_setups: VecDeque<Time>,
-    /// How often it has failed since a host has come.
+    /// How often it has failed since a host has come. What fails while it is left alone is not counted.
     failures: u32,
     /// How many hosts may be under way until it is asked again.
     held_back: Option<u32>,
@@ -200,7 +200,9 @@ impl Scheduler {
         let (given, most_failures) = (self.pool.given_by(id), self.options.breaker);
         let Some(provisioner) = self.provisioners.get_mut(&id) else { return };
         let under_way = provisioner.wanted.saturating_sub(given).saturating_sub(count);
-        provisioner.failures += 1;
+        // What was under way at the first failure is of one cause with it, as far as anybody can know.
+        let is_new = provisioner.held_back.is_none();
+        provisioner.failures += u32::from(is_new);
         self.supply_changed = true;
         if !retry {
             provisioner.most = given + under_way;
@@ -208,9 +210,11 @@ impl Scheduler {
             provisioner.is_over = true;
         } else {
             provisioner.held_back = Some(under_way);
-            let (first, most) = BACKOFF;
-            let pause = first.saturating_mul(1 << (provisioner.failures - 1).min(16)).min(most);
-            self.timers.set(self.now.after(pause), Timer::Again(id));
+            if is_new {
+                let (first, most) = BACKOFF;
+                let pause = first.saturating_mul(1 << (provisioner.failures - 1).min(16)).min(most);
+                self.timers.set(self.now.after(pause), Timer::Again(id));
+            }
         }
     }
 

@@ -4,7 +4,7 @@ mod table;
 
 use atex_schedule::{
     BREAKER, Ended, Event, ExpressionId, FRUITLESS, HostId, HostIs, MARGIN, Options, ProvisionerId,
-    ProvisionerTraits, Time, Verdict,
+    ProvisionerTraits, Scheduler, Time, Verdict,
 };
 use table::*;
 
@@ -137,6 +137,30 @@ fn a_provisioner_that_fails_is_asked_again_later_and_not_for_ever() {
     }
     assert_eq!(said, "abandon 0 NoHost, abandon 1 NoHost, want 0 of 0");
     assert!(scheduler.is_done());
+}
+
+#[test]
+fn failures_that_come_together_are_one() {
+    let most = 2 * BREAKER;
+    let mut scheduler = Scheduler::new(Options::default());
+    let mut at = |second: u64, event| text(&scheduler.apply(Time(1000 * second), event));
+    at(0, provisioner(0, most));
+    for n in 0..most {
+        assert_eq!(at(0, test(n)), format!("want {} of 0", n + 1));
+    }
+    // Each host fails on its own.
+    assert_eq!(at(1, provision_failed(0, 1, true)), format!("want {} of 0, wake at 11000", most - 1));
+    for n in 2..=most {
+        assert_eq!(at(2, provision_failed(0, 1, true)), format!("want {} of 0", most - n));
+    }
+    assert_eq!(at(11, Event::Woken), format!("want {most} of 0"));
+    // The second time, whatever that was made of.
+    assert_eq!(at(12, provision_failed(0, most, true)), "want 0 of 0, wake at 32000");
+    assert_eq!(at(32, Event::Woken), format!("want {most} of 0"));
+    assert_eq!(at(33, given(0, 0)), "set up 0 on 0 clean");
+    // One has come: it has not failed in a row.
+    assert_eq!(at(34, provision_failed(0, 1, true)), format!("want {} of 0, wake at 44000", most - 1));
+    assert!(scheduler.is_used(ProvisionerId(0)));
 }
 
 #[test]
@@ -290,6 +314,53 @@ fn a_lease_is_extended_before_a_test_and_while_it_runs() {
             (61 * MINUTE, passed(0), "settle 0"),
             (120 * MINUTE, Event::Woken, ""),
             (180 * MINUTE, Event::HostGone { host: HostId(0) }, "want 0 of 0, release 0 Lost"),
+        ],
+    );
+}
+
+#[test]
+fn the_lease_of_a_host_that_is_held_is_extended() {
+    let extending = || provisioner_with(0, 1, |is| (is.platform, is.extends) = (Some(A), true));
+    let held = || Event::HostHeld { host: HostId(0) };
+    let freed = || Event::HostFreed { host: HostId(0) };
+    let long = || test_with(0, |is| is.expected = Some(20 * MINUTE));
+    check_timed(
+        Options::default(),
+        &[
+            (0, extending(), ""),
+            (0, long(), "want 1 of 0"),
+            (0, lent(0, 0, 60), "set up 0 on 0 clean, wake at 1800000"),
+            (0, set_up(0), "start 0.1 on 0"),
+            (20 * MINUTE, held(), ""),
+            (20 * MINUTE, passed(0), "settle 0"),
+            (30 * MINUTE, Event::Woken, "extend 0 until 90, wake at 3600000"),
+            (60 * MINUTE, Event::Woken, "extend 0 until 120, wake at 5400000"),
+            // Its lease is looked at also when it runs something again.
+            (70 * MINUTE, freed(), ""),
+            (70 * MINUTE, test_with(1, |is| is.expected = Some(5 * MINUTE)), "start 1.1 on 0"),
+            (90 * MINUTE, Event::Woken, "extend 0 until 150, wake at 7200000"),
+        ],
+    );
+    // An idle one whose half-life has passed.
+    check_timed(
+        Options::default(),
+        &[
+            (0, extending(), ""),
+            (0, lent(0, 0, 60), "wake at 1800000"),
+            (30 * MINUTE, Event::Woken, ""),
+            (40 * MINUTE, held(), "wake at 3000000"),
+            (50 * MINUTE, Event::Woken, "extend 0 until 70, wake at 3600000"),
+        ],
+    );
+    // Nobody can extend this one: when it is freed too late for anything, it goes.
+    check_timed(
+        Options::default(),
+        &[
+            (0, provisioner(0, 1), ""),
+            (0, lent(0, 0, 60), "wake at 3300000"),
+            (30 * MINUTE, held(), ""),
+            (55 * MINUTE, Event::Woken, ""),
+            (56 * MINUTE, freed(), "release 0 Expired"),
         ],
     );
 }

@@ -30,7 +30,8 @@ impl Dispatcher {
         self.post_tests(signals);
         self.progress.finish();
         let job_end = self.job_end();
-        self.record(&JobExit { kind: EXIT.into(), code: self.exit.code() });
+        let open = !self.tests.has_ended() || self.is_owed_hosts();
+        self.record(&JobExit { kind: EXIT.into(), code: self.exit.code(), open });
         self.record(&job_end);
         // It has seen everything now.
         self.policy = None;

@@ -419,7 +419,7 @@ impl Dispatcher {
     /// Says that the run has begun and brings in the local hosts.
     fn begin(&mut self, provisioned: &Sender<Provisioned>) {
         self.say_begun();
-        self.start_provisioners(Leases::new(), &BTreeSet::new(), provisioned);
+        self.start_provisioners(Leases::new(), &BTreeSet::new(), &BTreeSet::new(), provisioned);
         for n in 1..=self.config.local {
             self.local_host(n);
         }

@@ -4,7 +4,7 @@
 //! provisioner has said that it is given back.
 
 use std::collections::BTreeSet;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use atex_cli::{Failure, input::reason, now};
 use atex_model::protocol::Hello;
@@ -20,14 +20,11 @@ use super::{Dispatcher, Ears, control::Pace};
 use crate::hosts_file::From;
 use crate::journal::{LEASE, LEASE_END, LeaseEnd, Leased};
 use crate::pool::Order;
-use crate::provision::{MOST_HOSTS, Place, Provisioner, Said};
+use crate::provision::{ADOPTION, MOST_HOSTS, Place, Provisioner, Said};
 use crate::run_dir::trouble;
 
 /// How much that provisioners say waits for the dispatcher. Behind that they wait.
 pub(super) const SAID_AHEAD: usize = 256;
-
-/// So long provisioners have, after a crash, to say which hosts they have taken charge of again.
-const ADOPTION: Duration = Duration::from_secs(60);
 
 /// What a provisioner says, with its number.
 pub(super) type Provisioned = (ProvisionerId, Said);
@@ -43,6 +40,8 @@ pub(super) struct Giver {
     max: Option<u32>,
     platform: Option<String>,
     facts: Facts,
+    /// It can take charge of hosts that it gave before it was started anew.
+    adopts: bool,
     wanted: u32,
     pending: u64,
     /// The ids of hosts that it has not taken back, as far as is known.
@@ -62,11 +61,12 @@ impl Dispatcher {
     // ---- The beginning ----
 
     /// Starts the provisioners. What they give is not known before they have said so. What they gave in earlier lives
-    /// and is `in_use` they are to take charge of again, the rest they are to take back.
+    /// and is `in_use` they are to take charge of again, which `adopters` can, the rest they are to take back.
     pub(super) fn start_provisioners(
         &mut self,
         leases: Leases,
         in_use: &BTreeSet<&str>,
+        adopters: &BTreeSet<ProvisionerId>,
         tell: &Sender<Provisioned>,
     ) {
         let provision = self.config.provision.clone();
@@ -86,6 +86,7 @@ impl Dispatcher {
                 variables,
                 held: held.into_iter().cloned().collect(),
                 owed: owed_ids.clone(),
+                adopts: adopters.contains(&id),
             };
             let keeper = Provisioner::start(command, place, provision.waits, tell.clone());
             let problem = keeper.as_ref().err().map(|e| format!("cannot start a thread: {}", reason(e)));
@@ -97,6 +98,7 @@ impl Dispatcher {
                 max: None,
                 platform: None,
                 facts: Facts::new(),
+                adopts: adopters.contains(&id),
                 wanted: 0,
                 pending: 0,
                 leases: held_ids.iter().cloned().chain(owed_ids).collect(),
@@ -147,23 +149,19 @@ impl Dispatcher {
     }
 
     pub(super) fn take_provisioned(&mut self, all: Vec<Provisioned>) {
-        let is_host = |(_, said): &&Provisioned| matches!(said, Said::Host(_));
-        let hosts: Vec<Provisioned> = all.iter().filter(is_host).cloned().collect();
-        let is_kept = self.keep_leases(hosts);
+        let is_kept = self.keep_leases(&all);
         for (of, said) in all {
             match said {
                 Said::Hello(hello) => self.greeted(of, *hello),
+                // It was taken back as soon as it was given.
+                Said::Host(host) if !self.giver(of).held.contains(&host.id) => {}
                 Said::Host(host) if is_kept => self.given(of, *host),
                 // Nothing more can be put on record: it is not used.
                 Said::Host(host) => self.giver(of).give_back(&host.id, "cancelled"),
                 Said::Pending(hosts) => self.giver(of).pending = hosts,
-                Said::Released(id) => self.lease_ended(of, &id),
-                Said::Gone { id, note, given_back } => {
-                    if given_back {
-                        self.lease_ended(of, &id);
-                    }
-                    self.host_gone(of, &id, &note);
-                }
+                // Its lease has ended.
+                Said::Released(_) => {}
+                Said::Gone { id, note, .. } => self.host_gone(of, &id, &note),
                 Said::Failed { count, note, retry } => self.provision_failed(of, count, note, retry),
                 Said::Unusable(problem) => {
                     let again = "it is used no more; its standard error is in";
@@ -190,6 +188,7 @@ impl Dispatcher {
         giver.max = hello.max.map(|max| u32::try_from(max).unwrap_or(u32::MAX));
         giver.name = hello.provisioner.unwrap_or_else(|| giver.name.clone());
         (giver.platform, giver.facts, giver.pending) = (hello.platform, hello.facts, 0);
+        giver.adopts = hello.adopt;
         self.describe_provisioner(of, hello.extend);
         if let Some(keeper) = &self.giver(of).keeper {
             keeper.known();
@@ -223,20 +222,36 @@ impl Dispatcher {
 
     // ---- Hosts come ----
 
-    /// Writes down that hosts were given, for sure. Whether that was possible.
-    fn keep_leases(&mut self, hosts: Vec<Provisioned>) -> bool {
-        if hosts.is_empty() {
-            return !self.storage_failed;
+    /// Writes down which hosts were given, and which taken back, in the order in which that was said: one that is taken
+    /// back may be given again at once. Whether those that were given are on record for sure.
+    fn keep_leases(&mut self, all: &[Provisioned]) -> bool {
+        let mut any_given = false;
+        for (of, said) in all {
+            match said {
+                // Also of what it gives in the same breath.
+                Said::Hello(hello) => self.giver(*of).adopts = hello.adopt,
+                Said::Host(host) => {
+                    any_given = true;
+                    self.leased(*of, host);
+                }
+                Said::Released(id) | Said::Gone { id, given_back: true, .. } => self.lease_ended(*of, id),
+                _ => {}
+            }
         }
-        for (of, said) in hosts {
-            let Said::Host(host) = said else { continue };
-            self.giver(of).lease(&host.id);
-            self.record(&Leased { kind: LEASE.into(), time: now(), provisioner: of.0, host: *host });
+        if !any_given {
+            return !self.storage_failed;
         }
         if let Err(e) = self.journal.synchronize() {
             self.cannot_store(&trouble(&self.dir.journal(), &e));
         }
         !self.storage_failed
+    }
+
+    fn leased(&mut self, of: ProvisionerId, host: &Host) {
+        let giver = self.giver(of);
+        giver.lease(&host.id);
+        let (kind, adopts) = (LEASE.into(), giver.adopts);
+        self.record(&Leased { kind, time: now(), provisioner: of.0, adopts, host: host.clone() });
     }
 
     /// A host has come, or one is confirmed that is there.
@@ -377,13 +392,14 @@ impl Dispatcher {
     // ---- After a crash ----
 
     /// Waits until provisioners have said of which hosts they have taken charge again: whoever cannot has given them
-    /// back, and they may be somebody else's by now. Returns what they are like now.
+    /// back, and they may be somebody else's by now. Returns what they are like now. A run that is stopped waits no longer,
+    /// and one that is left tells nobody anything.
     pub(super) fn wait_for_adoptions(&mut self, ears: &Ears) -> Leases {
         let mut adopted = Leases::new();
         let mut other = Vec::new();
         let end = at(Instant::now() + ADOPTION);
         let mut open: BTreeSet<String> = self.givers.iter().flat_map(|giver| giver.held.clone()).collect();
-        while !open.is_empty() {
+        while !open.is_empty() && !self.stopping {
             select! {
                 recv(ears.provisioned) -> said => match said {
                     Ok((of, Said::Host(host))) if open.remove(&host.id) => {
@@ -405,6 +421,10 @@ impl Dispatcher {
                 recv(end) -> _ => break,
             }
         }
+        if self.is_left {
+            self.keep_leases(&other);
+            return adopted;
+        }
         for id in open {
             log::warn!("host {}: its provisioner has not taken charge of it again", id.escape_debug());
         }
@@ -425,6 +445,11 @@ impl Dispatcher {
             self.givers.iter().filter_map(|giver| giver.keeper.as_ref()).for_each(Provisioner::shut_down);
         }
         self.givers.iter().all(|giver| giver.is_over)
+    }
+
+    /// Whether provisioners have not said of all hosts that they are given back.
+    pub(super) fn is_owed_hosts(&self) -> bool {
+        self.givers.iter().any(|giver| !giver.leases.is_empty())
     }
 
     fn provisioner_over(&mut self, of: ProvisionerId, left: &[String]) {

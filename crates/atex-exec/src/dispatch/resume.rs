@@ -41,6 +41,8 @@ pub(super) struct Before {
     pub lines: KnownLines,
     /// How long the run was at work.
     pub seconds: f64,
+    /// How many tests were running, until it is known what their hosts are.
+    pub running: usize,
     /// How tests were settled.
     outcomes: Outcomes,
 }
@@ -75,7 +77,7 @@ type Running = BTreeMap<u32, (TestId, u32)>;
 impl Dispatcher {
     /// Puts the run into the state in which it was.
     pub(super) fn come_back(&mut self, past: Past, provisioned: &Sender<Provisioned>, ears: &Ears) {
-        let Past { tests, hosts, to_hand_on, leases, input_ended, incomplete, exit, .. } = past;
+        let Past { tests, hosts, to_hand_on, leases, adopters, input_ended, incomplete, exit, .. } = past;
         (self.identities, self.setups) = (past.identities, past.setups);
         (self.counts, self.host_seconds) = (past.counts, past.host_seconds);
         (self.before.lines, self.before.seconds, self.before.lives) = (past.lines, past.seconds, past.lives);
@@ -102,8 +104,14 @@ impl Dispatcher {
         self.before.outcomes = Outcomes(settled.collect());
         self.setups_again();
         let in_use = hosts.iter().filter(|host| !host.gone).map(|host| host.taken.host.id.as_str()).collect();
-        self.start_provisioners(leases, &in_use, provisioned);
+        self.start_provisioners(leases, &in_use, &adopters, provisioned);
+        let is_running = |test: &&PastTest| matches!(test.now, Progress::Running { .. });
+        self.before.running = tests.iter().filter(is_running).count();
         let leases = self.wait_for_adoptions(ears);
+        if self.is_left {
+            return;
+        }
+        self.before.running = 0;
         let running = self.tests_again(&tests);
         self.hosts_again(hosts, to_hand_on, leases);
         self.attempts_again(&tests, running);
@@ -246,12 +254,14 @@ impl Dispatcher {
             Err(e) => return self.cannot_store(&trouble(&self.dir.tests(), &e)),
         };
         let note = "cut short when atex-exec ended, and its host given back".to_owned();
+        // A stop is charged to nobody, nor is what it did not wait for.
+        let cause = if self.stopping { Cause::Cancelled } else { Cause::Own };
         let entry = self.entry(host);
         (entry.running, entry.gone) = (Some((id, attempt, test)), false);
-        entry.ended = Some(Box::new(Done::cut(Cause::Own, note)));
+        entry.ended = Some(Box::new(Done::cut(cause, note)));
         let is = self.traits(host);
         self.apply(Event::HostAdopted { host, is, test: id });
-        let (by, host_is) = (ended_by(Cause::Own), HostIs::Lost);
+        let (by, host_is) = (ended_by(cause), HostIs::Lost);
         let end = AttemptEnd { by, is_bad_exit: true, outcome: outcome_of(Outcome::Infra), host_is };
         self.apply(Event::AttemptEnded { host, end });
         // If the test did not wait, the host is there without it.

@@ -38,7 +38,8 @@ impl Dispatcher {
 
     /// Leaves tests that run to their hosts, and hosts to whoever goes on with the run.
     pub(super) fn leave(&mut self, signal: Signal) {
-        let running = self.hosts.values().filter(|entry| entry.running.is_some() && !entry.lost).count();
+        let here = self.hosts.values().filter(|entry| entry.running.is_some() && !entry.lost).count();
+        let running = here + self.before.running;
         let orphan = atex_control::format_duration(self.config.waits.orphan);
         let dir = self.dir.path.display();
         log::warn!(

@@ -14,11 +14,12 @@ use nix::sys::signal::Signal;
 use super::line::Heard;
 use super::outbox::Outbox;
 use super::process::Process;
-use super::{Command, Place, Said, Waits, Word};
+use super::{ADOPTION, Command, Place, Said, Waits, Word};
 use crate::program::{KILL_AFTER, fault};
 use crate::run_dir::random_hex;
 
-/// So long it is waited for a `hello`, which not everyone says, before hosts are asked for.
+/// So long it is waited for a `hello`, which not everyone says, before hosts are asked for. Not if it has charge of hosts and
+/// could take charge of them before: whether it can tells whether tests may go on there.
 const HELLO: Duration = Duration::from_secs(1);
 
 /// What a program that has ended has printed is read for so long: what it has started may keep its output open.
@@ -329,7 +330,8 @@ impl Keeper {
         match Process::start(&self.command.text, variables, &self.name, log) {
             Ok(process) => {
                 self.process = Some(process);
-                self.greeting = Some(Instant::now() + HELLO);
+                let waits_for_hosts = self.place.adopts && !self.held.is_empty();
+                self.greeting = Some(Instant::now() + if waits_for_hosts { ADOPTION } else { HELLO });
             }
             Err(e) => self.died(&format!("it cannot be started: {}", atex_cli::input::reason(&e)), None),
         }
@@ -478,6 +480,7 @@ impl Keeper {
         }
         let hello = hello.unwrap_or_else(silent);
         let adopts = hello.adopt;
+        self.place.adopts = adopts;
         self.say(Said::Hello(Box::new(hello)));
         if self.closing.is_some() || !is_first {
             return;

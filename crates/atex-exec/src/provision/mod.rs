@@ -28,6 +28,9 @@ use crate::program::Variables;
 /// How many hosts are taken of a provisioner if neither it nor anybody else says how many.
 pub(crate) const MOST_HOSTS: u32 = 10;
 
+/// So long one that can take charge of hosts has to say that it has, after a crash of ours or its own.
+pub(crate) const ADOPTION: Duration = Duration::from_secs(60);
+
 /// Where hosts can be asked for, and how long that may take.
 #[derive(Debug, Clone)]
 pub(crate) struct Provision {
@@ -94,6 +97,8 @@ pub(crate) struct Place {
     pub held: Vec<Host>,
     /// Those that it was to take back.
     pub owed: Vec<String>,
+    /// It said last that it can take charge of hosts.
+    pub adopts: bool,
 }
 
 impl Provisioner {
