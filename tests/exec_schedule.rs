@@ -1,9 +1,10 @@
 //! Which test runs where, and when: what metadata, facts and marks of hosts, and earlier attempts have to say.
 
 use atex_testkit::sandbox::{Dir, Output};
+use atex_testkit::sshd::Farm;
 use serde_json::{Value, json};
 
-use crate::stream::{exec, note, of_type, records, test_with, verdicts};
+use crate::stream::{exec, farm_host, note, of_type, records, test, test_with, verdicts};
 
 /// A test that goes first, and ends when the whole input has been taken in: from then on, everything waits.
 fn gate(dir: &Dir) -> Value {
@@ -83,7 +84,7 @@ fn expressions_over_facts_decide_where_a_test_runs() {
         wants("/a", "distro == rhel-9 and arch == s390x"),
         wants("/b", "arch == x86_64"),
         wants("/c", "arch == aarch64"),
-        wants("/d", "cpus > 4"),
+        wants("/d", "color == red"),
     ];
     let output = exec(&dir, &[], &input).run();
     output.code(3);
@@ -94,7 +95,76 @@ fn expressions_over_facts_decide_where_a_test_runs() {
     };
     assert_eq!((ran_on("/a"), ran_on("/b")), ("ibm".into(), "intel".into()));
     assert_eq!(note(&output, "/c"), "no host matches `arch == aarch64`");
-    assert!(note(&output, "/d").contains("cannot be decided, as `cpus` of host "), "{}", note(&output, "/d"));
+    assert!(
+        note(&output, "/d").contains("cannot be decided, as `color` of host "),
+        "{}",
+        note(&output, "/d")
+    );
+}
+
+/// Tests that ask what no record tells.
+fn asking() -> [Value; 3] {
+    let arch = std::env::consts::ARCH;
+    [
+        ("/here", format!("arch == {arch}")),
+        ("/elsewhere", "arch == no-such".into()),
+        ("/odd", "color == red".into()),
+    ]
+    .map(|(name, expression)| test_with(name, "true", json!({"extra-host": expression})))
+}
+
+#[track_caller]
+fn check_asked(output: &Output) {
+    output.code(3);
+    assert_eq!(verdicts(output), ["/elsewhere infra host", "/here pass test", "/odd infra host"]);
+    assert_eq!(note(output, "/elsewhere"), "no host matches `arch == no-such`");
+    let odd = note(output, "/odd");
+    assert!(odd.contains("cannot be decided, as `color` of host "), "{odd}");
+}
+
+#[test]
+fn hosts_are_asked_what_tests_want_to_know() {
+    let dir = Dir::new();
+    let hosts = [host("a", json!({})), host("b", json!({"facts": {"arch": "other"}}))];
+    // Those that are there already, and those that come later.
+    let early = exec(&dir, &[], &[&hosts[..], &asking()].concat()).run();
+    check_asked(&early);
+    let dir = Dir::new();
+    let late = exec(&dir, &[], &[&asking()[..], &hosts].concat()).run();
+    check_asked(&late);
+    for host in of_type(&late, "host-start") {
+        let arch = if host["host"] == "b" { "other" } else { std::env::consts::ARCH };
+        assert_eq!(host["facts"]["arch"], arch, "what its record says goes before what it says itself");
+        assert!(host["facts"]["kernel"].is_string(), "{host}");
+    }
+    // Nobody is asked without need.
+    let dir = Dir::new();
+    let unasked = exec(&dir, &[], &[host("a", json!({})), test("/a", "true")]).run();
+    assert!(of_type(&unasked, "host-start")[0]["facts"].is_null());
+}
+
+#[test]
+fn a_host_by_ssh_is_asked() {
+    let Some(farm) = Farm::start_or_skip(1) else { return };
+    let dir = Dir::new();
+    let mut input = asking().to_vec();
+    input.push(farm_host(&farm, 0));
+    check_asked(&exec(&dir, &[], &input).run());
+}
+
+#[test]
+fn a_host_that_does_not_say_what_it_is_is_not_waited_for() {
+    let dir = Dir::new();
+    // It takes all commands but the one that asks.
+    let silent = dir.script("silent", "#!/bin/sh\ncase $* in *' sh') exit 7 ;; *) exec \"$@\" ;; esac\n");
+    let host =
+        json!({"type": "host", "id": "h", "connect": {"how": "command", "argv": [silent.to_str().unwrap()]}});
+    let work = dir.join("w");
+    std::fs::create_dir(&work).unwrap();
+    let input = [host, asking()[0].clone(), test("/any", "true")];
+    let output = exec(&dir, &["--work-dir", work.to_str().unwrap()], &input).run();
+    output.code(3).stderr_has("h: its facts are not known: exit status 7");
+    assert_eq!(verdicts(&output), ["/any pass test", "/here infra host"]);
 }
 
 #[test]

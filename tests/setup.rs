@@ -50,6 +50,8 @@ fn a_plan_prepares_its_hosts_and_finishes_with_them() {
             ]},
             {"script": say("first"), "order": 10},
             {"script": say("never"), "when": "distro == fedora"},
+            // What its record does not tell, the host is asked.
+            {"script": say("asked"), "when": format!("arch == {}", std::env::consts::ARCH), "order": 95},
             {"script": say("nowhere"), "where": "server"},
             {"script": say("$ATEX_HOST"), "when": ["distro == fedora", "distro == debian"], "where": "client"},
         ],
@@ -67,7 +69,7 @@ fn a_plan_prepares_its_hosts_and_finishes_with_them() {
     output.success();
     assert_eq!(verdicts(&output), ["/a pass test", "/b pass test"]);
     assert_eq!(printed(&dir, &output, "/b"), "for tests\n");
-    assert_eq!(steps(&dir), ["first", "for tests", "h/1", "last", "finish"]);
+    assert_eq!(steps(&dir), ["first", "for tests", "h/1", "last", "asked", "finish"]);
     let log = dir.read("run/setup/h%2F1.log");
     assert!(log.contains(" plan /p: prepare[1]\nfrom the tree"), "{log}");
 }

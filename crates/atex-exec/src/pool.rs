@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use atex_connect::{ConnectError, Connection, Connector, Event};
-use atex_model::Host;
+use atex_model::{Facts, Host};
 use atex_schedule::{HostId, SetupId};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
@@ -26,9 +26,17 @@ use crate::worker::Worker;
 #[derive(Debug)]
 pub(crate) enum Order {
     /// Connect to a host. Answered by [`News::Ready`] or [`News::Unreachable`]. `again`: an earlier life of the
-    /// run may have left something there. `keep`: it stays prepared when it is left. With `adopt`, what it was doing goes on: then the answer is
+    /// run may have left something there. `keep`: it stays prepared when it is left. `ask`: it is asked for its facts
+    /// before it is ready. With `adopt`, what it was doing goes on: then the answer is
     /// [`News::Ready`] once it has been found, and [`News::Ended`] in any case.
-    Join { record: Arc<Host>, dirs: Vec<String>, keep: bool, again: bool, adopt: Option<Box<Adoption>> },
+    Join {
+        record: Arc<Host>,
+        dirs: Vec<String>,
+        keep: bool,
+        again: bool,
+        ask: bool,
+        adopt: Option<Box<Adoption>>,
+    },
     /// Give it what tests need. Answered by [`News::SetUp`].
     SetUp {
         setup: Arc<Prepared>,
@@ -40,6 +48,8 @@ pub(crate) enum Order {
     Start { setup: SetupId, job: Box<Job>, needs: Arc<Needs> },
     /// More is known of it than when it was joined.
     Describe(Arc<Host>),
+    /// Ask it for its facts. Answered by [`News::Facts`].
+    Inquire,
     /// End the attempt or the set-up that runs, the attempt with grace.
     Cancel,
     /// End it at once.
@@ -85,6 +95,8 @@ pub(crate) enum News {
     Ready,
     /// More is known of it than its record says. Comes before [`News::Ready`].
     Described(Box<Host>),
+    /// What it says of itself, or nothing, if that cannot be had.
+    Facts(Option<Facts>),
     Unreachable(String),
     SetUp(Result<(), String>),
     SetUpCancelled,

@@ -229,7 +229,10 @@ impl Preparer {
             };
             self.busy += 1;
             let record = Arc::clone(&entry.record);
-            self.pool.order(id_of(n), Order::Join { record, dirs, keep: true, again: false, adopt: None });
+            self.pool.order(
+                id_of(n),
+                Order::Join { record, dirs, keep: true, again: false, ask: false, adopt: None },
+            );
         }
     }
 
@@ -269,6 +272,7 @@ impl Preparer {
             News::Left => return self.left(host),
             // No test is run here.
             News::Described(_)
+            | News::Facts(_)
             | News::Note(_)
             | News::Mark(_)
             | News::Results(_)

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use atex_model::Test;
 use atex_model::report::Outcome;
-use atex_schedule::{Event, ExpressionId, HostId, HostTraits, NameId, TestId, Tried};
+use atex_schedule::{Event, ExpressionId, HostId, HostTraits, NameId, TestId, Tried, Verdict};
 
 use super::{Dispatcher, attempts::outcome_of};
 use crate::catalog::identity;
@@ -33,9 +33,13 @@ impl Dispatcher {
     /// Whether an expression that is new holds on the hosts that are there.
     fn judge_hosts(&mut self, expression: ExpressionId) {
         let hosts = (0..).map(HostId).zip(self.hosts.values()).filter(|(_, entry)| !entry.gone);
-        let hosts = hosts.map(|(id, entry)| (id, self.wishes.judge(expression, &entry.record))).collect();
+        let hosts: Vec<(HostId, Verdict)> =
+            hosts.map(|(id, entry)| (id, self.wishes.judge(expression, &entry.record))).collect();
         let provisioners = self.judge_provisioners(expression);
+        let undecided = hosts.iter().filter(|(_, verdict)| *verdict == Verdict::Undecided);
+        let undecided: Vec<HostId> = undecided.map(|(id, _)| *id).collect();
         self.apply(Event::Judged { expression, hosts, provisioners });
+        undecided.into_iter().for_each(|host| self.inquire_of(host));
     }
 
     /// Looks among the tests that have come for the one of a name.

@@ -89,6 +89,7 @@ impl Dispatcher {
         if lost {
             self.host_trouble(host, done.note.clone().unwrap_or_default());
             self.entry(host).lost = true;
+            self.no_facts(host);
         }
         let not_stored = done.note.clone().filter(|_| done.storage_failed);
         let end = attempt_end(end, done.exit, done.outcome, host_is);

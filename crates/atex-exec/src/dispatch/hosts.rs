@@ -8,7 +8,7 @@ use atex_model::report::{HostEnd, HostEndReason, HostEndTag, HostStart, HostStar
 use atex_model::{Host, Test};
 use atex_schedule::{Event, HostId, ProvisionerId, Release, SetupEnd, SetupId, TestId};
 
-use super::{Dispatcher, hold::Held};
+use super::{Dispatcher, facts::Inquiry, hold::Held};
 use crate::attempt::{Done, Job, Mark};
 use crate::packer::{Asked, Packed};
 use crate::policy::After;
@@ -47,6 +47,8 @@ pub(super) struct HostEntry {
     pub provisioner: Option<ProvisionerId>,
     /// Who gave it says that it is gone.
     pub doomed: bool,
+    /// Whether it was asked for its facts.
+    pub inquiry: Inquiry,
 }
 
 impl HostEntry {
@@ -69,6 +71,7 @@ impl HostEntry {
             adopting: None,
             provisioner: None,
             doomed: false,
+            inquiry: Inquiry::No,
         }
     }
 }
@@ -112,11 +115,14 @@ impl Dispatcher {
                 if self.entry(host).running.is_none() {
                     self.apply(Event::HostReady { host, is });
                 }
+                self.inquire_of(host);
             }
             News::Described(record) => self.entry(host).record = Arc::new(*record),
+            News::Facts(found) => self.facts(host, found),
             News::Unreachable(problem) => {
                 self.host_trouble(host, problem);
                 self.apply(Event::HostGone { host });
+                self.no_facts(host);
             }
             News::SetUp(Ok(())) => self.apply(Event::SetupEnded { host, end: SetupEnd::Done }),
             News::SetUp(Err(problem)) => {
@@ -191,6 +197,7 @@ impl Dispatcher {
 
     pub(super) fn host_ended(&mut self, host: HostId) {
         self.forget_hold(host);
+        self.no_facts(host);
         let stopping = self.stopping;
         let entry = self.entry(host);
         entry.gone = true;

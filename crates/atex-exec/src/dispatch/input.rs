@@ -153,7 +153,8 @@ impl Dispatcher {
         let keep = kept.is_some();
         let is = self.traits(id);
         let dirs = kept.map_or_else(|| self.work_dirs(id, &record.connect), |dir| vec![dir]);
-        self.pool.order(id, Order::Join { record, dirs, keep, again, adopt });
+        let ask = adopt.is_none() && self.await_facts(id);
+        self.pool.order(id, Order::Join { record, dirs, keep, again, ask, adopt });
         if expected {
             self.apply(Event::HostExpected { host: id, is });
         }
@@ -193,7 +194,7 @@ impl Dispatcher {
         }
         self.progress.input_ended();
         self.resolve_without_label();
-        self.apply(Event::InputEnded);
+        self.say_input_ended();
     }
 
     /// The input is wrong: take nothing more from it and end in good order.

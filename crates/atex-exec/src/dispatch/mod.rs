@@ -5,6 +5,7 @@ mod arrivals;
 mod attempts;
 mod closing;
 mod control;
+mod facts;
 mod hold;
 mod hosts;
 mod input;
@@ -111,6 +112,10 @@ pub(crate) struct Dispatcher {
     alarm: Option<atex_schedule::Time>,
     /// Hosts that are held for a time, and until when.
     held: BTreeSet<(atex_schedule::Time, HostId)>,
+    /// How many hosts have not said yet what they are.
+    silent_hosts: usize,
+    /// That the input has ended is to be said when they have.
+    input_end_is_held: bool,
     /// How many tests have failed in this life of the run.
     failed: u64,
     /// The run directory cannot be written: what happens now is not on record.
@@ -358,6 +363,8 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
         is_applying: false,
         alarm: None,
         held: BTreeSet::new(),
+        silent_hosts: 0,
+        input_end_is_held: false,
         failed: 0,
         storage_failed: false,
         host_seconds: (0.0, 0.0),

@@ -251,6 +251,12 @@ impl Keeper {
                 let refused = self.host(id).refused.take();
                 self.tell(id, refused.map_or(News::Left, News::Unreachable));
             }
+            News::Facts(found) => {
+                if let (Some(found), Some(record)) = (&found, &mut self.host(id).record) {
+                    atex_host::facts::complete(&mut Arc::make_mut(record).facts, found.clone());
+                }
+                self.tell(id, News::Facts(found));
+            }
             other => self.tell(id, other),
         }
     }

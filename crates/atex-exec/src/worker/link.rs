@@ -72,10 +72,12 @@ impl Worker {
 
     fn connected(&mut self, context: &Context) {
         match &self.state {
-            State::Opening | State::Lost => {
-                self.state = State::Idle;
-                context.tell(self.id, News::Ready);
+            State::Opening if self.inquiry.at_first => {
+                if !self.ask_facts(context) {
+                    self.is_ready(context);
+                }
             }
+            State::Opening | State::Lost => self.is_ready(context),
             // What was done before the connection was lost may have been done by half.
             State::SettingUp(_) => {
                 if let Some((setup, needs)) = self.prepared.clone() {
@@ -85,6 +87,9 @@ impl Worker {
             State::Adopting(_) | State::Running(_) => self.look(context),
             State::Leaving => self.leave(context),
             State::Idle | State::Gone => {}
+        }
+        if self.inquiry.at_first {
+            self.ask_facts(context);
         }
     }
 
@@ -122,10 +127,11 @@ impl Worker {
             ConnectError::Lost { silent, .. } => *silent,
             _ => Duration::ZERO,
         };
-        self.drop_link(silent, error.to_string());
+        self.drop_link(silent, error.to_string(), context);
         match &self.state {
             State::Leaving => self.close(context),
-            State::Idle | State::Lost | State::Opening | State::Gone => {}
+            State::Opening => self.not_opened(error, context),
+            State::Idle | State::Lost | State::Gone => {}
             State::SettingUp(work) if !work.can_be_repeated() => self.host_fails(error.to_string(), context),
             State::SettingUp(_) | State::Adopting(_) | State::Running(_) => {
                 let wait = shown(context.waits.host);
@@ -136,12 +142,13 @@ impl Worker {
     }
 
     /// Forgets the connection and all that went over it.
-    pub(super) fn drop_link(&mut self, silent: Duration, why: String) {
+    pub(super) fn drop_link(&mut self, silent: Duration, why: String, context: &Context) {
         if let Some(connection) = self.connection.take() {
             connection.close(|| ());
         }
         self.serve = None;
         self.errand = None;
+        self.facts_cut_off(context);
         if let State::Running(run) = &mut self.state {
             run.forget_what_is_left();
         }

@@ -2,6 +2,7 @@
 //!
 //! It speaks to `agent.sh` on the host, which it brings along.
 
+mod facts;
 mod jobs;
 mod kept;
 mod link;
@@ -16,6 +17,7 @@ use atex_connect::{ConnectError, Connection, Event, Exit, Session, Stdin};
 use atex_model::{Host, report::Cause};
 use atex_schedule::HostId;
 
+use self::facts::Inquiry;
 use self::link::Away;
 use self::running::{Running, Serve};
 use self::setup::{Given, SettingUp, Stage};
@@ -60,6 +62,8 @@ pub(crate) struct Worker {
     /// Numbers sessions, so that what a forgotten one still says is not taken for another's.
     last_session: u64,
     errand: Option<Errand>,
+    /// What has been asked of the host beside that.
+    inquiry: Inquiry,
     state: State,
     /// The test that is started again once the host has been set up again.
     waiting: Option<Box<Running>>,
@@ -133,6 +137,7 @@ impl Worker {
             generation: 0,
             last_session: 0,
             errand: None,
+            inquiry: Inquiry::default(),
             state: State::Opening,
             waiting: None,
             is_condemned: false,
@@ -151,7 +156,8 @@ impl Worker {
             _ => None,
         };
         let again = self.away.as_ref().and_then(|away| away.again);
-        let times = [errand, set_up, again, self.give_up_at(context), self.running_deadline()];
+        let facts = self.inquiry.deadline();
+        let times = [errand, facts, set_up, again, self.give_up_at(context), self.running_deadline()];
         times.into_iter().flatten().min()
     }
 
@@ -173,6 +179,9 @@ impl Worker {
         if self.errand.as_ref().and_then(|errand| errand.until).is_some_and(|until| until <= now) {
             return self.no_answer(context);
         }
+        if self.inquiry.deadline().is_some_and(|until| until <= now) {
+            return self.facts_overdue(context);
+        }
         if self.give_up_at(context).is_some_and(|until| until <= now) {
             return self.give_up(context);
         }
@@ -188,10 +197,11 @@ impl Worker {
 
     fn obey(&mut self, order: Order, context: &Context) {
         match order {
-            Order::Join { record, dirs, keep, again, adopt } => {
+            Order::Join { record, dirs, keep, again, ask, adopt } => {
                 self.record = Some(record);
                 self.dirs = dirs;
                 self.again = again;
+                self.inquiry.at_first = ask;
                 self.given.keep = keep;
                 self.state = adopt.map_or(State::Opening, State::Adopting);
                 self.need_link(context);
@@ -207,6 +217,7 @@ impl Worker {
                 self.need_link(context);
             }
             Order::Describe(record) => self.record = Some(record),
+            Order::Inquire => self.inquire(context),
             Order::Lose(why) => self.lose(why, context),
             // A hook has kept it back until now.
             Order::Start { .. } if self.is_condemned => {
@@ -241,7 +252,7 @@ impl Worker {
         match self.state {
             State::Running(_) | State::Adopting(_) => self.host_lost(why, context),
             State::SettingUp(_) => self.host_fails(why, context),
-            State::Idle => self.drop_link(Duration::ZERO, why),
+            State::Idle => self.drop_link(Duration::ZERO, why, context),
             State::Opening | State::Lost | State::Leaving | State::Gone => {}
         }
     }
@@ -277,6 +288,9 @@ impl Worker {
     fn heard(&mut self, session: u64, event: Event, context: &Context) {
         if self.serve.as_ref().is_some_and(|serve| serve.session == session) {
             return self.heard_of_tests(event, context);
+        }
+        if self.inquiry.is_in(session) {
+            return self.heard_of_facts(event, context);
         }
         let Some(errand) = self.errand.as_mut().filter(|errand| errand.session == session) else { return };
         match event {
@@ -340,7 +354,7 @@ impl Worker {
             Step::Farewell | Step::Bye => self.close(context),
             // A connection on which nothing is answered is none.
             Step::Look | Step::Left | Step::Sizes | Step::Stop { .. } => {
-                self.drop_link(context.waits.host, message);
+                self.drop_link(context.waits.host, message, context);
                 self.seek(context);
             }
         }

@@ -66,6 +66,10 @@ pub(super) enum Task {
     /// Brings the agent; with a set-up, also makes its tree, which has no files.
     Hello(Option<SetupId>),
     Files(Arc<Prepared>),
+    /// Asks the host what it is, if a plan wants to know.
+    Facts(Arc<Prepared>),
+    /// Does what a plan wants prepared.
+    Prepare(Arc<Prepared>),
     /// Runs a script of a plan.
     Script {
         setup: Arc<Prepared>,
@@ -201,11 +205,12 @@ impl Worker {
         if !has_tree {
             todo.push_back(Task::Files(Arc::clone(&setup)));
         }
+        todo.push_back(Task::Facts(Arc::clone(&setup)));
         if self.given.keep {
             todo.push_back(Task::Recall(Arc::clone(&setup)));
             todo.push_back(Task::KeepFinish(Arc::clone(&setup)));
         }
-        todo.extend(self.steps_of(&setup, Part::Prepare));
+        todo.push_back(Task::Prepare(Arc::clone(&setup)));
         todo.push_back(Task::Packages { setup: setup.id, needs });
         if self.given.keep {
             todo.push_back(Task::KeepReady(setup));
@@ -264,6 +269,11 @@ impl Worker {
             let under_way = match task {
                 Task::Hello(bare) => self.hello(bare, context),
                 Task::Files(setup) => self.give(&setup, context),
+                Task::Facts(setup) => self.ask_facts_for(&setup, context),
+                Task::Prepare(setup) => {
+                    self.insert_tasks(self.steps_of(&setup, Part::Prepare));
+                    false
+                }
                 Task::Recall(setup) => self.recall(&setup, context),
                 Task::KeepFinish(setup) => self.keep_finish(&setup, context),
                 Task::KeepReady(setup) => self.keep_ready(&setup, context),
@@ -273,6 +283,13 @@ impl Worker {
             if under_way {
                 return;
             }
+        }
+    }
+
+    /// These come next.
+    fn insert_tasks(&mut self, tasks: Vec<Task>) {
+        if let State::SettingUp(work) = &mut self.state {
+            tasks.into_iter().rev().for_each(|task| work.todo.push_front(task));
         }
     }
 

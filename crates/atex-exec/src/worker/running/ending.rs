@@ -39,7 +39,7 @@ impl Worker {
             _ => self.serve = None,
         }
         if lost {
-            self.drop_link(Duration::ZERO, done.note.clone().unwrap_or_default());
+            self.drop_link(Duration::ZERO, done.note.clone().unwrap_or_default(), context);
             self.stay_away();
         }
         context.tell(self.id, News::Ended { done, lost });
