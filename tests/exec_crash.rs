@@ -167,7 +167,40 @@ enum Victim {
     Masters,
     /// A host's cable is pulled for a moment.
     Link,
+    /// What gives the hosts is killed, with all that it has started.
+    Provisioner,
 }
+
+/// Lends the hosts whose records are in `pool`, and takes charge again of those that it is told of. It remembers nothing
+/// itself: whoever starts it anew says first what is lent.
+const POOL: &str = r#"#!/bin/sh
+cd "$1" || exit 2
+echo $$ >../pool.pid
+echo '{"type":"hello","provisioner":"pool","adopt":true}'
+jq --unbuffered -r '"\(.type) \(.hosts // .id // .host.id)"' | {
+    lent=
+    want=0
+    while read -r word what; do
+        case $word in
+            want) want=$what ;;
+            adopt) lent="$lent $what"; cat "$what" ;;
+            release)
+                rest=
+                for host in $lent; do [ "$host" = "$what" ] || rest="$rest $host"; done
+                lent=$rest
+                printf '{"type":"released","id":"%s"}\n' "$what" ;;
+        esac
+        for host in *; do
+            # shellcheck disable=SC2086 # they are counted
+            set -- $lent
+            [ $# -lt "$want" ] || break
+            case " $lent " in *" $host "*) continue ;; esac
+            lent="$lent $host"
+            cat "$host"
+        done
+    done
+}
+"#;
 
 #[test]
 fn killed_at_random_moments_it_is_what_it_would_have_been() {
@@ -179,6 +212,11 @@ fn neither_connections_nor_links_nor_itself_are_what_it_depends_on() {
     disturb(&[Victim::Masters, Victim::Link, Victim::Us], 12);
 }
 
+#[test]
+fn what_gives_the_hosts_may_die_too() {
+    disturb(&[Victim::Provisioner, Victim::Provisioner, Victim::Us], 12);
+}
+
 /// Does such things to runs, so often unless the environment says otherwise.
 fn disturb(victims: &[Victim], times: u64) {
     let Some(lab) = Lab::start_or_skip(HOSTS) else { return };
@@ -186,14 +224,25 @@ fn disturb(victims: &[Victim], times: u64) {
     let crashes = number("ATEX_TEST_CRASHES").unwrap_or(times);
     let seed = number("ATEX_TEST_SEED").unwrap_or(0x5eed_a7e8);
     let dir = Dir::new();
-    let mut input: Vec<Value> = (0..HOSTS).map(|n| lab_host(&lab, n)).collect();
-    input.extend(tests(&dir));
-    let lines = crate::stream::lines(&input);
+    let hosts: Vec<Value> = (0..HOSTS).map(|n| lab_host(&lab, n)).collect();
+    let calm = crate::stream::lines(&[&hosts[..], &tests(&dir)].concat());
+    let is_asked = victims.iter().any(|victim| matches!(victim, Victim::Provisioner));
+    let (input, arguments) = if is_asked {
+        for host in &hosts {
+            dir.write(format!("pool/{}", host["id"].as_str().unwrap()), format!("{host}\n"));
+        }
+        let script = dir.script("give", POOL);
+        let command = format!("exec {} {}", script.display(), dir.join("pool").display());
+        (tests(&dir), vec!["--provision".to_owned(), command])
+    } else {
+        ([&hosts[..], &tests(&dir)].concat(), Vec::new())
+    };
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| reboot_who_asks(&lab, &is_over));
         let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let undisturbed = command(&dir, &lab, &["--run-dir", "calm"]).stdin(lines.clone()).run();
+            let undisturbed = command(&dir, &lab, &["--run-dir", "calm"]).stdin(calm).run();
             undisturbed.code(1);
             assert_eq!(remains(&lab, &dir.join("calm")), "", "an undisturbed run leaves nothing");
             let expected = fruits(&dir.join("calm"));
@@ -203,7 +252,8 @@ fn disturb(victims: &[Victim], times: u64) {
             let mut runs = 0;
             while left > 0 {
                 runs += 1;
-                left = disturbed(&dir, &lab, &input, victims, left, &mut chance, &expected);
+                let plan = Plan { input: &input, arguments: &arguments, victims };
+                left = disturbed(&dir, &lab, &plan, left, &mut chance, &expected);
             }
             eprintln!("{crashes} times in {runs} runs");
         }));
@@ -215,19 +265,25 @@ fn disturb(victims: &[Victim], times: u64) {
     });
 }
 
+/// What is run, and what is done to it.
+struct Plan<'a> {
+    input: &'a [Value],
+    arguments: &'a [&'a str],
+    victims: &'a [Victim],
+}
+
 /// One run that is disturbed up to so often, and goes on to its end. Returns how many times are left.
 fn disturbed(
     dir: &Dir,
     lab: &Lab,
-    input: &[Value],
-    victims: &[Victim],
+    plan: &Plan<'_>,
     mut left: u64,
     chance: &mut Chance,
     expected: &Fruits,
 ) -> u64 {
     let _ = fs::remove_dir_all(dir.join("run"));
-    let mut run = Run::new(dir, lab.prefix(), input);
-    let mut life = run.begin(&[]);
+    let mut run = Run::new(dir, lab.prefix(), plan.input);
+    let mut life = run.begin(plan.arguments);
     let mut in_a_row = 0;
     let output: Output = loop {
         // A test that is cut short three times is given up, so every other life gets somewhere.
@@ -243,7 +299,7 @@ fn disturbed(
             break life.finish();
         }
         left -= 1;
-        match victims[chance.below(victims.len() as u64) as usize] {
+        match plan.victims[chance.below(plan.victims.len() as u64) as usize] {
             Victim::Us => {
                 run.kill(life);
                 if !dir.join("run/run.json").exists() {
@@ -253,6 +309,7 @@ fn disturbed(
                 life = run.resume();
             }
             Victim::Masters => kill_masters(dir),
+            Victim::Provisioner => kill_provisioner(dir),
             Victim::Link => {
                 let host = chance.below(HOSTS as u64) as usize;
                 lab.cut(host);
@@ -284,6 +341,14 @@ fn disturbed(
     assert_eq!(said.len(), TESTS, "stdout has said all of it");
     assert_eq!(remains(lab, &dir.join("run")), "", "no process and no directory is left on a host");
     left
+}
+
+/// Kills what gives the hosts: it leads a process group of its own.
+fn kill_provisioner(dir: &Dir) {
+    let pid = fs::read_to_string(dir.join("pool.pid")).unwrap_or_default();
+    if let Ok(pid) = pid.trim().parse::<i32>() {
+        let _ = kill(Pid::from_raw(-pid), Signal::SIGKILL);
+    }
 }
 
 /// Kills the processes through which atex-exec reaches its hosts.

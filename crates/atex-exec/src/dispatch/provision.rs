@@ -177,6 +177,7 @@ impl Dispatcher {
             }
         }
         self.say_who_is_unused();
+        self.show_awaited();
     }
 
     fn giver(&mut self, of: ProvisionerId) -> &mut Giver {
@@ -354,6 +355,13 @@ impl Dispatcher {
         if let Some(keeper) = &giver.keeper {
             keeper.want(hosts);
         }
+        self.show_awaited();
+    }
+
+    /// Shows how many hosts have been asked for and are not there yet.
+    fn show_awaited(&self) {
+        let awaited = |giver: &Giver| u64::from(giver.wanted).saturating_sub(giver.held.len() as u64);
+        self.progress.awaited(self.givers.iter().map(awaited).sum());
     }
 
     /// Changes how many hosts are taken of a provisioner; without a number, as many as at the beginning.

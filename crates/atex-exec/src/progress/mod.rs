@@ -145,6 +145,11 @@ impl Progress {
         self.change(|state, _| state.input_ended = true);
     }
 
+    /// So many hosts have been asked for and are not there yet.
+    pub fn awaited(&self, hosts: u64) {
+        self.change(|state, _| state.awaited = hosts);
+    }
+
     /// A host can be used.
     pub fn host_joined(&self) {
         self.change(|state, _| state.hosts += 1);

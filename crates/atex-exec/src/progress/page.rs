@@ -72,6 +72,7 @@ fn summary(state: &State, now: Instant, seconds: f64) -> String {
     add(state.count(&[Outcome::Infra]), INFRA);
     add(state.running.len() as u64, "running");
     add(state.waiting(), "waiting");
+    add(state.awaited, if state.awaited == 1 { "host to come" } else { "hosts to come" });
     words.push(duration(seconds));
     if let Some(left) = state.left(now) {
         words.push(format!("about {} left", duration(left.as_secs_f64())));
@@ -178,10 +179,10 @@ mod tests {
     fn one_line_where_there_is_no_terminal() {
         let now = Instant::now();
         let mut state = state(3, "/net", now);
-        state.input_ended = false;
+        (state.input_ended, state.awaited) = (false, 2);
         assert_eq!(
             line(&state, now, 600.0),
-            "106/1,200+ done, 5 failed, 1 infra, 3 running, 1,091 waiting, 10m 00s; \
+            "106/1,200+ done, 5 failed, 1 infra, 3 running, 1,091 waiting, 2 hosts to come, 10m 00s; \
              longest: /net/2 on host-2, 3s"
         );
         assert_eq!(line(&State::default(), now, 60.0), "0/0+ done, 1m 00s");

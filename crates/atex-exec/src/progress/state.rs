@@ -12,6 +12,8 @@ pub(super) struct State {
     pub input_ended: bool,
     /// Hosts that can be used.
     pub hosts: usize,
+    /// Hosts that have been asked for and are not there yet.
+    pub awaited: u64,
     /// Tests that were taken in.
     pub tests: u64,
     /// Settled tests by outcome.
