@@ -346,7 +346,7 @@ fn the_lease_of_a_host_that_is_held_is_extended() {
         Options::default(),
         &[
             (0, extending(), ""),
-            (0, lent(0, 0, 60), "wake at 1800000"),
+            (0, lent(0, 0, 60), "want 1 of 0, wake at 1800000"),
             (30 * MINUTE, Event::Woken, ""),
             (40 * MINUTE, held(), "wake at 3000000"),
             (50 * MINUTE, Event::Woken, "extend 0 until 70, wake at 3600000"),
@@ -357,10 +357,10 @@ fn the_lease_of_a_host_that_is_held_is_extended() {
         Options::default(),
         &[
             (0, provisioner(0, 1), ""),
-            (0, lent(0, 0, 60), "wake at 3300000"),
+            (0, lent(0, 0, 60), "want 1 of 0, wake at 3300000"),
             (30 * MINUTE, held(), ""),
             (55 * MINUTE, Event::Woken, ""),
-            (56 * MINUTE, freed(), "release 0 Expired"),
+            (56 * MINUTE, freed(), "want 0 of 0, release 0 Expired"),
         ],
     );
 }

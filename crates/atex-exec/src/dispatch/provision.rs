@@ -400,9 +400,10 @@ impl Dispatcher {
     // ---- After a crash ----
 
     /// Waits until provisioners have said of which hosts they have taken charge again: whoever cannot has given them
-    /// back, and they may be somebody else's by now. Returns what they are like now. A run that is stopped waits no longer,
-    /// and one that is left tells nobody anything.
-    pub(super) fn wait_for_adoptions(&mut self, ears: &Ears) -> Leases {
+    /// back, and they may be somebody else's by now. Returns what they are like now, and what else was said: that is for
+    /// when the hosts of before have their numbers. A run that is stopped waits no longer, and one that is left tells nobody
+    /// anything.
+    pub(super) fn wait_for_adoptions(&mut self, ears: &Ears) -> (Leases, Vec<Provisioned>) {
         let mut adopted = Leases::new();
         let mut other = Vec::new();
         let end = at(Instant::now() + ADOPTION);
@@ -431,7 +432,7 @@ impl Dispatcher {
         }
         if self.is_left {
             self.keep_leases(&other);
-            return adopted;
+            return (adopted, Vec::new());
         }
         for id in open {
             log::warn!("host {}: its provisioner has not taken charge of it again", id.escape_debug());
@@ -441,8 +442,7 @@ impl Dispatcher {
                 giver.give_back(&id, "not adopted");
             }
         }
-        self.take_provisioned(other);
-        adopted
+        (adopted, other)
     }
 
     // ---- The end ----

@@ -107,7 +107,7 @@ impl Dispatcher {
         self.start_provisioners(leases, &in_use, &adopters, provisioned);
         let is_running = |test: &&PastTest| matches!(test.now, Progress::Running { .. });
         self.before.running = tests.iter().filter(is_running).count();
-        let leases = self.wait_for_adoptions(ears);
+        let (leases, said) = self.wait_for_adoptions(ears);
         if self.is_left {
             return;
         }
@@ -116,6 +116,7 @@ impl Dispatcher {
         self.hosts_again(hosts, to_hand_on, leases);
         self.attempts_again(&tests, running);
         self.local_hosts_again();
+        self.take_provisioned(said);
         if self.open_sources == 0 {
             self.input_ended();
         }
