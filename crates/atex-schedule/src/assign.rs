@@ -67,10 +67,10 @@ impl Scheduler {
 
     /// Gives the tests of a class to idle hosts.
     fn serve(&mut self, class: ClassId, actions: &mut Vec<Action>) {
-        'again: while self.has_room() && !self.queue.get(class).tests.is_empty() {
+        'again: while self.has_room() && !self.queue.get(class).is_empty() {
             for key in self.idle_for(class) {
                 // What holds for one of a group holds for all, unless leases or earlier failures differ.
-                let differ = key.has_lease || self.queue.get(class).choosy > 0;
+                let differ = key.has_lease || self.queue.get(class).is_choosy();
                 let most = if differ { usize::MAX } else { 1 };
                 let group = self.pool.idle().get(&key).into_iter().flatten();
                 for host in group.take(most).copied().collect::<Vec<HostId>>() {
@@ -239,7 +239,7 @@ impl Scheduler {
         let mut lost = Vec::new();
         for (class, queue) in self.queue.active() {
             if let Some(why) = self.is_lost(class) {
-                lost.extend(queue.tests.iter().map(|key| (key.test, why)));
+                lost.extend(queue.tests().map(|test| (test, why)));
             }
         }
         lost.sort_unstable_by_key(|(test, _)| *test);

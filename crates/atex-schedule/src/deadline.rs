@@ -64,9 +64,9 @@ impl Scheduler {
 
     fn put_aside(&mut self, test: TestId) {
         let Some(state) = self.tests.get_mut(test) else { return };
-        let (class, key, is_choosy, length) = (state.class, state.key, state.is_choosy(), state.length);
+        let length = state.length;
         state.place = Place::Late;
-        self.queue.remove(class, key, is_choosy);
+        self.queue.remove(state.class, state.key, state.failed_on());
         self.late.waiting.remove(&(length, test));
         self.late.count += 1;
         self.supply_changed = true;

@@ -39,8 +39,7 @@ impl Scheduler {
     fn cannot_be_made(&mut self, setup: SetupId, actions: &mut Vec<Action>) {
         self.impossible.insert(setup);
         let classes = self.queue.active().filter(|(_, queue)| queue.class.setup == setup);
-        let mut tests: Vec<TestId> =
-            classes.flat_map(|(_, queue)| queue.tests.iter().map(|key| key.test)).collect();
+        let mut tests: Vec<TestId> = classes.flat_map(|(_, queue)| queue.tests()).collect();
         tests.sort_unstable();
         for test in tests {
             self.abandon(test, Unrunnable::Setup, actions);

@@ -13,8 +13,8 @@
 //!
 //! It knows numbers only: it has no clock, thread, file or network, and neither the names of tests, the addresses
 //! of hosts, nor what an expression over a host's facts means; whoever drives it translates, and tells for each host
-//! and expression whether it holds. A decision costs O(c + log n) for n waiting tests of c classes; a host that
-//! a failed test keeps away from steps over that test.
+//! and expression whether it holds. A decision costs O(c + log n) for n waiting tests of c classes, where
+//! tests that have failed on the same hosts are a class of their own.
 //!
 //! A scheduler can begin in the middle of a run: tests arrive with what has been tried already, and hosts are
 //! adopted with the tests that run on them. Events and actions can be written down and read back (serde), so that a run

@@ -1,13 +1,13 @@
 //! Tests that wait.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::ops::Bound;
 
 use indexmap::IndexSet;
 
 use crate::class::{Class, ClassId, Need, NeedId};
-use crate::{MarkId, Millis, Order, TestId, TestTraits};
+use crate::{HostId, MarkId, Millis, Order, TestId, TestTraits};
 
 /// What decides between tests of one class: the least is first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,6 +34,11 @@ impl Key {
     fn no_longer(self, most: Millis) -> Key {
         Key { rank: rank(most), order: i32::MIN, test: TestId(0), ..self }
     }
+
+    /// The last that could be of a test of the same priority.
+    fn shortest(self) -> Key {
+        Key { rank: u32::MAX, order: i32::MAX, test: TestId(u32::MAX), ..self }
+    }
 }
 
 /// The rank of all tests that are not ordered by duration.
@@ -50,7 +55,7 @@ pub(crate) enum Admitted {
     Yes,
     /// It would take longer than this.
     Longer(Millis),
-    /// It is to run on another host.
+    /// It is to run on another host, as is any that takes less time.
     Elsewhere,
 }
 
@@ -58,40 +63,88 @@ pub(crate) enum Admitted {
 #[derive(Debug)]
 pub(crate) struct ClassQueue {
     pub class: Class,
-    pub tests: BTreeSet<Key>,
+    /// By the hosts on which they have failed, so that all of those that keep away from a host can be left out at once.
+    groups: BTreeMap<Vec<HostId>, BTreeSet<Key>>,
+    /// How many there are.
+    length: usize,
     /// How many hosts are being set up for them.
     pub setting_up: u32,
-    /// How many of the tests keep away from hosts.
-    pub choosy: u32,
 }
 
 impl ClassQueue {
-    /// The tests that are admitted, best first.
-    pub fn admitted(&self, mut admits: impl FnMut(TestId) -> Admitted) -> impl Iterator<Item = Key> {
-        let mut from = Bound::Unbounded;
-        std::iter::from_fn(move || {
-            loop {
-                let key = *self.tests.range((from, Bound::Unbounded)).next()?;
-                from = Bound::Excluded(key);
-                match admits(key.test) {
-                    Admitted::Yes => return Some(key),
-                    Admitted::Elsewhere => {}
-                    Admitted::Longer(most) => {
-                        // Behind all that take longer, if they stand in this order.
-                        let next = key.no_longer(most);
-                        if key.rank != GIVEN && next > key {
-                            from = Bound::Included(next);
-                        }
-                    }
-                }
-            }
-        })
+    /// The tests, by the hosts on which they have failed.
+    pub fn groups(&self) -> impl Iterator<Item = (&[HostId], &BTreeSet<Key>)> {
+        self.groups.iter().map(|(failed_on, tests)| (&**failed_on, tests))
+    }
+
+    pub fn tests(&self) -> impl Iterator<Item = TestId> {
+        self.groups.values().flatten().map(|key| key.test)
+    }
+
+    pub fn contains(&self, key: &Key, failed_on: &[HostId]) -> bool {
+        self.groups.get(failed_on).is_some_and(|tests| tests.contains(key))
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// Whether any of the tests keeps away from hosts.
+    pub fn is_choosy(&self) -> bool {
+        // Those that do not are the first group.
+        self.groups.last_key_value().is_some_and(|(failed_on, _)| !failed_on.is_empty())
     }
 
     /// More tests wait than hosts are being set up for them.
     pub fn wants_setup(&self) -> bool {
-        (self.setting_up as usize) < self.tests.len()
+        (self.setting_up as usize) < self.length
     }
+
+    fn insert(&mut self, key: Key, failed_on: &[HostId]) {
+        let is_new = match self.groups.get_mut(failed_on) {
+            Some(tests) => tests.insert(key),
+            None => self.groups.insert(failed_on.to_vec(), BTreeSet::from([key])).is_none(),
+        };
+        self.length += usize::from(is_new);
+    }
+
+    fn remove(&mut self, key: &Key, failed_on: &[HostId]) -> bool {
+        let Some(tests) = self.groups.get_mut(failed_on) else { return false };
+        let was_there = tests.remove(key);
+        if tests.is_empty() {
+            self.groups.remove(failed_on);
+        }
+        self.length -= usize::from(was_there);
+        was_there
+    }
+}
+
+/// Those of a group of tests that are admitted, best first.
+pub(crate) fn admitted(
+    tests: &BTreeSet<Key>,
+    mut admits: impl FnMut(TestId) -> Admitted,
+) -> impl Iterator<Item = Key> {
+    let mut from = Bound::Unbounded;
+    std::iter::from_fn(move || {
+        loop {
+            let key = *tests.range((from, Bound::Unbounded)).next()?;
+            from = Bound::Excluded(key);
+            let is_by_length = key.rank != GIVEN;
+            match admits(key.test) {
+                Admitted::Yes => return Some(key),
+                // Behind all that take less, if they stand in this order.
+                Admitted::Elsewhere if is_by_length => from = Bound::Excluded(key.shortest()),
+                Admitted::Elsewhere => {}
+                Admitted::Longer(most) => {
+                    // Behind all that take longer.
+                    let next = key.no_longer(most);
+                    if is_by_length && next > key {
+                        from = Bound::Included(next);
+                    }
+                }
+            }
+        }
+    })
 }
 
 /// How many tests have a need.
@@ -141,7 +194,7 @@ impl Queue {
         }
         let id = ClassId(u32::try_from(self.classes.len()).expect("there are no more classes than tests"));
         self.numbers.insert(class.clone(), id);
-        self.classes.push(ClassQueue { class, tests: BTreeSet::new(), setting_up: 0, choosy: 0 });
+        self.classes.push(ClassQueue { class, groups: BTreeMap::new(), length: 0, setting_up: 0 });
         id
     }
 
@@ -179,21 +232,19 @@ impl Queue {
         self.active.iter().copied().collect()
     }
 
-    pub fn insert(&mut self, class: ClassId, key: Key, is_choosy: bool) {
-        let queue = self.get_mut(class);
-        queue.tests.insert(key);
-        queue.choosy += u32::from(is_choosy);
+    /// Enters a test that has failed on these hosts.
+    pub fn insert(&mut self, class: ClassId, key: Key, failed_on: &[HostId]) {
+        self.get_mut(class).insert(key, failed_on);
         self.active.insert(class);
         self.demand_of(class).waiting += 1;
     }
 
-    pub fn remove(&mut self, class: ClassId, key: Key, is_choosy: bool) {
+    pub fn remove(&mut self, class: ClassId, key: Key, failed_on: &[HostId]) {
         let queue = self.get_mut(class);
-        if !queue.tests.remove(&key) {
+        if !queue.remove(&key, failed_on) {
             return;
         }
-        queue.choosy -= u32::from(is_choosy);
-        if queue.tests.is_empty() {
+        if queue.is_empty() {
             self.active.remove(&class);
         }
         self.demand_of(class).waiting -= 1;

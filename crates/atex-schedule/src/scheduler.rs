@@ -55,6 +55,9 @@ pub struct Scheduler {
     pub(crate) new_hosts: Vec<HostId>,
     /// What can be given to no host.
     pub(crate) impossible: BTreeSet<SetupId>,
+    /// How many tests and hosts have been looked at to choose.
+    #[cfg(test)]
+    pub(crate) looks: std::cell::Cell<u32>,
 }
 
 impl Scheduler {
@@ -220,9 +223,9 @@ impl Scheduler {
     pub(crate) fn wait(&mut self, test: TestId) {
         let Some(state) = self.tests.get_mut(test) else { return };
         let before = std::mem::replace(&mut state.place, Place::Waiting);
-        let (class, key, is_choosy) = (state.class, state.key, state.is_choosy());
+        let class = state.class;
+        self.queue.insert(class, state.key, state.failed_on());
         self.no_longer(before, class);
-        self.queue.insert(class, key, is_choosy);
         self.may_become_late(test);
         self.open_classes.insert(class);
         self.supply_changed = true;
@@ -241,9 +244,9 @@ impl Scheduler {
     /// A test that waits is given to a host.
     pub(crate) fn run(&mut self, test: TestId, host: HostId) {
         let Some(state) = self.tests.get_mut(test) else { return };
-        let (class, key, is_choosy, length) = (state.class, state.key, state.is_choosy(), state.length);
+        let (class, length) = (state.class, state.length);
         state.place = Place::Running(host);
-        self.queue.remove(class, key, is_choosy);
+        self.queue.remove(class, state.key, state.failed_on());
         self.no_longer_waits(test, length);
         self.queue.demand_of(class).running += 1;
     }
@@ -267,7 +270,7 @@ impl Scheduler {
     pub(crate) fn settled(&mut self, test: TestId, outcome: Outcome, actions: &mut Vec<Action>) {
         let Some(state) = self.tests.remove(test) else { return };
         if state.place == Place::Waiting {
-            self.queue.remove(state.class, state.key, state.is_choosy());
+            self.queue.remove(state.class, state.key, state.failed_on());
             self.no_longer_waits(test, state.length);
         }
         self.no_longer(state.place, state.class);
@@ -355,7 +358,7 @@ impl Scheduler {
     /// A host takes no part in the work any more: tests that keep away from others may have to make do with those.
     pub(crate) fn host_left(&mut self) {
         self.supply_changed = true;
-        let choosy = self.queue.active().filter(|(_, queue)| queue.choosy > 0);
+        let choosy = self.queue.active().filter(|(_, queue)| queue.is_choosy());
         let choosy: Vec<ClassId> = choosy.map(|(class, _)| class).collect();
         self.open_classes.extend(choosy);
     }

@@ -35,11 +35,6 @@ impl TestState {
         self.tried.as_ref().map_or(&[], |tried| &tried.failed_on)
     }
 
-    /// It may have to run on another host than the next one that is free.
-    pub fn is_choosy(&self) -> bool {
-        !self.failed_on().is_empty()
-    }
-
     /// The number of its next attempt.
     pub fn next_attempt(&self) -> u32 {
         self.tried.as_ref().map_or(0, |tried| tried.attempts) + 1
