@@ -1,0 +1,38 @@
+//! What the reference makes of trees, where the corpus says nothing of it.
+
+use std::fs;
+
+use atex_fmf::{Context, Error, ErrorClass, Tree, json};
+
+/// The tree of a file.
+fn load(text: &str) -> Result<Tree, Error> {
+    let directory = tempfile::tempdir().unwrap();
+    fs::create_dir(directory.path().join(".fmf")).unwrap();
+    fs::write(directory.path().join(".fmf/version"), "1\n").unwrap();
+    fs::write(directory.path().join("main.fmf"), text).unwrap();
+    Tree::load(directory.path(), &Context::new())
+}
+
+/// A key of a node's data, as JSON.
+fn value(text: &str, node: &str, key: &str) -> String {
+    let tree = load(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    json::to_string(tree.find(node).unwrap().data().get(key).unwrap())
+}
+
+/// Class and details of the error in a file.
+fn error(text: &str) -> (ErrorClass, String) {
+    let error = load(text).expect_err(text);
+    (error.class(), error.details().unwrap_or(error.message()).to_owned())
+}
+
+#[test]
+fn any_key_can_be_taken_from_an_empty_mapping() {
+    for (text, expected) in [
+        ("k: {}\n/a:\n  k-: [{a: 1}]\n", "{}"),
+        ("k: {a: 1}\n/a:\n  k-: [a, {a: 1}]\n", "{}"),
+        ("k: {}\n/a:\n  k-: [[1]]\n", "{}"),
+    ] {
+        assert_eq!(value(text, "/a", "k"), expected, "{text}");
+    }
+    assert_eq!(error("k: {a: 1}\n/a:\n  k-: [{a: 1}]\n").0, ErrorClass::Type);
+}
