@@ -36,3 +36,23 @@ fn any_key_can_be_taken_from_an_empty_mapping() {
     }
     assert_eq!(error("k: {a: 1}\n/a:\n  k-: [{a: 1}]\n").0, ErrorClass::Type);
 }
+
+#[test]
+fn halves_of_a_surrogate_pair_are_one_character() {
+    for escaped in
+        ["\\ud83d\\ude00", "\\uD83D\\uDE00", "\\U0000d83d\\U0000de00", "\\ud83d\\U0000de00", "\\U0001f600"]
+    {
+        assert_eq!(value(&format!("k: \"a{escaped}b\"\n"), "/", "k"), "\"a😀b\"", "{escaped}");
+    }
+    for (escaped, half) in [
+        ("\\ud83d", "\\ud83d"),
+        ("\\ude00", "\\ude00"),
+        ("\\ud83d\\u0041", "\\ud83d"),
+        ("\\ud83d\\n", "\\ud83d"),
+        ("\\ude00\\ud83d", "\\ude00"),
+        ("\\ud83d\\ud83d\\ude00", "\\ud83d"),
+    ] {
+        let message = format!("{half} is one half of a surrogate pair, and the other is not there");
+        assert_eq!(error(&format!("k: \"{escaped}\"\n")), (ErrorClass::Value, message), "{escaped}");
+    }
+}
