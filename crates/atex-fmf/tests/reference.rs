@@ -56,3 +56,23 @@ fn halves_of_a_surrogate_pair_are_one_character() {
         assert_eq!(error(&format!("k: \"{escaped}\"\n")), (ErrorClass::Value, message), "{escaped}");
     }
 }
+
+#[test]
+fn version_1_1_may_end_several_times() {
+    for text in [
+        "%YAML 1.1\n---\nk: abc\n...\n...\n",
+        "%YAML 1.1\n---\nk: abc\n...\n# c\n...\n...\n",
+        "%YAML 1.1\n---\nk: abc\n",
+        "k: abc\n...\n",
+    ] {
+        assert_eq!(value(text, "/", "k"), "\"abc\"", "{text}");
+    }
+    let twice = "the document has ended already: drop this '...'";
+    for (text, message) in [
+        ("k: abc\n...\n...\n", twice),
+        ("%YAML 1.2\n---\nk: abc\n...\n...\n", twice),
+        ("%YAML 1.1\n---\nk: abc\n...\n...\n---\n", "a file can hold one document only"),
+    ] {
+        assert_eq!(error(text), (ErrorClass::File, message.to_owned()), "{text}");
+    }
+}

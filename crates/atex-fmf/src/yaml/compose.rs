@@ -107,13 +107,15 @@ impl<'a> Composer<'a, '_> {
             let node = self.node(true, false)?;
             self.value_of(node)
         };
-        if self.next_is(&Token::DocumentEnd)? {
-            self.scanner.next()?;
-        }
+        // In YAML 1.1 there can be several.
+        while self.take(&Token::DocumentEnd)? && self.v11 {}
         let (token, mark) = self.scanner.peek()?.clone();
         match token {
             Token::StreamEnd => Ok(value),
             Token::DocumentStart => Err(self.scanner.error_at(mark, "a file can hold one document only")),
+            Token::DocumentEnd => {
+                Err(self.scanner.error_at(mark, "the document has ended already: drop this '...'"))
+            }
             other => Err(self.unexpected(&other, mark, "the end of the document")),
         }
     }
