@@ -76,3 +76,32 @@ fn version_1_1_may_end_several_times() {
         assert_eq!(error(text), (ErrorClass::File, message.to_owned()), "{text}");
     }
 }
+
+#[test]
+fn of_several_values_that_cannot_be_made_the_first_counts() {
+    let (key, number, tag) =
+        ("a mapping cannot be a key", "month must be in 1..12", "the tag '!foo' is not known");
+    for (text, expected) in [
+        // A key is made, and looked at, before its value.
+        ("{a: 1}: 2020-13-45\n", key),
+        ("{a: 1}: !foo x\n", key),
+        ("{2020-13-45: 1}: 1\n", number),
+        ("{a: 2020-13-45}: !foo x\n", number),
+        ("!foo a: 2020-13-45\n", tag),
+        ("a: {x: 1}\na: 2020-13-45\n", number),
+        ("<<: {x: 1}\n{a: 1}: 2020-13-45\n", key),
+        ("k: 2020-13-45\n{a: 1}: 1\n", number),
+        ("b: !foo x\na: 2020-13-45\n", tag),
+        // Collections come after everything that stands beside them.
+        ("a: {b: 2020-13-45}\n{a: 1}: 1\n", key),
+        ("x: {{b: 2}: 3}\nk: 2020-13-45\n", number),
+        ("a: [[2020-13-45], !foo x]\n", tag),
+        ("a: [[[2020-13-45]]]\nb: [[!foo x]]\n", tag),
+        ("a: [[2020-13-45]]\nb: !foo [x]\n", tag),
+        // Merge keys before everything in a mapping.
+        ("b: 2020-13-45\n<<: 5\n", "'<<' takes a mapping or a list of mappings"),
+        ("b: 2020-13-45\n<<: {a: 1}\n{c: 1}: 1\n", number),
+    ] {
+        assert_eq!(error(text).1, expected, "{text}");
+    }
+}
