@@ -1,7 +1,7 @@
 //! Reading ahead: the directories of a tree are listed in order, and their files parsed on all cores behind that.
 //!
 //! It only saves the builder time, and decides nothing: errors come up where the builder meets them, and what is not
-//! read ahead (behind links, or in directories that metadata names) the builder reads itself.
+//! read ahead (behind links, in directories that metadata names, or no regular files) the builder reads itself.
 
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
@@ -96,7 +96,7 @@ fn list_all(
     }
     let opened = opened.filter(|_| level < OPEN_LEVELS);
     let wanted = |path: &Path| config.accepts(path).unwrap_or(false);
-    for file in listing.files.iter_mut().filter(|file| wanted(&file.path)) {
+    for file in listing.files.iter_mut().filter(|file| file.is_regular && wanted(&file.path)) {
         let number = u32::try_from(files.len()).unwrap_or(u32::MAX);
         file.number = Some(number);
         files.push(file.path.clone());
@@ -117,7 +117,8 @@ fn parse_all(waiting: &Mutex<Receiver<Batch>>) -> Vec<(u32, Parsed)> {
     let mut parsed = Vec::new();
     let next = || waiting.lock().unwrap_or_else(PoisonError::into_inner).recv();
     while let Ok(batch) = next() {
-        let read = |(number, path): (u32, PathBuf)| (number, reader.read(&path, number).map_err(Box::new));
+        let read =
+            |(number, path): (u32, PathBuf)| (number, reader.read_regular(&path, number).map_err(Box::new));
         parsed.extend(batch.into_iter().map(read));
     }
     parsed

@@ -85,6 +85,11 @@ fn split(text: &str, sign: char) -> Vec<&str> {
         start = at + 1;
     }
     parts.push(&text[start..]);
+    trimmed(parts)
+}
+
+/// Drops the white space around the signs that parts were split at, and keeps it at both ends.
+fn trimmed(mut parts: Vec<&str>) -> Vec<&str> {
     let last = parts.len() - 1;
     for (at, part) in parts.iter_mut().enumerate() {
         if at > 0 {
@@ -111,7 +116,8 @@ impl Clause {
     }
 
     fn add(&mut self, key: &str, values: &str) {
-        let atoms = split(values, ',').into_iter().map(Atom::parse).collect();
+        // Unlike the other signs, a comma splits behind a backslash, too.
+        let atoms = trimmed(values.split(',').collect()).into_iter().map(Atom::parse).collect();
         match self.keys.iter_mut().find(|(known, _)| known == key) {
             Some((_, all)) => all.push(atoms),
             None => self.keys.push((key.to_owned(), vec![atoms])),
@@ -177,4 +183,27 @@ fn any_atom(atoms: &[Atom], items: &[Text]) -> Result<bool, Error> {
         }
     }
     Ok(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comma_splits_behind_a_backslash_and_other_signs_do_not() {
+        for (filter, value, expected) in [
+            ("s: x\\, a", "a", true),
+            ("s: x\\,a", "a", true),
+            ("s: \\w\\, a", "a", true),
+            ("s: a\\, b", "b", true),
+            ("s: a\\, b", "a, b", false),
+            ("s: x\\|a", "a", true),
+            ("s: a \\| x", "a ", true),
+            ("s: a\\&b", "a&b", true),
+        ] {
+            let mut data = Mapping::new();
+            data.set("s", Value::text(value));
+            assert_eq!(Filter::parse(filter).matches("/t", &data), Ok(expected), "{filter} on {value:?}");
+        }
+    }
 }

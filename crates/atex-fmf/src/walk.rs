@@ -37,6 +37,8 @@ pub struct Listing {
 pub struct File {
     /// That of its directory and its name.
     pub path: PathBuf,
+    /// Whether it is known to be one of the usual kind. What is not is looked at before it is read.
+    pub is_regular: bool,
     /// Its number, if it has been read ahead.
     pub number: Option<u32>,
 }
@@ -113,14 +115,15 @@ impl Listing {
         let kind = if unknown { kind_by(AtFlags::SYMLINK_NOFOLLOW) } else { Some(kind) };
         let Some(kind) = kind else { return };
         let is_link = kind == FileType::Symlink;
-        let is_directory =
-            kind == FileType::Directory || is_link && kind_by(AtFlags::empty()) == Some(FileType::Directory);
+        let kind = if is_link { kind_by(AtFlags::empty()) } else { Some(kind) };
+        let is_directory = kind == Some(FileType::Directory);
         let path = || directory.join(OsStr::from_bytes(name.to_bytes()));
         if is_directory {
             self.is_root |= name.to_bytes() == MARK.as_bytes();
             self.directories.push(Directory { path: path(), is_link, listing: None });
         } else if name.to_bytes().ends_with(b".fmf") {
-            self.files.push(File { path: path(), number: None });
+            let is_regular = kind == Some(FileType::RegularFile);
+            self.files.push(File { path: path(), is_regular, number: None });
         }
     }
 
@@ -179,7 +182,9 @@ pub fn find_root(start: &Path) -> Result<PathBuf, Error> {
 
 fn check_version(root: &Path) -> Result<(), Error> {
     let path = root.join(MARK).join("version");
-    let bytes = std::fs::read(&path).map_err(|error| {
+    let mut bytes = Vec::new();
+    let read = open_regular(&path).and_then(|file| std::fs::File::from(file).read_to_end(&mut bytes));
+    read.map_err(|error| {
         let message = format!("Unable to detect format version: {}", os_message(&error, &path));
         Error::new(ErrorClass::Format, message)
     })?;
@@ -196,7 +201,7 @@ fn os_message(error: &io::Error, path: &Path) -> String {
     let reason = full.split(" (os error").next().unwrap_or(&full);
     match error.raw_os_error() {
         Some(number) => format!("[Errno {number}] {reason}: '{}'", path.display()),
-        None => full,
+        None => format!("{full}: '{}'", path.display()),
     }
 }
 
@@ -216,15 +221,46 @@ pub struct Reader {
 impl Reader {
     /// Reads and parses a file, whose number the positions of keys will carry.
     pub fn read(&mut self, path: &Path, number: u32) -> Result<yaml::Document, Error> {
+        self.content(open_regular(path), path, number)
+    }
+
+    /// As [`Reader::read`], of a file that its directory says is a regular one: to ask again would cost a system call.
+    pub fn read_regular(&mut self, path: &Path, number: u32) -> Result<yaml::Document, Error> {
+        self.content(open(path), path, number)
+    }
+
+    fn content(
+        &mut self,
+        opened: io::Result<OwnedFd>,
+        path: &Path,
+        number: u32,
+    ) -> Result<yaml::Document, Error> {
         self.bytes.clear();
-        let opened = std::fs::File::open(path).and_then(|file| {
-            // `take` hides that it is a file, whose length would be asked for at the price of two system calls.
-            file.take(u64::MAX).read_to_end(&mut self.bytes)
-        });
-        opened.map_err(|error| Error::new(ErrorClass::Os, os_message(&error, path)))?;
+        // `take` hides that it is a file, whose length would be asked for at the price of two system calls.
+        let read = |opened| std::fs::File::from(opened).take(u64::MAX).read_to_end(&mut self.bytes);
+        opened.and_then(read).map_err(|error| Error::new(ErrorClass::Os, os_message(&error, path)))?;
         let text = as_text(&self.bytes, path)?;
         yaml::parse(&text, number, &mut self.known).map_err(|error| parse_error(path, &error))
     }
+}
+
+/// Opens a file for reading, without waiting for somebody to write to it.
+fn open(path: &Path) -> io::Result<OwnedFd> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    Ok(fs::open(path, flags, Mode::empty())?)
+}
+
+/// Opens a file, and refuses what may have no end, such as `/dev/zero` or a FIFO.
+fn open_regular(path: &Path) -> io::Result<OwnedFd> {
+    let opened = open(path)?;
+    let found = match FileType::from_raw_mode(fs::fstat(&opened)?.st_mode) {
+        FileType::RegularFile => return Ok(opened),
+        FileType::Directory => return Err(rustix::io::Errno::ISDIR.into()),
+        FileType::Fifo => "a FIFO",
+        FileType::CharacterDevice | FileType::BlockDevice => "a device",
+        _ => "something else",
+    };
+    Err(io::Error::other(format!("expected a regular file, found {found}")))
 }
 
 fn parse_error(path: &Path, error: &YamlError) -> Error {

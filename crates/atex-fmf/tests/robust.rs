@@ -6,6 +6,8 @@ use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 
 use atex_fmf::{Context, ErrorClass, Filter, Key, Mapping, Request, Rule, Tree, Value, discover, json, yaml};
+use nix::sys::stat::Mode;
+use nix::unistd::mkfifo;
 use proptest::prelude::*;
 
 fn tree(files: &[(&str, &str)]) -> tempfile::TempDir {
@@ -105,6 +107,34 @@ fn a_file_that_cannot_be_read_is_an_error_with_its_path() {
     let error = Tree::load(directory.path(), &Context::new()).unwrap_err();
     assert_eq!(error.class(), ErrorClass::Os);
     assert!(error.message().contains(path.to_str().unwrap()), "{error}");
+}
+
+#[test]
+fn what_is_no_regular_file_is_refused_with_its_path() {
+    for name in ["x.fmf", "sub/main.fmf", "sub/deep/x.fmf", ".fmf/config", ".fmf/version"] {
+        for (kind, found) in
+            [("fifo", "a FIFO"), ("zero", "a device"), ("link", "a FIFO"), ("socket", "No such device")]
+        {
+            let directory = tree(&[(
+                "main.fmf", "test: t
+",
+            )]);
+            let path = directory.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            let _ = fs::remove_file(&path);
+            let fifo = directory.path().join("fifo");
+            mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+            match kind {
+                "fifo" => mkfifo(&path, Mode::S_IRWXU).unwrap(),
+                "zero" => symlink("/dev/zero", &path).unwrap(),
+                "link" => symlink(&fifo, &path).unwrap(),
+                _ => drop(std::os::unix::net::UnixListener::bind(&path).unwrap()),
+            }
+            let error = Tree::load(directory.path(), &Context::new()).unwrap_err();
+            assert!(error.message().contains(found), "{error}");
+            assert!(error.message().ends_with(&format!(": '{}'", path.display())), "{error}");
+        }
+    }
 }
 
 #[test]

@@ -6,6 +6,7 @@
 //! `$` also matches before a final newline, which takes a look-ahead. Since hardly any text ends in one, there are two
 //! translations, and the costly one is made for such texts only.
 
+mod flags;
 mod replace;
 mod translate;
 
@@ -180,14 +181,27 @@ fn bad_pattern(source: &str, why: &str) -> Error {
     Error::new(ErrorClass::Pattern, format!("invalid regular expression '{source}': {why}"))
 }
 
+fn too_big(source: &str, limit: usize) -> Error {
+    let why = format!("compiled, its repetitions take more than {} MB; repeat less", limit >> 20);
+    bad_pattern(source, &why)
+}
+
 impl Engine {
     fn new(source: &str, pattern: &str) -> Result<Self, Error> {
-        if let Ok(regex) = regex::Regex::new(pattern) {
-            return Ok(Self::Linear(regex));
+        match regex::Regex::new(pattern) {
+            Ok(regex) => return Ok(Self::Linear(regex)),
+            Err(regex::Error::CompiledTooBig(limit)) => return Err(too_big(source, limit)),
+            Err(_) => {}
         }
-        fancy_regex::Regex::new(pattern)
-            .map(Self::Backtracking)
-            .map_err(|error| bad_pattern(source, &error.to_string()))
+        fancy_regex::Regex::new(pattern).map(Self::Backtracking).map_err(|error| {
+            if let fancy_regex::Error::CompileError(error) = &error
+                && let fancy_regex::CompileError::InnerError(error) = &**error
+                && let Some(limit) = error.size_limit()
+            {
+                return too_big(source, limit);
+            }
+            bad_pattern(source, &error.to_string())
+        })
     }
 
     fn find(&self, text: &str, at: usize) -> Result<Option<Spans>, fancy_regex::Error> {
@@ -272,6 +286,32 @@ mod tests {
             ("(?<=a)b", "ab", true),
             ("(?<!a)b", "ab", false),
             ("(?#note)a", "a", true),
+            ("^a(?#note)*$", "aaa", true),
+            ("(?#note)(?i)A", "a", true),
+            ("(?x) # note\n (?i)A", "a", true),
+            ("(?t)(?ti)A", "a", true),
+            ("(?a)(?u:\\d)", "٣", true),
+            ("\\N{SOLIDUS}", "/", true),
+            ("[\\N{digit one}-\\N{DIGIT THREE}]", "2", true),
+            ("\\N{NBSP}", "\u{a0}", true),
+            // What takes no text can be repeated, too.
+            ("(?=t)*", "", true),
+            ("^(?!z)?t", "t", true),
+            ("(?:(?=t))*", "", true),
+            ("(?<!a)?", "a", true),
+            ("(?<=a){2}b", "ab", true),
+            ("(?<=a){2}b", "bb", false),
+            ("(?!a)*?", "a", true),
+            ("(?=a)+", "b", false),
+            ("(?=a){2,3}?b", "b", false),
+            ("(?=(a))?\\1", "a", true),
+            ("(?=(a))??\\1", "b", false),
+            ("(?=(a))?+\\1", "b", false),
+            ("(?=(a)){0}b", "b", true),
+            ("(^)*a", "a", true),
+            ("()*$", "", true),
+            ("(a)(?<=(b)\\1)t", "abat", true),
+            ("(a)?(?<=(?(1)b|c))t", "ct", true),
             ("\\d", "٣", true),
             ("(?a)\\d", "٣", false),
             ("\\s", "\u{1c}", true),
@@ -320,8 +360,50 @@ mod tests {
             "(?P=n)",
             "a\\",
             "(?L)a",
+            "(?L:a)",
+            "(?-:a)",
+            "(?i-:T)",
+            "(?m-m:t)",
+            "(?i--s:t)",
+            "(?i-s-m:t)",
+            "(?-a:t)",
+            "(?-i)t",
+            "(?t:t)",
+            "(?x-t:t)",
+            "(?au)t",
+            "(?a)(?u)t",
+            "(?au:t)",
+            "(?)t",
+            "(?i",
+            "(?#note)*",
+            "^(?#note)*",
+            "a*(?#note)*",
+            "(?#note",
+            "\\N",
+            "\\N{}",
+            "\\N{SOLIDUS",
+            "\\N{NO SUCH NAME}",
+            "\\N{greek-small-letter-alpha}",
+            "(?<=(a)\\1)t",
+            "(?<!(a)\\1)t",
+            "(?<=(?=(a))\\1)t",
+            "(?<=(?P<n>a)(?P=n))t",
+            "(?<=(a)(?(1)b|c))t",
+            "(?<=(?(1)b|c))(a)t",
+            "\\b*",
         ] {
             assert!(Pattern::new(pattern).is_err(), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_that_is_too_large_says_so() {
+        for pattern in ["(?:t{1000}){1000}", "(?=a)(?:t{1000}){1000}"] {
+            let message = Pattern::new(pattern).unwrap_err().to_string();
+            assert!(
+                message.ends_with("compiled, its repetitions take more than 10 MB; repeat less"),
+                "{message}"
+            );
         }
     }
 

@@ -5,6 +5,8 @@
 
 use std::fmt::Write;
 
+use super::flags::Flags;
+
 /// What `$` means.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Dollar {
@@ -57,31 +59,24 @@ impl Width {
     }
 }
 
-#[derive(Clone, Copy, Debug, Default)]
-struct Flags {
-    ignore_case: bool,
-    multi_line: bool,
-    dot_all: bool,
-    verbose: bool,
-    ascii: bool,
-}
-
 /// Groups may be nested this deep.
 const MAX_DEPTH: usize = 100;
 
-struct Translator<'p> {
-    rest: &'p str,
+pub(super) struct Translator<'p> {
+    pub(super) rest: &'p str,
     out: String,
-    flags: Flags,
+    pub(super) flags: Flags,
     groups: Groups,
     /// Groups that conditions ask for; they may come later.
     conditions: Vec<usize>,
+    /// How many groups there were before the outermost look-behind, inside of which those that are new cannot be asked for.
+    before_look_behind: Option<usize>,
     dollar: Dollar,
     has_dollar: bool,
     depth: usize,
 }
 
-type Result<T> = std::result::Result<T, String>;
+pub(super) type Result<T> = std::result::Result<T, String>;
 
 pub fn translate(pattern: &str, dollar: Dollar) -> Result<Translated> {
     let mut translator = Translator {
@@ -90,6 +85,7 @@ pub fn translate(pattern: &str, dollar: Dollar) -> Result<Translated> {
         flags: Flags::default(),
         groups: Groups::default(),
         conditions: Vec::new(),
+        before_look_behind: None,
         dollar,
         has_dollar: false,
         depth: 0,
@@ -155,21 +151,6 @@ impl<'p> Translator<'p> {
         }
     }
 
-    /// Flags at the very start, e.g. `(?i)`. There may be several groups of them.
-    fn global_flags(&mut self) -> Result<()> {
-        while let Some(rest) = self.rest.strip_prefix("(?") {
-            let end = rest.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(rest.len());
-            if end == 0 || rest[..end].starts_with('P') || !rest[end..].starts_with(')') {
-                break;
-            }
-            for flag in rest[..end].chars() {
-                set_flag(&mut self.flags, flag, true)?;
-            }
-            self.rest = &rest[end + 1..];
-        }
-        Ok(())
-    }
-
     fn alternatives(&mut self) -> Result<Width> {
         self.depth += 1;
         if self.depth > MAX_DEPTH {
@@ -193,7 +174,7 @@ impl<'p> Translator<'p> {
             if matches!(c, '|' | ')') {
                 break;
             }
-            if self.flags.verbose && self.skip_verbose(c) {
+            if self.skip_ignored()? {
                 continue;
             }
             if let Some((least, most)) = self.quantifier()? {
@@ -202,7 +183,7 @@ impl<'p> Translator<'p> {
                     Last::Repeated => return Err("multiple repeat".into()),
                     Last::Repeatable => {}
                 }
-                self.repeat(item_start, least, most);
+                self.repeat(item_start, item, least, most);
                 item = Width(item.0.saturating_mul(least), item.1.saturating_mul(most.unwrap_or(usize::MAX)));
                 last = Last::Repeated;
                 continue;
@@ -215,17 +196,25 @@ impl<'p> Translator<'p> {
         Ok(width.then(item))
     }
 
-    /// Blanks and comments in verbose patterns.
-    fn skip_verbose(&mut self, c: char) -> bool {
-        if c == '#' {
+    /// Passes over what is as if it were not there, also between an item and its quantifier: `(?#…)`, and blanks and
+    /// comments in verbose patterns.
+    pub(super) fn skip_ignored(&mut self) -> Result<bool> {
+        if self.take("(?#") {
+            self.until(')')?;
+            return Ok(true);
+        }
+        if !self.flags.verbose {
+            return Ok(false);
+        }
+        let comment = self.rest.starts_with('#');
+        if comment {
             self.rest = self.rest.split_once('\n').map_or("", |(_, rest)| rest);
-            return true;
         }
-        let blank = matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}');
-        if blank {
-            self.next();
-        }
-        blank
+        let blank = |c| matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{b}' | '\u{c}');
+        let rest = self.rest.trim_start_matches(blank);
+        let blanks = rest.len() < self.rest.len();
+        self.rest = rest;
+        Ok(comment || blanks)
     }
 
     /// A quantifier's limits, if one stands here; its `?` or `+` is left.
@@ -259,26 +248,26 @@ impl<'p> Translator<'p> {
         Ok(Some((least, most)))
     }
 
-    fn repeat(&mut self, item_start: usize, least: usize, most: Option<usize>) {
-        let mut item = self.out.split_off(item_start);
-        if item.is_empty() {
-            // A comment or an empty flag group: nothing, however often.
-            item.push_str("(?:)");
-        }
-        let quantifier = match (least, most) {
-            (0, None) => "*".to_owned(),
-            (1, None) => "+".to_owned(),
-            (0, Some(1)) => "?".to_owned(),
-            (least, None) => format!("{{{least},}}"),
-            (least, Some(most)) => format!("{{{least},{most}}}"),
-        };
-        if self.take("?") {
-            let _ = write!(self.out, "{item}{quantifier}?");
-        } else if self.take("+") {
-            let _ = write!(self.out, "(?>{item}{quantifier})");
+    fn repeat(&mut self, item_start: usize, width: Width, least: usize, most: Option<usize>) {
+        let item = self.out.split_off(item_start);
+        let lazy = self.take("?");
+        let possessive = !lazy && self.take("+");
+        let repeated = if width.1 == 0 {
+            at_most_once(&item, lazy, least, most)
         } else {
-            let _ = write!(self.out, "{item}{quantifier}");
-        }
+            let quantifier = match (least, most) {
+                (0, None) => "*".to_owned(),
+                (1, None) => "+".to_owned(),
+                (0, Some(1)) => "?".to_owned(),
+                (least, None) => format!("{{{least},}}"),
+                (least, Some(most)) => format!("{{{least},{most}}}"),
+            };
+            format!("{item}{quantifier}{}", if lazy { "?" } else { "" })
+        };
+        let _ = match possessive {
+            true => write!(self.out, "(?>{repeated})"),
+            false => write!(self.out, "{repeated}"),
+        };
     }
 
     fn atom(&mut self, width: &mut Width) -> Result<Last> {
@@ -355,8 +344,19 @@ impl<'p> Translator<'p> {
 
     fn write_reference(&mut self, group: usize) -> Result<Width> {
         let width = self.groups.widths[group - 1].ok_or_else(|| format!("group {group} is still open"))?;
+        self.check_look_behind(group)?;
         let _ = write!(self.out, "(?:\\{group})");
         Ok(width)
+    }
+
+    /// A look-behind is matched backwards, so that what its own groups hold is not known yet.
+    fn check_look_behind(&self, group: usize) -> Result<()> {
+        match self.before_look_behind {
+            Some(before) if group > before => {
+                Err(format!("group {group} is inside the same look-behind, which cannot refer to it"))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// A character written as an escape; `in_class` also allows `\b`.
@@ -373,6 +373,7 @@ impl<'p> Translator<'p> {
             'x' => self.hex(2)?,
             'u' => self.hex(4)?,
             'U' => self.hex(8)?,
+            'N' => self.named_character()?,
             '0'..='7' => {
                 // Up to three digits in all.
                 let more = self.rest.bytes().take(2).take_while(|byte| matches!(byte, b'0'..=b'7')).count();
@@ -392,6 +393,15 @@ impl<'p> Translator<'p> {
         self.rest = &self.rest[digits..];
         let number = u32::from_str_radix(code, 16).unwrap_or(u32::MAX);
         char::from_u32(number).ok_or_else(|| format!("there is no character {code}"))
+    }
+
+    /// `\N{SOLIDUS}`: a character by its name in Unicode.
+    fn named_character(&mut self) -> Result<char> {
+        if !self.take("{") {
+            return Err("'{' and the name of a character must follow \\N".into());
+        }
+        let name = self.until('}')?;
+        unicode_names2::character(name).ok_or_else(|| format!("there is no character named '{name}'"))
     }
 
     // Classes.
@@ -461,6 +471,7 @@ impl<'p> Translator<'p> {
             *width = self.capture(None)?;
             return Ok(Last::Repeatable);
         }
+        let extension = self.rest;
         match self.next().ok_or("this group is cut short")? {
             ':' => *width = self.enclosed("(?:")?,
             '>' => *width = self.enclosed("(?>")?,
@@ -470,13 +481,10 @@ impl<'p> Translator<'p> {
             '<' if self.take("!") => *width = self.look("(?<!", true)?,
             'P' => *width = self.python_group()?,
             '(' => *width = self.conditional()?,
-            '#' => {
-                self.until(')')?;
-                *width = Width::default();
-                // A comment is as if it were not there; a quantifier after it is refused rather than misplaced.
-                return Ok(Last::Nothing);
+            _ => {
+                self.rest = extension;
+                *width = self.scoped_flags()?;
             }
-            c => *width = self.scoped_flags(c)?,
         }
         Ok(Last::Repeatable)
     }
@@ -499,7 +507,12 @@ impl<'p> Translator<'p> {
     }
 
     fn look(&mut self, open: &str, behind: bool) -> Result<Width> {
+        let outer = self.before_look_behind;
+        if behind {
+            self.before_look_behind = outer.or(Some(self.groups.names.len()));
+        }
         let Width(least, most) = self.enclosed(open)?;
+        self.before_look_behind = outer;
         if behind && least != most {
             return Err("look-behind requires a pattern of fixed width".into());
         }
@@ -541,6 +554,12 @@ impl<'p> Translator<'p> {
             Ok(_) => return Err(format!("bad group number {name}")),
             Err(_) => self.groups.named(name)?,
         };
+        if self.before_look_behind.is_some() {
+            if self.groups.widths.get(group - 1).copied().flatten().is_none() {
+                return Err(format!("a look-behind asks for group {group}, which is still open"));
+            }
+            self.check_look_behind(group)?;
+        }
         self.conditions.push(group);
         let _ = write!(self.out, "(?({group})");
         let yes = self.sequence()?;
@@ -556,24 +575,11 @@ impl<'p> Translator<'p> {
         Ok(yes.or(no))
     }
 
-    /// `(?i:..)`, `(?s-i:..)`. Without a colon they would be global flags, which only stand at the start.
-    fn scoped_flags(&mut self, first: char) -> Result<Width> {
+    /// `(?i:..)`, `(?s-i:..)`, from the first flag on.
+    fn scoped_flags(&mut self) -> Result<Width> {
         let outer = self.flags;
-        let mut inner = outer;
-        let mut value = true;
-        let mut next = Some(first);
-        loop {
-            match next.ok_or("this group is cut short")? {
-                ':' => break,
-                ')' => return Err("global flags not at the start of the expression".into()),
-                '-' if value => value = false,
-                flag if value || !matches!(flag, 'a' | 'u') => set_flag(&mut inner, flag, value)?,
-                flag => return Err(format!("the flag '{flag}' cannot be turned off")),
-            }
-            next = self.next();
-        }
-        self.flags = inner;
-        let open = match (outer.ignore_case, inner.ignore_case) {
+        self.flags = self.scope()?;
+        let open = match (outer.ignore_case, self.flags.ignore_case) {
             (false, true) => "(?i:",
             (true, false) => "(?-i:",
             _ => "(?:",
@@ -586,17 +592,16 @@ impl<'p> Translator<'p> {
     }
 }
 
-fn set_flag(flags: &mut Flags, flag: char, value: bool) -> Result<()> {
-    match flag {
-        'i' => flags.ignore_case = value,
-        'm' => flags.multi_line = value,
-        's' => flags.dot_all = value,
-        'x' => flags.verbose = value,
-        'a' => flags.ascii = value,
-        'u' => flags.ascii = !value,
-        _ => return Err(format!("unknown flag '{flag}'")),
+/// A repeated item that takes no text, such as a look-around: there once or not at all, however often it is asked for. The
+/// engines refuse to repeat it.
+fn at_most_once(item: &str, lazy: bool, least: usize, most: Option<usize>) -> String {
+    match (least, most) {
+        // Never tried, but its groups are counted.
+        (0, Some(0)) => format!("(?:(?!){item}|)"),
+        (0, _) if lazy => format!("(?:|{item})"),
+        (0, _) => format!("(?:{item}|)"),
+        _ => item.to_owned(),
     }
-    Ok(())
 }
 
 fn check_name(name: &str) -> Result<()> {

@@ -28,6 +28,9 @@ const LIMIT_OF_QUESTION: Duration = Duration::from_secs(10);
 /// The lock around reading is held during fetching: so much longer it is waited for.
 const READING: Duration = Duration::from_secs(60);
 
+/// What a complete clone fetches.
+const ALL_BRANCHES: &str = "+refs/heads/*:refs/remotes/origin/*";
+
 /// A URL and a ref.
 type Asked = (String, Option<String>);
 
@@ -237,13 +240,21 @@ impl Clone<'_> {
         if let Some(commit) = self.look_up(reference, deadline)? {
             return Ok(Some(commit));
         }
-        if !self.git_dir().join("shallow").exists() {
-            return Ok(None);
+        if self.widen(deadline)? { self.look_up(reference, deadline) } else { Ok(None) }
+    }
+
+    /// Fetches what a clone for the default branch alone leaves out. False if nothing was.
+    fn widen(&self, deadline: Deadline) -> std::result::Result<bool, Failed> {
+        let is_shallow = self.git_dir().join("shallow").exists();
+        let branches = self.call(["config", "--get-all", "remote.origin.fetch"]).run(deadline);
+        // Of a repository in a directory git fetches one branch, but with all its history.
+        let has_all_branches = branches.is_ok_and(|branches| branches.trim() == ALL_BRANCHES);
+        if has_all_branches && !is_shallow {
+            return Ok(false);
         }
-        // Cloned for its default branch alone.
-        self.call(["config", "remote.origin.fetch", "+refs/heads/*:refs/remotes/origin/*"]).run(deadline)?;
-        self.fetch(&["fetch", "--unshallow"], deadline)?;
-        self.look_up(reference, deadline)
+        self.call(["config", "--replace-all", "remote.origin.fetch", ALL_BRANCHES]).run(deadline)?;
+        self.fetch(if is_shallow { &["fetch", "--unshallow"] } else { &["fetch"] }, deadline)?;
+        Ok(true)
     }
 
     /// A branch of the origin comes before everything else of that name.

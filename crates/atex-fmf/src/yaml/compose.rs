@@ -1,34 +1,32 @@
-//! Tokens to values: the grammar, anchors and aliases, merge keys, duplicate keys.
+//! Tokens to values: the grammar, anchors and aliases.
 //!
 //! Mappings that an alias names are kept as [`Value::Shared`], with everything in them, so that later changes show in
 //! all places, as in the reference. What is not aliased is plain.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
+use super::construct::{OF_LISTS, OF_MAPPINGS, Place, Turn, unknown_tag};
 use super::resolve::{self, BadScalar, Scalar};
 use super::scan::{Directive, Mark, Result, Scanner, Token};
 use super::{Document, Known, MAX_DEPTH, MAX_EXPANDED, YamlError};
-use crate::error::Pos;
-use crate::mapping::{Key, Mapping};
 use crate::value::{Text, Value};
 
-const YAML_TAGS: &str = "tag:yaml.org,2002:";
+pub(super) const YAML_TAGS: &str = "tag:yaml.org,2002:";
 
 /// Longer values seldom come twice, and are stored without a look at those seen lately.
 const SHORT: usize = 16;
 
 /// Something composed: a value, or one of the two scalars that mean something else as keys.
 #[derive(Clone, Debug)]
-struct Node {
-    scalar: Scalar,
-    mark: Mark,
+pub(super) struct Node {
+    pub scalar: Scalar,
+    pub mark: Mark,
     /// Levels of nesting.
-    height: u32,
+    pub height: u32,
     /// Values in it, aliases counted in full.
-    size: u64,
+    pub size: u64,
     /// Whether it holds mappings without an identity.
-    unshared: bool,
+    pub unshared: bool,
 }
 
 /// What an anchor names.
@@ -39,10 +37,10 @@ struct Anchor {
     node: Option<Node>,
 }
 
-struct Composer<'a, 'k> {
-    scanner: Scanner<'a>,
-    known: &'k mut Known,
-    file: u32,
+pub(super) struct Composer<'a, 'k> {
+    pub scanner: Scanner<'a>,
+    pub known: &'k mut Known,
+    pub file: u32,
     v11: bool,
     /// Those that directives define.
     tag_handles: HashMap<String, String>,
@@ -55,11 +53,16 @@ struct Composer<'a, 'k> {
     has_aliases: bool,
     depth: usize,
     /// Entries of all mappings and items of all lists that are being read: a vector for each would grow several times.
-    entries: Vec<(Node, Node)>,
-    items: Vec<Value>,
+    pub entries: Vec<(Node, Node)>,
+    pub items: Vec<Value>,
     shares: bool,
-    /// The first value that could not be made. Syntax errors further on take precedence.
-    failed: Option<YamlError>,
+    /// The collection that is being read.
+    pub place: Place,
+    /// Whether what is being read is, or is in, a key.
+    in_key: bool,
+    /// The value that could not be made, of several the one whose turn comes first. Syntax errors further on take
+    /// precedence.
+    pub failed: Option<(Turn, YamlError)>,
 }
 
 pub fn document(text: &str, file: u32, known: &mut Known) -> Result<Document> {
@@ -77,11 +80,13 @@ pub fn document(text: &str, file: u32, known: &mut Known) -> Result<Document> {
         entries: Vec::new(),
         items: Vec::new(),
         shares: false,
+        place: Place::default(),
+        in_key: false,
         failed: None,
     };
     let value = composer.document()?;
     match composer.failed {
-        Some(error) => Err(error),
+        Some((_, error)) => Err(error),
         None => Ok(Document { value, shares: composer.shares }),
     }
 }
@@ -107,13 +112,15 @@ impl<'a> Composer<'a, '_> {
             let node = self.node(true, false)?;
             self.value_of(node)
         };
-        if self.next_is(&Token::DocumentEnd)? {
-            self.scanner.next()?;
-        }
+        // In YAML 1.1 there can be several.
+        while self.take(&Token::DocumentEnd)? && self.v11 {}
         let (token, mark) = self.scanner.peek()?.clone();
         match token {
             Token::StreamEnd => Ok(value),
             Token::DocumentStart => Err(self.scanner.error_at(mark, "a file can hold one document only")),
+            Token::DocumentEnd => {
+                Err(self.scanner.error_at(mark, "the document has ended already: drop this '...'"))
+            }
             other => Err(self.unexpected(&other, mark, "the end of the document")),
         }
     }
@@ -200,38 +207,7 @@ impl<'a> Composer<'a, '_> {
         self.scanner.error_at(mark, format!("expected {wanted}, found {found}"))
     }
 
-    // Failures to make a value.
-
-    fn fail(&mut self, mark: Mark, bad: BadScalar) {
-        let (syntax, message) = match bad {
-            BadScalar::Malformed(message) => (true, message),
-            BadScalar::Nonexistent(message) => (false, message),
-        };
-        let error = YamlError { syntax, ..self.scanner.error_at(mark, message) };
-        self.failed.get_or_insert(error);
-    }
-
-    fn malformed(&mut self, mark: Mark, message: impl Into<String>) {
-        self.fail(mark, BadScalar::Malformed(message.into()));
-    }
-
-    /// A node in a place where it must be a value.
-    fn value_of(&mut self, node: Node) -> Value {
-        match node.scalar {
-            Scalar::Value(value) => value,
-            Scalar::Word(key) => key.value().clone(),
-            Scalar::Merge => {
-                self.malformed(node.mark, "'<<' is a merge key and cannot be a value; quote it");
-                Value::Null
-            }
-            Scalar::Equals => {
-                self.malformed(node.mark, "'=' cannot be a value; quote it");
-                Value::Null
-            }
-        }
-    }
-
-    fn scalar_node(&mut self, scalar: std::result::Result<Scalar, BadScalar>, mark: Mark) -> Node {
+    pub(super) fn scalar_node(&mut self, scalar: std::result::Result<Scalar, BadScalar>, mark: Mark) -> Node {
         let scalar = scalar.unwrap_or_else(|bad| {
             self.fail(mark, bad);
             Scalar::Value(Value::Null)
@@ -248,7 +224,10 @@ impl<'a> Composer<'a, '_> {
             self.scanner.next()?;
             return Ok(self.scalar_node(Ok(Scalar::Word(key)), mark));
         }
-        self.node(block, block)
+        let outer = std::mem::replace(&mut self.in_key, true);
+        let node = self.node(block, block)?;
+        self.in_key = outer;
+        Ok(node)
     }
 
     fn empty(&self, mark: Mark) -> Node {
@@ -353,7 +332,6 @@ impl<'a> Composer<'a, '_> {
         let bare = tag == Some("!");
         let wanted = tag.filter(|_| !bare);
         match self.scanner.peek()?.0 {
-            Token::BlockEntry if indentless => self.block_items(wanted, start, true),
             Token::Scalar { .. } => {
                 let (token, mark) = self.scanner.next()?;
                 match token {
@@ -361,16 +339,43 @@ impl<'a> Composer<'a, '_> {
                     other => Err(self.unexpected(&other, mark, "a value")),
                 }
             }
-            Token::FlowSequenceStart => self.flow_sequence(wanted, start),
-            Token::FlowMappingStart => self.flow_mapping(wanted, start),
-            Token::BlockSequenceStart if block => self.block_items(wanted, start, false),
-            Token::BlockMappingStart if block => self.block_mapping(wanted, start),
+            Token::BlockEntry if indentless => {
+                let kind = self.kind(wanted, &OF_LISTS, start);
+                self.collection(start, |composer| composer.block_items(kind, start, true))
+            }
+            Token::FlowSequenceStart => {
+                let kind = self.kind(wanted, &OF_LISTS, start);
+                self.collection(start, |composer| composer.flow_sequence(kind, start))
+            }
+            Token::FlowMappingStart => {
+                let kind = self.kind(wanted, &OF_MAPPINGS, start);
+                self.collection(start, |composer| composer.flow_mapping(kind, start))
+            }
+            Token::BlockSequenceStart if block => {
+                let kind = self.kind(wanted, &OF_LISTS, start);
+                self.collection(start, |composer| composer.block_items(kind, start, false))
+            }
+            Token::BlockMappingStart if block => {
+                let kind = self.kind(wanted, &OF_MAPPINGS, start);
+                self.collection(start, |composer| composer.block_mapping(kind, start))
+            }
             _ if anchored || tag.is_some() => Ok(self.scalar("", true, wanted, start)),
             _ => {
                 let (token, mark) = self.scanner.next()?;
                 Err(self.unexpected(&token, mark, "a value"))
             }
         }
+    }
+
+    /// Reads a collection, whose entries have a place of their own unless they are a part of a key.
+    fn collection(&mut self, start: Mark, read: impl FnOnce(&mut Self) -> Result<Node>) -> Result<Node> {
+        let outer = self.place;
+        if !self.in_key {
+            self.place = outer.below(start);
+        }
+        let node = read(self)?;
+        self.place = outer;
+        Ok(node)
     }
 
     fn scalar(&mut self, text: &str, plain: bool, tag: Option<&str>, mark: Mark) -> Node {
@@ -394,7 +399,7 @@ impl<'a> Composer<'a, '_> {
 
     // Sequences.
 
-    fn block_items(&mut self, tag: Option<&str>, start: Mark, indentless: bool) -> Result<Node> {
+    fn block_items(&mut self, kind: Option<&str>, start: Mark, indentless: bool) -> Result<Node> {
         let mut items = self.start_items();
         if !indentless {
             self.scanner.next()?;
@@ -412,10 +417,10 @@ impl<'a> Composer<'a, '_> {
         if !indentless {
             self.expect(&Token::BlockEnd, "a list item ('- ') or less indentation")?;
         }
-        Ok(self.sequence(items, tag, start))
+        Ok(self.sequence(items, kind, start))
     }
 
-    fn flow_sequence(&mut self, tag: Option<&str>, start: Mark) -> Result<Node> {
+    fn flow_sequence(&mut self, kind: Option<&str>, start: Mark) -> Result<Node> {
         self.scanner.next()?;
         let mut items = self.start_items();
         let mut first = true;
@@ -431,55 +436,33 @@ impl<'a> Composer<'a, '_> {
             self.add_item(&mut items, node);
         }
         self.scanner.next()?;
-        Ok(self.sequence(items, tag, start))
+        Ok(self.sequence(items, kind, start))
     }
 
     /// `[a: 1]`: a mapping of one entry.
     fn flow_pair(&mut self) -> Result<Node> {
         let start = self.scanner.next()?.1;
         let ends = [Token::Value, Token::FlowEntry, Token::FlowSequenceEnd];
-        let key = if self.next_is_one_of(&ends)? { self.empty(start) } else { self.node(false, false)? };
-        let value = if !self.take(&Token::Value)? || self.next_is_one_of(&ends[1..])? {
-            self.empty(key.mark)
-        } else {
-            self.node(false, false)?
-        };
-        let from = self.entries.len();
-        self.entries.push((key, value));
-        self.mapping(from, None, start)
-    }
-
-    fn start_items(&self) -> Items {
-        Items { from: self.items.len(), height: 0, size: 0, unshared: false }
-    }
-
-    fn add_item(&mut self, items: &mut Items, node: Node) {
-        items.height = items.height.max(node.height);
-        items.size = items.size.saturating_add(node.size);
-        items.unshared |= node.unshared;
-        let value = self.value_of(node);
-        self.items.push(value);
-    }
-
-    fn sequence(&mut self, items: Items, tag: Option<&str>, mark: Mark) -> Node {
-        let values: Arc<[Value]> = self.items.drain(items.from..).collect();
-        let (height, size, unshared) = (items.height + 1, items.size.saturating_add(1), items.unshared);
-        let made = match tag.map(|tag| tag.strip_prefix(YAML_TAGS).ok_or(tag)) {
-            None | Some(Ok("seq")) => Ok(Value::List(values)),
-            Some(Ok("pairs")) => pairs(&values).map(|pairs| {
-                Value::list(pairs.into_iter().map(|(key, value)| Value::Tuple([key, value].into())).collect())
-            }),
-            Some(Ok("omap")) => pairs(&values).and_then(ordered_map),
-            Some(Ok(kind)) => Err(BadScalar::Malformed(format!("the tag '!!{kind}' does not fit a list"))),
-            Some(Err(tag)) => Err(unknown_tag(tag)),
-        };
-        let scalar = made.map(Scalar::Value);
-        Node { height, size, unshared, ..self.scalar_node(scalar, mark) }
+        self.collection(start, |composer| {
+            let key = if composer.next_is_one_of(&ends)? {
+                composer.empty(start)
+            } else {
+                composer.key_node(false)?
+            };
+            let value = if !composer.take(&Token::Value)? || composer.next_is_one_of(&ends[1..])? {
+                composer.empty(key.mark)
+            } else {
+                composer.node(false, false)?
+            };
+            let from = composer.entries.len();
+            composer.entries.push((key, value));
+            composer.mapping(from, None, start)
+        })
     }
 
     // Mappings.
 
-    fn block_mapping(&mut self, tag: Option<&str>, start: Mark) -> Result<Node> {
+    fn block_mapping(&mut self, kind: Option<&str>, start: Mark) -> Result<Node> {
         self.scanner.next()?;
         let ends = [Token::Key, Token::Value, Token::BlockEnd];
         let from = self.entries.len();
@@ -506,10 +489,10 @@ impl<'a> Composer<'a, '_> {
             self.entries.push((key, value));
         }
         self.scanner.next()?;
-        self.mapping(from, tag, start)
+        self.mapping(from, kind, start)
     }
 
-    fn flow_mapping(&mut self, tag: Option<&str>, start: Mark) -> Result<Node> {
+    fn flow_mapping(&mut self, kind: Option<&str>, start: Mark) -> Result<Node> {
         self.scanner.next()?;
         let from = self.entries.len();
         while !self.next_is(&Token::FlowMappingEnd)? {
@@ -523,7 +506,7 @@ impl<'a> Composer<'a, '_> {
             self.entries.push(entry);
         }
         self.scanner.next()?;
-        self.mapping(from, tag, start)
+        self.mapping(from, kind, start)
     }
 
     fn flow_entry(&mut self) -> Result<(Node, Node)> {
@@ -545,170 +528,5 @@ impl<'a> Composer<'a, '_> {
             self.node(false, false)?
         };
         Ok((key, value))
-    }
-
-    /// The mapping of the entries from this one on.
-    fn mapping(&mut self, from: usize, tag: Option<&str>, mark: Mark) -> Result<Node> {
-        let mut height = 0;
-        let mut size = 1u64;
-        for (key, value) in &self.entries[from..] {
-            height = height.max(key.height).max(value.height);
-            size = size.saturating_add(key.size).saturating_add(value.size);
-        }
-        let mut entries = std::mem::take(&mut self.entries);
-        let mapping = match entries[from..].iter().any(|(key, _)| matches!(key.scalar, Scalar::Merge)) {
-            true => self.merged(entries.drain(from..), &mut size),
-            false => self.checked(entries.drain(from..)),
-        };
-        self.entries = entries;
-        let made = match tag.map(|tag| tag.strip_prefix(YAML_TAGS).ok_or(tag)) {
-            None | Some(Ok("map")) => Ok(Value::map(mapping)),
-            Some(Ok("set")) => Ok(Value::Set(mapping.keys().map(|key| key.value().clone()).collect())),
-            Some(Ok(kind)) => Err(BadScalar::Malformed(format!("the tag '!!{kind}' does not fit a mapping"))),
-            Some(Err(tag)) => Err(unknown_tag(tag)),
-        };
-        let node = self.scalar_node(made.map(Scalar::Value), mark);
-        Ok(Node { height: height + 1, size, unshared: true, ..node })
-    }
-
-    /// Entries with merge keys among them.
-    fn merged(&mut self, entries: impl ExactSizeIterator<Item = (Node, Node)>, size: &mut u64) -> Mapping {
-        let mut mapping = Mapping::new();
-        let mut own = Vec::with_capacity(entries.len());
-        for (key, value) in entries {
-            match key.scalar {
-                Scalar::Merge if mapping.is_empty() => {
-                    *size = size.saturating_add(value.size);
-                    self.merge(&mut mapping, value);
-                }
-                Scalar::Merge => self.malformed(key.mark, "a second '<<' in one mapping; give one a list"),
-                _ => own.push((key, value)),
-            }
-        }
-        if mapping.is_empty() {
-            return self.checked(own.into_iter());
-        }
-        for (node, value) in own {
-            let pos = self.pos(node.mark);
-            if let Some(key) = self.key(node) {
-                mapping.insert(key, self.value_of(value), pos);
-            }
-        }
-        mapping
-    }
-
-    /// Entries whose keys must be distinct.
-    fn checked(&mut self, entries: impl ExactSizeIterator<Item = (Node, Node)>) -> Mapping {
-        let mut mapping = Mapping::with_capacity(entries.len());
-        for (node, value) in entries {
-            let mark = node.mark;
-            let Some(key) = self.key(node) else { continue };
-            let value = self.value_of(value);
-            if mapping.get_key(&key).is_none() {
-                mapping.push(key, value, self.pos(mark));
-            } else {
-                self.malformed(mark, format!("the key '{}' is there twice", key.to_text()));
-            }
-        }
-        mapping
-    }
-
-    fn pos(&self, mark: Mark) -> Pos {
-        let (line, column) = self.scanner.line_and_column(mark);
-        Pos::new(self.file, line, column)
-    }
-
-    fn key(&mut self, node: Node) -> Option<Key> {
-        let mark = node.mark;
-        match node.scalar {
-            Scalar::Equals => Some(self.known.key("=")),
-            Scalar::Merge => None,
-            Scalar::Word(key) => Some(key),
-            Scalar::Value(Value::Text(text)) => Some(self.known.key(&text)),
-            Scalar::Value(value) => match hashable(&value) {
-                Some(value) => Some(Key::new(value)),
-                None if matches!(value, Value::List(_)) => {
-                    self.fail(
-                        mark,
-                        BadScalar::Nonexistent("a list with collections in it cannot be a key".into()),
-                    );
-                    None
-                }
-                None => {
-                    self.malformed(mark, "a mapping cannot be a key");
-                    None
-                }
-            },
-        }
-    }
-
-    /// `<<`: the entries of a mapping, or of a list of mappings, from the last to the first.
-    fn merge(&mut self, target: &mut Mapping, node: Node) {
-        let mark = node.mark;
-        let Scalar::Value(value) = node.scalar else {
-            self.malformed(mark, "'<<' takes a mapping or a list of mappings");
-            return;
-        };
-        let sources = match &value {
-            Value::List(items) => items.to_vec(),
-            other => vec![other.clone()],
-        };
-        for source in sources.iter().rev() {
-            let Some(source) = source.as_map() else {
-                self.malformed(mark, "'<<' takes a mapping or a list of mappings");
-                return;
-            };
-            for (key, value, pos) in source.iter_with_positions() {
-                target.insert(key.clone(), value.clone(), pos);
-            }
-        }
-    }
-}
-
-/// The items of a list that is being read.
-struct Items {
-    /// Where they begin among all.
-    from: usize,
-    height: u32,
-    size: u64,
-    unshared: bool,
-}
-
-fn unknown_tag(tag: &str) -> BadScalar {
-    BadScalar::Malformed(format!("the tag '{tag}' is not known"))
-}
-
-/// Key and value of each mapping in a list, which must hold one entry each.
-fn pairs(items: &[Value]) -> std::result::Result<Vec<(Value, Value)>, BadScalar> {
-    let pair = |item: &Value| {
-        let mapping = item.as_map().filter(|mapping| mapping.len() == 1)?;
-        let (key, value) = mapping.iter().next()?;
-        Some((key.value().clone(), value.clone()))
-    };
-    let all: Option<Vec<_>> = items.iter().map(pair).collect();
-    all.ok_or_else(|| BadScalar::Malformed("each item must be a mapping of one entry".into()))
-}
-
-fn ordered_map(pairs: Vec<(Value, Value)>) -> std::result::Result<Value, BadScalar> {
-    let mut mapping = Mapping::new();
-    for (key, value) in pairs {
-        let key = Key::new(key);
-        if mapping.get_key(&key).is_some() {
-            return Err(BadScalar::Nonexistent(format!("the key '{}' is there twice", key.to_text())));
-        }
-        mapping.insert(key, value, Pos::NONE);
-    }
-    Ok(Value::map(mapping))
-}
-
-/// A value as a key: lists become tuples, mappings and sets will not do.
-fn hashable(value: &Value) -> Option<Value> {
-    match value {
-        Value::Map(_) | Value::Shared(_) | Value::Set(_) => None,
-        Value::List(items) => {
-            let simple = items.iter().all(|item| !matches!(item, Value::List(_)) && hashable(item).is_some());
-            simple.then(|| Value::Tuple(items.clone()))
-        }
-        other => Some(other.clone()),
     }
 }

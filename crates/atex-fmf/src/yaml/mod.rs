@@ -1,7 +1,7 @@
 //! YAML text to a [`Value`], as the reference reads it.
 //!
-//! Three layers: `scan` makes tokens, `compose` follows the grammar, keeps anchors and builds values, `resolve`
-//! gives scalars their types. Public YAML crates were tried first (saphyr-parser last); they differ from the reference where real trees
+//! Three steps: `scan` makes tokens, `compose` follows the grammar and keeps anchors, `construct` builds collections,
+//! and `resolve` gives scalars their types. Public YAML crates were tried first (saphyr-parser last); they differ from the reference where real trees
 //! notice (flow collections and quoted text continued at column 0 are refused, `- <tab>a` loses its item), and types,
 //! merge keys and positions would have to be redone above them anyway.
 //!
@@ -9,6 +9,7 @@
 //! [`MAX_EXPANDED`] values.
 
 mod compose;
+mod construct;
 mod resolve;
 mod scan;
 mod text;

@@ -182,20 +182,38 @@ impl<'a> Scanner<'a> {
 
     fn scan_hex_escape(&mut self, digits: usize, text: &mut String) -> Result<()> {
         self.skip(1);
-        let code =
-            self.rest().get(..digits).filter(|code| code.bytes().all(|digit| digit.is_ascii_hexdigit()));
-        let Some(code) = code.and_then(|code| u32::from_str_radix(code, 16).ok()) else {
+        let Some(code) = self.hex(0, digits) else {
             return self.error(format!("this escape needs {digits} hexadecimal digits"));
         };
-        match char::from_u32(code) {
-            Some(c) => text.push(c),
-            None => {
-                let error = self.error_at(self.mark, "there is no character with this number");
-                return Err(YamlError { syntax: false, ..error });
-            }
-        }
-        self.skip(digits);
+        let other = self.low_half(digits).filter(|_| (0xd800..0xdc00).contains(&code));
+        let code = other.map_or(code, |(low, _)| 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00));
+        let Some(c) = char::from_u32(code) else {
+            let half = format!("\\u{code:04x} is one half of a surrogate pair, and the other is not there");
+            let is_half = (0xd800..0xe000).contains(&code);
+            let message = if is_half { &half } else { "there is no character with this number" };
+            return Err(YamlError { syntax: false, ..self.error_at(self.mark, message) });
+        };
+        text.push(c);
+        self.skip(digits + other.map_or(0, |(_, len)| len));
         Ok(())
+    }
+
+    /// The number that so many hexadecimal digits make, some way ahead.
+    fn hex(&self, ahead: usize, digits: usize) -> Option<u32> {
+        let code = self.rest().get(ahead..ahead + digits)?;
+        let code = Some(code).filter(|code| code.bytes().all(|digit| digit.is_ascii_hexdigit()))?;
+        u32::from_str_radix(code, 16).ok()
+    }
+
+    /// An escape some way ahead that is the second half of a pair, as JSON has characters beyond U+FFFF, and its length.
+    fn low_half(&self, ahead: usize) -> Option<(u32, usize)> {
+        let digits = match (self.byte(ahead), self.byte(ahead + 1)) {
+            (b'\\', b'u') => 4,
+            (b'\\', b'U') => 8,
+            _ => return None,
+        };
+        let low = self.hex(ahead + 2, digits).filter(|code| (0xdc00..0xe000).contains(code))?;
+        Some((low, digits + 2))
     }
 
     fn scan_quoted_spaces(&mut self, start: Mark, text: &mut String) -> Result<()> {

@@ -94,12 +94,26 @@ fn a_shallow_clone_gets_what_a_ref_needs() {
     repository.commit(&[("version", "side")]);
     repository.git(&["checkout", "--quiet", "main"]);
     repository.commit(&[("version", "2")]);
-    let url = repository.url();
-    for (reference, expected) in [("one", "1"), (&commit, "1"), (&commit[..12], "1"), ("side", "side")] {
-        let cache = cache();
-        assert_eq!(version(&cache, &url, None), "2");
-        assert_eq!(version(&cache, &url, Some(reference)), expected);
+    // From a directory git clones one branch, too, but never shallowly.
+    for url in [repository.url(), repository.path().display().to_string()] {
+        for (reference, expected) in [("one", "1"), (&commit, "1"), (&commit[..12], "1"), ("side", "side")] {
+            let cache = cache();
+            assert_eq!(version(&cache, &url, None), "2");
+            assert_eq!(version(&cache, &url, Some(reference)), expected, "{reference} of {url}");
+        }
     }
+}
+
+#[test]
+fn a_ref_that_is_not_there_is_asked_for_once() {
+    let repository = Repository::new(&[("version", "1")]);
+    let (cache, url) = (cache(), repository.path().display().to_string());
+    assert_eq!(version(&cache, &url, None), "1");
+    let refuse = || Git::with_cache(cache.path()).fetch(&url, Some("nothing")).unwrap_err();
+    assert!(refuse().message().starts_with("no branch, tag or commit 'nothing' in "));
+    // What was left out has been fetched, so that this would not be found.
+    repository.git(&["branch", "nothing"]);
+    assert!(refuse().message().starts_with("no branch, tag or commit 'nothing' in "));
 }
 
 #[test]
