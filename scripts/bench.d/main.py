@@ -4,7 +4,7 @@ For a Debian 12 machine, as root, with a Rust toolchain. Debian packages are ins
 below the build directory. A peer that cannot be had is named and left out.
 
 Times on a shared machine mean something only beside each other, so the sides take turns, and what counts is the
-ratio of their medians. A full run takes about fifteen minutes and is recorded; a quick one only prints, unless
+ratio of their medians. A full run takes about half an hour and is recorded; a quick one only prints, unless
 --results is given.
 """
 
@@ -21,6 +21,7 @@ from pathlib import Path
 import discovery
 import execution
 import pool
+import reporting
 import scheduling
 import setup
 
@@ -30,12 +31,12 @@ REPO = Path(__file__).resolve().parents[2]
 def parse_args():
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", default="all", choices=["discovery", "execution", "pool", "scheduling", "all"])
+    parser.add_argument("what", nargs="?", default="all", choices=["discovery", "execution", "pool", "scheduling", "report", "all"])
     parser.add_argument("--quick", action="store_true", help="1 round, 1,000 tests to discover and 40 to execute")
     parser.add_argument("--rounds", type=int, help="how often each side is measured (3)")
     parser.add_argument("--tests", type=int, help="how many tests are executed (200)")
     parser.add_argument("--hosts", default="1,4,20", help="on how many hosts, one after the other (%(default)s)")
-    parser.add_argument("--sides", help="execute only with the sides that have this in their name")
+    parser.add_argument("--sides", help="execute or report only with the sides that have this in their name")
     parser.add_argument("--corpus", type=Path, default=REPO.parent / "shared/corpus",
                         help="where the real metadata trees are (%(default)s)")
     parser.add_argument("--binaries", type=Path, help="measure these binaries instead of building a release")
@@ -101,6 +102,8 @@ def main():
             figures += execution.compare(args, binaries, python, Path(scratch), record)
         if args.what in {"pool", "all"}:
             figures += pool.compare(binaries, Path(scratch) / "pool", record)
+        if args.what in {"report", "all"}:
+            figures += reporting.compare(args, cache, binaries, python, Path(scratch), record)
     if args.what in {"scheduling", "all"}:
         figures += scheduling.compare(args, REPO, record)
 

@@ -20,8 +20,8 @@ class Failed(Exception):
     """A command did not do what it was measured for."""
 
 
-def peak_memory(command, output):
-    """Seconds, CPU seconds and peak memory in MB of one process.
+def peak_memory(command, output, exits=frozenset({0})):
+    """Seconds, CPU seconds and peak memory in MB of one process, which has to end with one of these statuses.
 
     GNU time is between us and the command because a fork of this interpreter would count as the command's peak.
     """
@@ -30,7 +30,7 @@ def peak_memory(command, output):
     with output.open("wb") as out, output.with_suffix(".err").open("wb") as err:
         done = subprocess.run(["time", "-q", "-o", report, "-f", "%M", *command], stdout=out, stderr=err, check=False)
     seconds, cpu = time.monotonic() - start, cpu_of_children() - before
-    if done.returncode != 0:
+    if done.returncode not in exits:
         raise Failed(f"{command[0]}: exit {done.returncode}: {output.with_suffix('.err').read_text()[-300:]}")
     return {"seconds": seconds, "cpu_seconds": cpu, "peak_mb": int(report.read_text()) / 1024}
 

@@ -12,10 +12,10 @@ use crate::event::{Event, What};
 use crate::identity::{Identities, Identity};
 use crate::input::{self, Faults, Source, Take};
 use crate::record::Record;
-use crate::reduce::{Fate, State};
+use crate::reduce::{Fate, State, Tested};
 use crate::stop::Stop;
 use crate::text::visible::visible;
-use crate::verdict::{Facts, verdict};
+use crate::verdict::{Facts, Outcomes, verdict};
 
 /// The options of `check`.
 #[derive(Debug, clap::Args)]
@@ -111,8 +111,17 @@ pub fn run(args: &Args, verbose: bool, say: &mut dyn FnMut(&str)) -> Result<Exit
     gate.has_baseline = !old.is_empty();
     gate.allow_flaky = args.allow_flaky;
     read(&input.sources, &mut faults, &mut gate)?;
-    let mut facts = Facts::of(&gate.state, &faults, &input);
-    let gates = gate.judge(args, &mut facts);
+    let (mut outcomes, mut counts) = (Outcomes::default(), Counts::default());
+    let mut state = std::mem::take(&mut gate.state);
+    let drained = state.drain_tests(|tested| {
+        outcomes.add(&tested);
+        gate.count(args, &tested, &mut counts);
+    });
+    if let Err(Stop::Failed(failure)) = drained {
+        return Err(failure);
+    }
+    let mut facts = Facts::of(&state, &outcomes, &faults, &input);
+    let gates = gate.judge(args, &counts, &mut facts);
     let verdict = verdict(&facts);
     let reasons: Vec<String> = verdict.reasons.into_iter().map(|(_, reason)| reason).chain(gates).collect();
     if reasons.is_empty() {
@@ -130,6 +139,15 @@ struct Gate {
     allow_flaky: bool,
     /// Tests in which something failed that is not in the baseline.
     new: HashMap<Identity, ()>,
+}
+
+/// What gates ask of all tests.
+#[derive(Default)]
+struct Counts {
+    refused: u64,
+    new: u64,
+    passed: u64,
+    ran: u64,
 }
 
 /// What failed before, and what passed.
@@ -183,7 +201,7 @@ impl Take for Baseline {
 
 impl Take for Gate {
     fn event(&mut self, event: &Event<'_>) -> Result<(), Stop> {
-        self.state.take(event);
+        self.state.take(event)?;
         if !self.has_baseline {
             return Ok(());
         }
@@ -215,33 +233,33 @@ impl Gate {
         }
     }
 
-    /// Takes what does not count out of the facts; what the gates refuse, in words.
-    fn judge(&self, args: &Args, facts: &mut Facts) -> Vec<String> {
-        let mut reasons = Vec::new();
-        let (mut refused, mut new, mut passed, mut ran) = (0u64, 0u64, 0u64, 0u64);
-        for place in self.state.tests() {
-            let (outcome, waived, tried) = match place.test.fate() {
-                Some(Fate::Settled(_, end)) => {
-                    let tried = place.test.attempts.values().filter_map(|attempt| attempt.end.as_ref());
-                    let failed =
-                        tried.filter(|end| !end.is_final && end.outcome <= Outcome::Fail).count() > 0;
-                    (end.outcome, end.waived, failed)
-                }
-                Some(Fate::Results((_, attempt), worst)) => (worst, attempt.is_waived(), false),
-                _ => continue,
-            };
-            let bad = outcome <= Outcome::Fail;
-            ran += u64::from(outcome != Outcome::Skip);
-            passed += u64::from(matches!(outcome, Outcome::Pass | Outcome::Warn | Outcome::Info));
-            let is_new =
-                self.new.contains_key(&self.baseline.identities.of(place.run, place.platform, place.name));
-            new += u64::from(bad && !waived && is_new);
-            if bad && (waived || (self.has_baseline && !is_new)) {
-                continue;
+    fn count(&self, args: &Args, tested: &Tested, counts: &mut Counts) {
+        let (outcome, waived, tried) = match tested.test.fate() {
+            Some(Fate::Settled(_, end)) => {
+                let mut tried = tested.test.attempts().filter_map(|attempt| attempt.end.as_ref());
+                let failed = tried.any(|end| !end.is_final && end.outcome <= Outcome::Fail);
+                (end.outcome, end.waived, failed)
             }
-            let flaky = !bad && tried && args.fail_on.contains(&Refused::Flaky);
-            refused += u64::from(flaky || args.fail_on.iter().any(|word| word.is(outcome)));
+            Some(Fate::Results((_, attempt), worst)) => (worst, attempt.is_waived(), false),
+            _ => return,
+        };
+        let bad = outcome <= Outcome::Fail;
+        counts.ran += u64::from(outcome != Outcome::Skip);
+        counts.passed += u64::from(matches!(outcome, Outcome::Pass | Outcome::Warn | Outcome::Info));
+        let identity = || self.baseline.identities.of(&tested.run, &tested.platform, &tested.name);
+        let is_new = bad && self.has_baseline && self.new.contains_key(&identity());
+        counts.new += u64::from(!waived && is_new);
+        if bad && (waived || (self.has_baseline && !is_new)) {
+            return;
         }
+        let flaky = !bad && tried && args.fail_on.contains(&Refused::Flaky);
+        counts.refused += u64::from(flaky || args.fail_on.iter().any(|word| word.is(outcome)));
+    }
+
+    /// Takes what does not count out of the facts; what the gates refuse, in words.
+    fn judge(&self, args: &Args, counts: &Counts, facts: &mut Facts) -> Vec<String> {
+        let mut reasons = Vec::new();
+        let Counts { refused, new, passed, ran } = *counts;
         if !args.fail_on.is_empty() {
             facts.only_stream();
             if refused > 0 {

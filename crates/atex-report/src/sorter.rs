@@ -18,7 +18,7 @@ const MERGED: usize = 64;
 const BUFFER: usize = 64 << 10;
 
 /// Takes pairs of key and value in any order.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Sorter {
     /// Keys and values, one behind another.
     bytes: Vec<u8>,

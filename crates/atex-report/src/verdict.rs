@@ -4,14 +4,14 @@
 //! two ways, by its `end` record and by the records of the tests; the worse of them counts, so that a stream
 //! that lost its end, or a part, is not taken for a success.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use atex_cli::Exit;
 use atex_model::report::{Cause, Outcome};
 
 use crate::Input;
 use crate::input::Faults;
-use crate::reduce::{Ended, Fate, Run, State};
+use crate::reduce::{Ended, Fate, Run, State, Tested, entry};
 
 /// The name under which atex-exec ends its output.
 const EXECUTOR: &str = "atex-exec";
@@ -62,19 +62,63 @@ pub struct Verdict {
     pub incomplete: bool,
 }
 
+/// What tests came to, each of which is looked at once.
+#[derive(Debug, Default)]
+pub struct Outcomes {
+    tests: u64,
+    infra: u64,
+    failed: u64,
+    waived: u64,
+    cancelled: u64,
+    /// Of each run, how many tests have begun and are not settled.
+    unfinished: HashMap<String, u64>,
+}
+
+impl Outcomes {
+    /// Adds a test. Each must be added once.
+    pub fn add(&mut self, tested: &Tested) {
+        self.tests += 1;
+        match tested.test.fate() {
+            Some(Fate::Settled(_, end)) => self.add_settled(end.outcome, end.cause, end.waived),
+            Some(Fate::Results((_, attempt), worst)) => {
+                self.add_settled(worst, Cause::Test, attempt.is_waived());
+            }
+            Some(Fate::Unfinished(_)) | None => *entry(&mut self.unfinished, &tested.run) += 1,
+        }
+    }
+
+    /// The cause comes before the outcome: a cancelled test counts as `infra` and is no trouble.
+    fn add_settled(&mut self, outcome: Outcome, cause: Cause, waived: bool) {
+        match (cause, outcome) {
+            (Cause::Test, Outcome::Error | Outcome::Fail) if waived => self.waived += 1,
+            (Cause::Cancelled, _) => self.cancelled += 1,
+            (Cause::Host | Cause::Own, _) | (_, Outcome::Infra) => self.infra += 1,
+            (_, Outcome::Error | Outcome::Fail) => self.failed += 1,
+            _ => {}
+        }
+    }
+}
+
 impl Facts {
     /// The facts of what was read.
-    pub fn of(state: &State, faults: &Faults<'_>, input: &Input) -> Facts {
+    pub fn of(state: &State, outcomes: &Outcomes, faults: &Faults<'_>, input: &Input) -> Facts {
         let mut facts = Facts {
             bad_lines: faults.lines,
             bad_sources: faults.sources,
+            tests: outcomes.tests,
+            infra: outcomes.infra,
+            failed: outcomes.failed,
+            waived: outcomes.waived,
+            cancelled: outcomes.cancelled,
             ends: state.ends.clone(),
             allow_empty: input.allow_empty,
             ..Facts::default()
         };
         let mut runs: Vec<_> = state.runs.iter().collect();
         runs.sort_unstable_by_key(|(id, _)| *id);
-        runs.into_iter().for_each(|(id, run)| facts.add_run(id, run));
+        for (id, run) in runs {
+            facts.add_run(id, run, outcomes.unfinished.get(id).copied().unwrap_or(0));
+        }
         for required in &input.required {
             let ends = state.ends.iter().filter(|(end, _)| end.tool == required.tool);
             let found = ends.map(|(_, count)| count).sum();
@@ -95,20 +139,9 @@ impl Facts {
         }
     }
 
-    fn add_run(&mut self, id: &str, run: &Run) {
+    fn add_run(&mut self, id: &str, run: &Run, unfinished: u64) {
         self.runs += 1;
         self.resumes += run.resumed.len() as u64;
-        let mut unfinished = 0;
-        for test in run.platforms.values().flat_map(|platform| platform.tests.values()) {
-            self.tests += 1;
-            match test.fate() {
-                Some(Fate::Settled(_, end)) => self.add_settled(end.outcome, end.cause, end.waived),
-                Some(Fate::Results((_, attempt), worst)) => {
-                    self.add_settled(worst, Cause::Test, attempt.is_waived());
-                }
-                Some(Fate::Unfinished(_)) | None => unfinished += 1,
-            }
-        }
         // Of those that were never started only the run itself knows; of those that were, both do.
         let said = run.end.as_ref().filter(|_| !run.is_open()).map_or(0, |end| end.unsettled);
         self.unsettled += said.max(unfinished);
@@ -116,17 +149,6 @@ impl Facts {
             self.open_runs.push((id.to_owned(), run.dir.clone()));
         }
         self.troubled_hosts += run.hosts.values().filter(|host| host.trouble().0 > 0).count() as u64;
-    }
-
-    /// The cause comes before the outcome: a cancelled test counts as `infra` and is no trouble.
-    fn add_settled(&mut self, outcome: Outcome, cause: Cause, waived: bool) {
-        match (cause, outcome) {
-            (Cause::Test, Outcome::Error | Outcome::Fail) if waived => self.waived += 1,
-            (Cause::Cancelled, _) => self.cancelled += 1,
-            (Cause::Host | Cause::Own, _) | (_, Outcome::Infra) => self.infra += 1,
-            (_, Outcome::Error | Outcome::Fail) => self.failed += 1,
-            _ => {}
-        }
     }
 }
 
@@ -425,9 +447,13 @@ mod tests {
             (Outcome::Infra, Cause::Skipped, (1, 0, 0)),
             (Outcome::Infra, Cause::Cancelled, (0, 0, 1)),
         ] {
-            let mut facts = Facts::default();
-            facts.add_settled(outcome, cause, false);
-            assert_eq!((facts.infra, facts.failed, facts.cancelled), expected, "{outcome} {cause:?}");
+            let mut outcomes = Outcomes::default();
+            outcomes.add_settled(outcome, cause, false);
+            assert_eq!(
+                (outcomes.infra, outcomes.failed, outcomes.cancelled),
+                expected,
+                "{outcome} {cause:?}"
+            );
         }
     }
 }

@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use atex_model::report::{ResultKind, TestResult};
 use atex_model::{Object, Time};
-use atex_report::event::Event;
 use atex_report::input::{Faults, read_from};
-use atex_report::reduce::State;
+use atex_report::reduce::{State, Tested};
 use atex_report::with_line;
 
 /// Counts the bytes that are in use.
@@ -60,13 +59,18 @@ fn held(order: impl Iterator<Item = u64>) -> (usize, u64) {
     let mut state = State::new(5);
     order.for_each(|n| {
         let line = serde_json::to_string(&result(n)).unwrap();
-        with_line(&line, |event| state.take(event)).unwrap();
+        with_line(&line, |event| state.take(event)).unwrap().unwrap();
     });
-    (IN_USE.load(Relaxed) - before, counted(&state))
+    (IN_USE.load(Relaxed) - before, counted(&mut state))
 }
 
-fn counted(state: &State) -> u64 {
-    state.runs["r"].platforms["p"].results.iter().sum()
+fn counted(state: &mut State) -> u64 {
+    let mut results = 0;
+    let add = |tested: Tested| {
+        results += tested.test.attempts().flat_map(|attempt| attempt.results).sum::<u64>();
+    };
+    state.drain_tests(add).unwrap();
+    results
 }
 
 /// As [`held`], with everything that reads lines in the way.
@@ -85,11 +89,11 @@ fn held_of_lines(results: u64) -> (usize, u64) {
         });
         let mut quiet = |_: &str| ();
         let mut faults = Faults::new(0, &mut quiet);
-        let read = read_from("in", Box::new(reader), &mut faults, &mut |event: &Event<'_>| state.take(event));
+        let read = read_from("in", Box::new(reader), &mut faults, &mut state);
         assert!(read.is_ok());
         assert_eq!(faults.lines, 0);
     });
-    (IN_USE.load(Relaxed) - before, counted(&state))
+    (IN_USE.load(Relaxed) - before, counted(&mut state))
 }
 
 /// All in one test: nothing else may allocate meanwhile.

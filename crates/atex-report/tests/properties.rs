@@ -3,12 +3,11 @@
 
 use atex_cli::Exit;
 use atex_report::Input;
-use atex_report::event::Event;
 use atex_report::input::{Faults, read_from};
 use atex_report::reduce::State;
-use atex_report::summary::{Limits, Summary};
+use atex_report::summary::{Collected, Limits, Summary};
 use atex_report::text::{Page, summary};
-use atex_report::verdict::{Facts, verdict};
+use atex_report::verdict::{Facts, Outcomes, verdict};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -18,10 +17,16 @@ fn said(stream: &str) -> (Facts, String) {
     let mut faults = Faults::new(0, &mut quiet);
     let mut state = State::new(Limits::default().subtests);
     let from = Box::new(std::io::Cursor::new(stream.to_owned()));
-    read_from("in", from, &mut faults, &mut |event: &Event<'_>| state.take(event)).unwrap();
+    read_from("in", from, &mut faults, &mut state).unwrap();
+    let (mut outcomes, mut collected) = (Outcomes::default(), Collected::new(&Limits::default()));
+    let taken = state.drain_tests(|tested| {
+        outcomes.add(&tested);
+        collected.add(&tested);
+    });
+    taken.unwrap();
     let input = Input { sources: Vec::new(), required: Vec::new(), allow_empty: false, messages: 0 };
-    let facts = Facts::of(&state, &faults, &input);
-    let all = Summary::of(&state, facts.unsettled, &Limits::default());
+    let facts = Facts::of(&state, &outcomes, &faults, &input);
+    let all = Summary::of(&collected, &state, facts.unsettled, Limits::default().hosts);
     let text = summary(&all, &verdict(&facts), &Page { width: Some(72), ..Page::default() });
     (facts, text)
 }

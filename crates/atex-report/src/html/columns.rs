@@ -3,7 +3,7 @@
 //! Columns of like things deflate to a fraction of what rows do, and a browser turns them into typed arrays without
 //! looking at each value. `page/chunks.js` reads what is written here.
 
-use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 
 /// How the numbers of a column are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,42 +59,88 @@ fn put_length(to: &mut Vec<u8>, length: usize) {
 }
 
 /// The words of one column, by number in the order in which they were first seen. Number 0 is "none".
+///
+/// A chunk may have as many words as rows. So they stand in one text, and are found by a table of numbers: nothing is
+/// allocated for a word.
 #[derive(Debug, Default)]
 pub(super) struct Words {
-    numbers: HashMap<Box<str>, u32>,
     /// All of them, each after a NUL.
     text: Vec<u8>,
+    /// Where each begins.
+    starts: Vec<usize>,
+    /// Numbers, each at the first free place from where its word's hash points to; 0 is free. At least half are.
+    table: Vec<u32>,
+    // Keyed by chance, so that no words can be made to point to one place.
+    hasher: RandomState,
     /// The last one that was asked for: neighbours often are alike.
-    last: Option<(Box<str>, u32)>,
+    last: u32,
 }
+
+/// How many places a table has at first.
+const PLACES: usize = 64;
 
 impl Words {
     /// The number of a word.
     pub(super) fn number(&mut self, word: &str) -> u32 {
-        if let Some((last, number)) = &self.last
-            && **last == *word
-        {
-            return *number;
+        if self.last != 0 && self.word(self.last) == word.as_bytes() {
+            return self.last;
         }
-        if let Some(number) = self.numbers.get(word) {
-            return *number;
-        }
-        let number = self.numbers.len() as u32 + 1;
-        self.text.push(0);
         // NUL stands between words; the page would show its picture anyway.
-        match word.contains('\0') {
-            true => self.text.extend_from_slice(word.replace('\0', "\u{2400}").as_bytes()),
-            false => self.text.extend_from_slice(word.as_bytes()),
-        }
-        let kept: Box<str> = word.into();
-        self.numbers.insert(kept.clone(), number);
-        self.last = Some((kept, number));
-        number
+        self.last = match memchr::memchr(0, word.as_bytes()) {
+            Some(_) => self.find(word.replace('\0', "\u{2400}").as_bytes()),
+            None => self.find(word.as_bytes()),
+        };
+        self.last
     }
 
     /// The number of a word, if there is one.
     pub(super) fn maybe(&mut self, word: Option<&str>) -> u32 {
         word.map_or(0, |word| self.number(word))
+    }
+
+    /// Whether a number is that of a word.
+    pub(super) fn is(&self, number: u32, word: &str) -> bool {
+        number != 0 && self.word(number) == word.as_bytes()
+    }
+
+    fn word(&self, number: u32) -> &[u8] {
+        let number = number as usize;
+        let end = self.starts.get(number).map_or(self.text.len(), |next| next - 1);
+        &self.text[self.starts[number - 1]..end]
+    }
+
+    fn find(&mut self, word: &[u8]) -> u32 {
+        if self.table.len() < 2 * (self.starts.len() + 1) {
+            self.grow();
+        }
+        let place = self.place(word);
+        if self.table[place] == 0 {
+            self.text.push(0);
+            self.starts.push(self.text.len());
+            self.text.extend_from_slice(word);
+            self.table[place] = self.starts.len() as u32;
+        }
+        self.table[place]
+    }
+
+    /// Where the number of a word stands, or would.
+    fn place(&self, word: &[u8]) -> usize {
+        let mask = self.table.len() - 1;
+        let mut place = self.hasher.hash_one(word) as usize & mask;
+        while self.table[place] != 0 && self.word(self.table[place]) != word {
+            place = (place + 1) & mask;
+        }
+        place
+    }
+
+    fn grow(&mut self) {
+        let places = (2 * self.table.len()).max(PLACES);
+        self.table.clear();
+        self.table.resize(places, 0);
+        for number in 1..=self.starts.len() as u32 {
+            let place = self.place(self.word(number));
+            self.table[place] = number;
+        }
     }
 
     /// How many bytes they take.
@@ -105,9 +151,10 @@ impl Words {
     /// Appends them and forgets them.
     pub(super) fn put(&mut self, to: &mut Vec<u8>) {
         put_bytes(to, &self.text);
-        self.numbers.clear();
         self.text.clear();
-        self.last = None;
+        self.starts.clear();
+        self.table.fill(0);
+        self.last = 0;
     }
 }
 

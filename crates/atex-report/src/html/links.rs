@@ -1,27 +1,45 @@
 //! Where the files of an attempt are, seen from the page.
 
-use std::path::{Component, Path, PathBuf};
+use std::path::{Component, Path};
 
 use atex_control::safe_path;
 
-/// The path of `target` relative to the directory `from`; both are absolute. What is not absolute stays as it is.
-pub(super) fn relative(target: &str, from: &Path) -> String {
-    let path = Path::new(target);
-    if !path.is_absolute() || !from.is_absolute() {
-        return target.to_owned();
+/// The directory in which the page will be.
+#[derive(Debug)]
+pub(super) struct Directory {
+    /// Its path by parts; `None`: it is not absolute, or no text.
+    parts: Option<Vec<String>>,
+}
+
+impl Directory {
+    pub(super) fn new(path: &Path) -> Directory {
+        let part = |component: Component<'_>| match component {
+            Component::RootDir => None,
+            component => Some(component.as_os_str().to_str().map(str::to_owned)),
+        };
+        let parts = path.components().filter_map(part).collect::<Option<Vec<_>>>();
+        Directory { parts: parts.filter(|_| path.is_absolute()) }
     }
-    let (mut down, mut up) = (path.components().peekable(), from.components().peekable());
-    while down.peek().is_some() && down.peek() == up.peek() {
-        down.next();
-        up.next();
-    }
-    let mut found: PathBuf = up.map(|_| Component::ParentDir).collect();
-    found.extend(down);
-    match found.to_str() {
-        Some("") => ".".to_owned(),
-        Some(text) => text.to_owned(),
-        // It was text, and is made of its parts.
-        None => target.to_owned(),
+
+    /// An absolute path relative to it. What is not absolute stays as it is.
+    pub(super) fn relative(&self, target: &str) -> String {
+        let (Some(parts), true) = (&self.parts, target.starts_with('/')) else { return target.to_owned() };
+        let mut down = target.split('/').filter(|part| !matches!(*part, "" | ".")).peekable();
+        let mut up = parts.iter().peekable();
+        while let (Some(part), Some(of_page)) = (down.peek(), up.peek())
+            && *part == *of_page
+        {
+            down.next();
+            up.next();
+        }
+        let mut relative = String::with_capacity(target.len());
+        for part in up.map(|_| "..").chain(down) {
+            if !relative.is_empty() {
+                relative.push('/');
+            }
+            relative.push_str(part);
+        }
+        if relative.is_empty() { ".".to_owned() } else { relative }
     }
 }
 
@@ -77,8 +95,10 @@ mod tests {
             ("/runs/a", "/runs/a", "."),
             ("/runs/ab", "/runs/a", "../ab"),
             ("results/x", "/runs", "results/x"),
+            ("//runs/./a//b/", "/runs/", "a/b"),
+            ("/a/b", "relative", "/a/b"),
         ] {
-            assert_eq!(relative(target, Path::new(from)), expected, "{target} from {from}");
+            assert_eq!(Directory::new(Path::new(from)).relative(target), expected, "{target} from {from}");
         }
     }
 

@@ -23,10 +23,12 @@ use atex_model::report::{HostEnd, HostStart, JobEnd, Outcome, ResultKind, TestEn
 use serde_json::{Value, json};
 
 use crate::event::{Event, What};
+use crate::identity::{Identities, Identity};
 use crate::record::Record;
 use crate::reduce::is_bad;
 use crate::row::Row;
 use failures::Failures;
+use links::Directory;
 use spool::Spool;
 use tables::{Attempts, Results};
 
@@ -63,6 +65,8 @@ const HOSTS: usize = 1 << 20;
 /// A page while it is made.
 pub struct Builder {
     options: Options,
+    /// The directory in which the page will be.
+    directory: Directory,
     runs: BTreeMap<String, Run>,
     /// Of each platform how many results have which status; the last number is of words of the tests' own.
     counts: BTreeMap<String, [u64; Outcome::ALL.len() + 1]>,
@@ -71,7 +75,8 @@ pub struct Builder {
     bad: Results,
     good: Results,
     attempts: Attempts,
-    running: HashMap<(String, String, String, u32), TestStart>,
+    running: HashMap<Identity, TestStart>,
+    identities: Identities,
     hosts: Spool,
     host_rows: String,
 }
@@ -90,6 +95,7 @@ impl Builder {
     pub fn new(options: Options) -> io::Result<Builder> {
         Ok(Builder {
             failures: Failures::new(options.failures),
+            directory: Directory::new(&options.directory),
             options,
             runs: BTreeMap::new(),
             counts: BTreeMap::new(),
@@ -97,6 +103,7 @@ impl Builder {
             good: Results::new("results")?,
             attempts: Attempts::new("attempts")?,
             running: HashMap::new(),
+            identities: Identities::default(),
             hosts: Spool::new("hosts")?,
             host_rows: String::new(),
         })
@@ -158,8 +165,8 @@ impl Builder {
     }
 
     fn test_start(&mut self, start: &TestStart) -> io::Result<()> {
-        let key = (start.run.clone(), start.platform.clone(), start.test.clone(), start.attempt);
-        self.running.insert(key, start.clone());
+        let identity = self.identities.hash((&start.run, &start.platform, &start.test, start.attempt));
+        self.running.insert(identity, start.clone());
         if self.running.len() > RUNNING { self.flush_running() } else { Ok(()) }
     }
 
@@ -169,12 +176,17 @@ impl Builder {
 
     fn test_end(&mut self, end: &TestEnd) -> io::Result<()> {
         if !self.running.is_empty() {
-            let key = (end.run.clone(), end.platform.clone(), end.test.clone(), end.attempt);
-            self.running.remove(&key);
+            let identity = self.identities.hash((&end.run, &end.platform, &end.test, end.attempt));
+            self.running.remove(&identity);
         }
-        let place = end.artifacts.as_deref().map(|path| links::relative(path, &self.options.directory));
-        self.failures.add_end(end, place.as_deref());
-        self.attempts.add_end(end, place.as_deref())
+        let place = end.artifacts.as_deref().map(|path| self.directory.relative(path));
+        let place = place.as_deref();
+        self.failures.add_end(end, place);
+        // Most often it stands right behind the attempt's results, and is written with them.
+        if self.bad.add_end(end, place) || self.good.add_end(end, place) {
+            return Ok(());
+        }
+        self.attempts.add_end(end, place)
     }
 
     fn begin(&mut self, id: &str, time: i64, dir: &str) {

@@ -55,6 +55,17 @@ impl Keys {
         self.columns.iter_mut().zip(numbers).for_each(|(column, number)| column.push(number));
     }
 
+    /// Whether the row that was added last is of this attempt, on this host if one is named.
+    fn ends_with(&self, key: Key<'_>, host: Option<&str>) -> bool {
+        self.last().is_some_and(|last| {
+            last[ATTEMPT] == key.attempt
+                && self.tests.is(last[TEST], key.test)
+                && self.platforms.is(last[PLATFORM], key.platform)
+                && self.runs.is(last[RUN], key.run)
+                && host.is_none_or(|host| self.hosts.is(last[HOST], host))
+        })
+    }
+
     /// The row that was added last.
     fn last(&self) -> Option<[u32; 5]> {
         let at = self.len().checked_sub(1)?;
@@ -79,11 +90,12 @@ impl Keys {
     }
 }
 
-/// Results, each with the attempt that it belongs to.
+/// Results, each with the attempt that it belongs to, and how that ended, if that is said right behind.
 pub(super) struct Results {
     spool: Spool,
     chunk: Vec<u8>,
     keys: Keys,
+    ends: Ends,
     statuses: Words,
     subtests: Words,
     notes: Words,
@@ -103,6 +115,7 @@ impl Results {
             spool: Spool::new(kind)?,
             chunk: Vec::new(),
             keys: Keys::default(),
+            ends: Ends::default(),
             statuses: Words::default(),
             subtests: Words::default(),
             notes: Words::default(),
@@ -143,9 +156,21 @@ impl Results {
         if self.columns[0].len() == ROWS || self.size() > WORDS { self.flush() } else { Ok(()) }
     }
 
+    /// How the attempt ended whose result was added last. `false`: that is another, or it cannot be said here.
+    pub(super) fn add_end(&mut self, end: &TestEnd, place: Option<&str>) -> bool {
+        let key = Key { run: &end.run, platform: &end.platform, test: &end.test, attempt: end.attempt };
+        if !self.keys.ends_with(key, end.host.as_deref()) || self.ends.len() >= self.keys.len() {
+            return false;
+        }
+        let Some(row) = self.ends.row(end, place) else { return false };
+        self.ends.fill(self.keys.len() - 1);
+        self.ends.push(row);
+        true
+    }
+
     fn size(&self) -> usize {
         let own = [&self.statuses, &self.subtests, &self.notes, &self.files, &self.extras, &self.waivers];
-        self.keys.size() + own.map(Words::size).iter().sum::<usize>()
+        self.keys.size() + self.ends.size() + own.map(Words::size).iter().sum::<usize>()
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -156,7 +181,9 @@ impl Results {
         let chunk = &mut self.chunk;
         chunk.clear();
         put_counts(chunk, rows, self.keys.len());
+        self.ends.fill(self.keys.len());
         self.keys.put(chunk);
+        self.ends.put(chunk);
         let all = [
             &mut self.statuses,
             &mut self.subtests,
@@ -200,11 +227,9 @@ pub(super) fn clip(text: &str) -> Cow<'_, str> {
     format!("{}…", &text[..text.floor_char_boundary(LONGEST_TEXT)]).into()
 }
 
-/// Attempts: how they ended, or that they began.
-pub(super) struct Attempts {
-    spool: Spool,
-    chunk: Vec<u8>,
-    keys: Keys,
+/// What is known of attempts beside what they are called.
+#[derive(Debug, Default)]
+struct Ends {
     notes: Words,
     places: Words,
     /// The time, in milliseconds, that the times of this chunk are relative to.
@@ -218,31 +243,20 @@ pub(super) struct Attempts {
 const HAS_ENDED: u32 = 1;
 const IS_FINAL: u32 = 2;
 const HAS_EXIT: u32 = 4;
+/// Anything at all.
+const IS_KNOWN: u32 = 8;
 
-impl Attempts {
-    pub(super) fn new(kind: &'static str) -> io::Result<Attempts> {
-        Ok(Attempts {
-            spool: Spool::new(kind)?,
-            chunk: Vec::new(),
-            keys: Keys::default(),
-            notes: Words::default(),
-            places: Words::default(),
-            base: None,
-            columns: Default::default(),
-        })
-    }
-
-    /// An attempt that ended; its files are in `place`.
-    pub(super) fn add_end(&mut self, end: &TestEnd, place: Option<&str>) -> io::Result<()> {
-        let key = Key { run: &end.run, platform: &end.platform, test: &end.test, attempt: end.attempt };
+impl Ends {
+    /// The row of an attempt that ended; its files are in `place`. `None`: the time does not fit into this chunk.
+    fn row(&mut self, end: &TestEnd, place: Option<&str>) -> Option<[u32; 8]> {
         let time = self.relative(end.time)?;
-        let numbers = self.keys.numbers(key, end.host.as_deref());
-        self.keys.push(numbers);
-        let state = HAS_ENDED
+        let key = Key { run: &end.run, platform: &end.platform, test: &end.test, attempt: end.attempt };
+        let state = IS_KNOWN
+            | HAS_ENDED
             | if end.is_final { IS_FINAL } else { 0 }
             | if end.exit.is_some() { HAS_EXIT } else { 0 };
         let milliseconds = end.seconds.max(0.0) * 1000.0;
-        let row = [
+        Some([
             time,
             // Saturates, and is 0 for what is no number.
             milliseconds.round() as u32,
@@ -252,55 +266,104 @@ impl Attempts {
             end.exit.map_or(0, |exit| i32::try_from(exit).unwrap_or(i32::MAX).cast_unsigned()),
             self.notes.maybe(end.note.as_deref().map(clip).as_deref()),
             self.places.maybe(place.map(|place| template(place, &key)).as_deref()),
-        ];
-        self.push(row)
+        ])
+    }
+
+    /// The time, relative to the base. A chunk spans 24 days to either side of it.
+    fn relative(&mut self, time: Time) -> Option<u32> {
+        let base = *self.base.get_or_insert(time.0);
+        i32::try_from(time.0.saturating_sub(base)).ok().map(i32::cast_unsigned)
+    }
+
+    fn push(&mut self, row: [u32; 8]) {
+        self.columns.iter_mut().zip(row).for_each(|(column, number)| column.push(number));
+    }
+
+    /// Adds rows of which nothing is known until there are so many.
+    fn fill(&mut self, len: usize) {
+        self.columns.iter_mut().for_each(|column| column.resize(len, 0));
+    }
+
+    fn len(&self) -> usize {
+        self.columns[0].len()
+    }
+
+    fn size(&self) -> usize {
+        self.notes.size() + self.places.size()
+    }
+
+    fn put(&mut self, to: &mut Vec<u8>) {
+        let base = self.base.take().unwrap_or_default();
+        // A time fits into the whole numbers of JavaScript for 285,000 years.
+        put_bytes(to, &(base as f64).to_le_bytes());
+        [&mut self.notes, &mut self.places].into_iter().for_each(|words| words.put(to));
+        for (at, column) in self.columns.iter_mut().enumerate() {
+            let coding = if matches!(at, 0 | 6 | 7) { Coding::Differences } else { Coding::Plain };
+            put_numbers(to, column, coding);
+            column.clear();
+        }
+    }
+}
+
+/// Attempts of which the results do not say how they ended: how they did, or that they began.
+pub(super) struct Attempts {
+    spool: Spool,
+    chunk: Vec<u8>,
+    keys: Keys,
+    ends: Ends,
+}
+
+impl Attempts {
+    pub(super) fn new(kind: &'static str) -> io::Result<Attempts> {
+        Ok(Attempts {
+            spool: Spool::new(kind)?,
+            chunk: Vec::new(),
+            keys: Keys::default(),
+            ends: Ends::default(),
+        })
+    }
+
+    /// An attempt that ended; its files are in `place`.
+    pub(super) fn add_end(&mut self, end: &TestEnd, place: Option<&str>) -> io::Result<()> {
+        let key = Key { run: &end.run, platform: &end.platform, test: &end.test, attempt: end.attempt };
+        self.make_room(end.time)?;
+        let Some(row) = self.ends.row(end, place) else { return Ok(()) };
+        self.push(key, end.host.as_deref(), row)
     }
 
     /// An attempt of which only the start was read.
     pub(super) fn add_start(&mut self, start: &TestStart) -> io::Result<()> {
         let key =
             Key { run: &start.run, platform: &start.platform, test: &start.test, attempt: start.attempt };
-        let time = self.relative(start.time)?;
-        let numbers = self.keys.numbers(key, Some(&start.host));
+        self.make_room(start.time)?;
+        let Some(time) = self.ends.relative(start.time) else { return Ok(()) };
+        self.push(key, Some(&start.host), [time, 0, 0, 0, IS_KNOWN, 0, 0, 0])
+    }
+
+    /// A time that does not fit into this chunk begins a new one.
+    fn make_room(&mut self, time: Time) -> io::Result<()> {
+        if self.ends.relative(time).is_none() { self.flush() } else { Ok(()) }
+    }
+
+    fn push(&mut self, key: Key<'_>, host: Option<&str>, row: [u32; 8]) -> io::Result<()> {
+        let numbers = self.keys.numbers(key, host);
         self.keys.push(numbers);
-        self.push([time, 0, 0, 0, 0, 0, 0, 0])
-    }
-
-    fn push(&mut self, row: [u32; 8]) -> io::Result<()> {
-        self.columns.iter_mut().zip(row).for_each(|(column, number)| column.push(number));
-        let size = self.keys.size() + self.notes.size() + self.places.size();
-        if self.columns[0].len() == ROWS || size > WORDS { self.flush() } else { Ok(()) }
-    }
-
-    /// The time, relative to the base. A chunk spans 24 days to either side of it; what is farther begins a new one.
-    fn relative(&mut self, time: Time) -> io::Result<u32> {
-        let base = *self.base.get_or_insert(time.0);
-        if let Ok(offset) = i32::try_from(time.0.saturating_sub(base)) {
-            return Ok(offset.cast_unsigned());
-        }
-        self.flush()?;
-        self.base = Some(time.0);
-        Ok(0)
+        self.ends.push(row);
+        let size = self.keys.size() + self.ends.size();
+        if self.ends.len() == ROWS || size > WORDS { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        let rows = self.columns[0].len();
-        let base = self.base.take().unwrap_or_default();
+        let rows = self.ends.len();
         if rows == 0 {
+            self.ends.base = None;
             return Ok(());
         }
         let chunk = &mut self.chunk;
         chunk.clear();
         put_counts(chunk, rows, rows);
-        // A time fits into the whole numbers of JavaScript for 285,000 years.
-        put_bytes(chunk, &(base as f64).to_le_bytes());
         self.keys.put(chunk);
-        [&mut self.notes, &mut self.places].into_iter().for_each(|words| words.put(chunk));
-        for (at, column) in self.columns.iter_mut().enumerate() {
-            let coding = if matches!(at, 0 | 6 | 7) { Coding::Differences } else { Coding::Plain };
-            put_numbers(chunk, column, coding);
-            column.clear();
-        }
+        self.ends.put(chunk);
         self.spool.add(chunk)
     }
 

@@ -3,13 +3,16 @@
 //! The order of the records does not matter, and a record that is read twice counts once: streams are cut,
 //! shuffled and put together, and atex-exec repeats its last lines after a crash (records.md, 1.2 and 1.9).
 //!
-//! **Memory** depends on the number of tests, attempts and hosts, not on the number of results: an attempt costs
-//! its names and some 300 bytes, and one that failed the few subtests that are shown of it. Repeats of results
-//! are known by their positions, of which those read without a gap are one number; the module `seen` says what
-//! gaps cost (at most a bit a result, and some bytes for each run of them).
+//! **Memory** depends on neither the number of results nor that of tests: those of which something was read lately are
+//! held, a few ten thousand, and the others wait in files ([`table`]). Of an attempt that failed the few subtests are kept
+//! that are shown of it. Repeats of results are known by their positions, of which those read without a gap are one
+//! number; the module `seen` says what gaps cost (at most a bit a result, and some bytes for each run of them). Of each
+//! run, and of each host, some hundred bytes are held.
 
 mod host;
 mod seen;
+mod stored;
+mod table;
 mod test;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -19,11 +22,15 @@ use atex_model::report::{End as ToolEnd, JobEnd, Outcome};
 
 pub use host::{Host, HostEnding, is_trouble};
 pub(crate) use seen::Seen;
+pub use table::Tested;
 pub use test::{Attempt, Detail, Details, End, Fate, Numbered, Rank, Test, is_bad};
 
 use crate::event::{Event, What};
+use crate::input::Take;
 use crate::record::Record;
 use crate::row::Row;
+use crate::stop::Stop;
+use table::Table;
 
 /// The longest text of a test, such as a note, that is kept: it is shown to people, on one line. What is longer
 /// ends with `…`.
@@ -34,6 +41,7 @@ pub const LONGEST_TEXT: usize = 4 << 10;
 pub struct State {
     /// How many failed subtests are kept of each attempt.
     keep: usize,
+    tests: Table,
     /// The runs by their ids.
     pub runs: HashMap<String, Run>,
     /// How often each tool ended in which way.
@@ -64,19 +72,8 @@ pub struct Run {
     pub end: Option<JobEnd>,
     /// The first and the last time in what was read of it.
     pub span: Option<(Time, Time)>,
-    /// Results and tests by platform.
-    pub platforms: HashMap<String, Platform>,
     /// The hosts by their ids.
     pub hosts: HashMap<String, Host>,
-}
-
-/// The results and tests of one platform.
-#[derive(Debug, Default)]
-pub struct Platform {
-    /// How many results have which status: one number for each of [`Outcome::ALL`], and one for other words.
-    pub results: [u64; STATUSES],
-    /// The tests by their names.
-    pub tests: HashMap<String, Test>,
 }
 
 /// How many kinds of statuses are told apart: the outcomes, and one for what is in no list.
@@ -114,39 +111,34 @@ impl Run {
             self.end = Some(end.clone());
         }
     }
-
-    fn test(&mut self, platform: &str, test: &str) -> &mut Test {
-        entry(&mut entry(&mut self.platforms, platform).tests, test)
-    }
-
-    fn result(&mut self, row: &Row<'_>, keep: usize) {
-        let platform = entry(&mut self.platforms, row.platform);
-        let test = entry(&mut platform.tests, row.test);
-        if test.result(row, keep) {
-            platform.results[status_index(row.status)] += 1;
-        }
-    }
 }
 
 impl State {
     /// Nothing was read yet. `keep` failed subtests are kept of each attempt.
     pub fn new(keep: usize) -> State {
-        State { keep, ..State::default() }
+        State { keep, tests: Table::new(keep), ..State::default() }
     }
 
     /// Takes in what a line says.
-    pub fn take(&mut self, event: &Event<'_>) {
+    ///
+    /// # Errors
+    /// A temporary file cannot be written.
+    pub fn take(&mut self, event: &Event<'_>) -> Result<(), Stop> {
         match event.what {
-            What::Row(row) => {
-                let keep = self.keep;
-                self.run(row.run, row.time).result(&row, keep);
-            }
+            What::Row(row) => self.row(&row),
             What::Record(record) => self.record(record),
-            What::Other => {}
+            What::Other => Ok(()),
         }
     }
 
-    fn record(&mut self, record: &Record) {
+    fn row(&mut self, row: &Row<'_>) -> Result<(), Stop> {
+        let keep = self.keep;
+        let added = self.test(row.run, row.platform, row.test, row.time)?.result(row, keep);
+        self.tests.grow(added);
+        Ok(())
+    }
+
+    fn record(&mut self, record: &Record) -> Result<(), Stop> {
         match record {
             Record::JobStart(r) => self.run(&r.run, r.time).begin(r.time, &r.dir),
             Record::JobResume(r) => {
@@ -159,24 +151,32 @@ impl State {
                 entry(&mut self.run(&r.run, r.time).hosts, &r.host).start(r.time, &r.platform);
             }
             Record::HostEnd(r) => entry(&mut self.run(&r.run, r.time).hosts, &r.host).end(r),
-            Record::TestStart(r) => self.run(&r.run, r.time).test(&r.platform, &r.test).start(r),
-            Record::TestEnd(r) => self.run(&r.run, r.time).test(&r.platform, &r.test).end(r),
+            Record::TestStart(r) => {
+                self.test(&r.run, &r.platform, &r.test, r.time)?.start(r);
+                self.tests.grow(r.host.len());
+            }
+            Record::TestEnd(r) => {
+                self.test(&r.run, &r.platform, &r.test, r.time)?.end(r);
+                let texts = [&r.host, &r.note, &r.artifacts];
+                self.tests.grow(texts.into_iter().flatten().map(|text| text.len().min(LONGEST_TEXT)).sum());
+            }
             Record::End(r) => self.end(r),
             Record::TestNote(_) => {}
         }
+        Ok(())
     }
 
-    /// All tests, by name, platform and run.
-    pub fn tests(&self) -> Vec<Place<'_>> {
-        let mut all = Vec::new();
-        for (id, run) in &self.runs {
-            for (platform, of_platform) in &run.platforms {
-                let tests = of_platform.tests.iter();
-                all.extend(tests.map(|(name, test)| Place { name, platform, run: id, test }));
-            }
-        }
-        all.sort_unstable_by_key(|place| (place.name, place.platform, place.run));
-        all
+    /// Hands over all tests, by name, platform and run; none is left.
+    ///
+    /// # Errors
+    /// A temporary file cannot be written or read.
+    pub fn drain_tests(&mut self, mut take: impl FnMut(Tested)) -> Result<(), Stop> {
+        self.tests.drain(&mut take)
+    }
+
+    fn test(&mut self, run: &str, platform: &str, test: &str, time: Time) -> Result<&mut Test, Stop> {
+        self.run(run, time);
+        self.tests.turn_to(run, platform, test)
     }
 
     fn run(&mut self, id: &str, time: Time) -> &mut Run {
@@ -191,28 +191,21 @@ impl State {
     }
 }
 
-/// A test and where it stands.
-#[derive(Debug, Clone, Copy)]
-pub struct Place<'a> {
-    /// The test's name.
-    pub name: &'a str,
-    /// Its label.
-    pub platform: &'a str,
-    /// The run's id.
-    pub run: &'a str,
-    /// What is known of it.
-    pub test: &'a Test,
+impl Take for State {
+    fn event(&mut self, event: &Event<'_>) -> Result<(), Stop> {
+        self.take(event)
+    }
 }
 
 /// What stands under a name; only a new name is copied.
-fn entry<'m, V: Default>(map: &'m mut HashMap<String, V>, name: &str) -> &'m mut V {
+pub(crate) fn entry<'m, V: Default>(map: &'m mut HashMap<String, V>, name: &str) -> &'m mut V {
     if !map.contains_key(name) {
         map.insert(name.to_owned(), V::default());
     }
     map.get_mut(name).expect("it has just been put there if it was not")
 }
 
-/// The index of a status in [`Platform::results`].
+/// The index of a status in [`Attempt::results`].
 pub(crate) fn status_index(status: Option<&str>) -> usize {
     Outcome::ALL.iter().position(|o| status == Some(o.as_str())).unwrap_or(STATUSES - 1)
 }
@@ -237,9 +230,17 @@ mod tests {
         for particular in records {
             let common =
                 r#""time":"2026-11-21T20:00:00.000Z","run":"r","platform":"p","test":"/t","host":"h""#;
-            with_line(&format!("{{{common},{particular}}}"), |event| state.take(event)).expect(particular);
+            with_line(&format!("{{{common},{particular}}}"), |event| state.take(event).unwrap())
+                .expect(particular);
         }
         state
+    }
+
+    /// The test of which the records are.
+    fn test_after(records: &[&str]) -> Test {
+        let mut found = Vec::new();
+        after(records).drain_tests(|tested| found.push(tested.test)).unwrap();
+        found.remove(0)
     }
 
     const START: &str = r#""type":"test-start","attempt":1"#;
@@ -267,8 +268,7 @@ mod tests {
             (&[SUBTEST, MAIN], "results pass"),
             (&[SUBTEST], "results fail"),
         ] {
-            let state = after(records);
-            let found = match state.tests()[0].test.fate().unwrap() {
+            let found = match test_after(records).fate().unwrap() {
                 Fate::Settled(_, end) => format!("settled {}", end.outcome),
                 Fate::Results(_, worst) => format!("results {worst}"),
                 Fate::Unfinished(_) => "unfinished".to_owned(),
@@ -279,8 +279,8 @@ mod tests {
 
     #[test]
     fn only_final_results_are_counted_and_each_once() {
-        let state = after(&[OLD, LIVE, SUBTEST, MAIN, SUBTEST, MAIN, OLD]);
-        let results = state.runs["r"].platforms["p"].results;
+        let test = test_after(&[OLD, LIVE, SUBTEST, MAIN, SUBTEST, MAIN, OLD]);
+        let results = test.attempts().next().unwrap().results;
         assert_eq!(results.iter().sum::<u64>(), 2);
         assert_eq!(results[Outcome::Fail as usize], 1);
         assert_eq!(results[Outcome::Pass as usize], 1);
@@ -292,8 +292,8 @@ mod tests {
             format!(r#""type":"result","attempt":1,"n":{n},"status":"{status}","subtest":"s{n}""#)
         };
         let lines = [line(4, "fail"), line(3, "fail"), line(2, "pass"), line(9, "error"), line(1, "warn")];
-        let state = after(&lines.each_ref().map(String::as_str));
-        let attempt = &state.tests()[0].test.attempts[&1];
+        let test = test_after(&lines.each_ref().map(String::as_str));
+        let (_, attempt) = test.numbered().next().unwrap();
         let details = attempt.details().unwrap();
         let kept: Vec<_> = details.subtests.iter().map(|kept| kept.rank).collect();
         assert_eq!(kept, [Rank(Outcome::Error, 9), Rank(Outcome::Fail, 3)]);
@@ -317,7 +317,7 @@ mod tests {
             (vec![at("job-end", 3)], false, 2.5),
         ] {
             let mut state = State::new(0);
-            records.iter().for_each(|line| with_line(line, |event| state.take(event)).expect(line));
+            records.iter().for_each(|line| with_line(line, |event| state.take(event).unwrap()).expect(line));
             let run = &state.runs["r"];
             assert_eq!((run.is_open(), run.seconds()), (open, seconds), "{records:?}");
         }

@@ -1,40 +1,40 @@
 //! What is kept of one test.
 
-use std::collections::BTreeMap;
-
 use atex_model::Time;
 use atex_model::report::{Cause, Outcome, ResultKind, TestEnd, TestStart};
 
-use super::clip;
-use super::seen::Seen;
+use super::seen::{Overlap, Seen};
+use super::{STATUSES, clip, status_index};
 use crate::row::Row;
 
 /// One test of one run: its attempts by number. Number 0 is a test that was settled without one.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Test {
-    /// The attempts of which something was read.
-    pub attempts: BTreeMap<u32, Attempt>,
+    /// The attempts of which something was read, in order. Most tests have one, so that a map would be larger.
+    attempts: Vec<(u32, Attempt)>,
 }
 
 /// One attempt at a test.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Attempt {
     /// When it began and where, if that was read.
     pub start: Option<(Time, String)>,
     /// How it ended, if that was read.
     pub end: Option<End>,
     /// That results of it are tried again, or were reported before its end: no proof of an end.
-    provisional: bool,
+    pub(super) provisional: bool,
     /// The worst of its results without a subtest.
-    worst: Option<Outcome>,
+    pub(super) worst: Option<Outcome>,
     /// The worst of its subtests.
-    worst_subtest: Option<Outcome>,
+    pub(super) worst_subtest: Option<Outcome>,
     /// A result that failed is not known to.
-    unwaived: bool,
+    pub(super) unwaived: bool,
     /// Which of its final results were read.
-    seen: Seen,
+    pub(super) seen: Seen,
+    /// How many of them have which status.
+    pub results: [u64; STATUSES],
     /// What is shown if it failed; most attempts have none.
-    details: Option<Box<Details>>,
+    pub(super) details: Option<Box<Details>>,
 }
 
 /// How an attempt ended.
@@ -63,7 +63,7 @@ pub struct End {
 }
 
 /// What is shown of an attempt that failed.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, PartialEq)]
 pub struct Details {
     /// The worst result without a subtest; the first of equals.
     pub result: Option<Detail>,
@@ -74,7 +74,7 @@ pub struct Details {
 }
 
 /// A result that is worse than passed.
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Default, Clone, PartialEq)]
 pub struct Detail {
     /// What became of it, and its position in the attempt.
     pub rank: Rank,
@@ -128,45 +128,59 @@ impl Test {
         }
         let last = self.numbered().next_back()?;
         match last.1.worst.or(last.1.worst_subtest) {
-            Some(worst) if !self.attempts.values().any(Attempt::has_begun) => {
-                Some(Fate::Results(last, worst))
-            }
+            Some(worst) if !self.attempts().any(Attempt::has_begun) => Some(Fate::Results(last, worst)),
             _ => Some(Fate::Unfinished(last)),
         }
     }
 
-    fn numbered(&self) -> impl DoubleEndedIterator<Item = Numbered<'_>> {
+    /// The attempts with their numbers, in order.
+    pub fn numbered(&self) -> impl DoubleEndedIterator<Item = Numbered<'_>> {
         self.attempts.iter().map(|(number, attempt)| (*number, attempt))
     }
 
+    /// The attempts, in order.
+    pub fn attempts(&self) -> impl DoubleEndedIterator<Item = &Attempt> {
+        self.attempts.iter().map(|(_, attempt)| attempt)
+    }
+
+    pub(super) fn attempt(&mut self, number: u32) -> &mut Attempt {
+        let at = match self.attempts.binary_search_by_key(&number, |(known, _)| *known) {
+            Ok(at) => at,
+            Err(at) => {
+                self.attempts.reserve_exact(1);
+                self.attempts.insert(at, (number, Attempt::default()));
+                at
+            }
+        };
+        &mut self.attempts[at].1
+    }
+
     pub(super) fn start(&mut self, start: &TestStart) {
-        let attempt = self.attempts.entry(start.attempt).or_default();
+        let attempt = self.attempt(start.attempt);
         let new = (start.time, start.host.clone());
-        if attempt.start.as_ref().is_none_or(|old| *old < new) {
-            attempt.start = Some(new);
-        }
+        attempt.start = attempt.start.take().max(Some(new));
     }
 
     pub(super) fn end(&mut self, end: &TestEnd) {
-        let attempt = self.attempts.entry(end.attempt).or_default();
-        let new = End::of(end);
-        if attempt.end.as_ref().is_none_or(|old| old.yields_to(&new)) {
-            attempt.end = Some(new);
-        }
+        self.attempt(end.attempt).add_end(End::of(end));
     }
 
-    /// Whether the result counts: it is of a final attempt and was not read before.
-    pub(super) fn result(&mut self, row: &Row<'_>, keep: usize) -> bool {
-        let attempt = self.attempts.entry(row.attempt).or_default();
+    /// How many bytes were added to what is kept.
+    pub(super) fn result(&mut self, row: &Row<'_>, keep: usize) -> usize {
+        let attempt = self.attempt(row.attempt);
         if row.kind != ResultKind::Result {
             attempt.provisional = true;
-            return false;
+            return 0;
         }
-        let new = attempt.seen.insert(row.n);
-        if new {
-            attempt.add(row, keep);
+        // One that was read before does not count.
+        if attempt.seen.insert(row.n) { attempt.add(row, keep) } else { 0 }
+    }
+
+    /// Adds what was kept of the same test elsewhere in the stream.
+    pub(super) fn join(&mut self, other: Test, keep: usize) {
+        for (number, attempt) in other.attempts {
+            self.attempt(number).join(attempt, keep);
         }
-        new
     }
 }
 
@@ -191,17 +205,56 @@ impl Attempt {
         self.start.is_some() || self.end.is_some() || self.provisional
     }
 
-    fn add(&mut self, row: &Row<'_>, keep: usize) {
+    /// How many bytes were added to what is kept.
+    fn add(&mut self, row: &Row<'_>, keep: usize) -> usize {
         let outcome = row.outcome();
         let of_subtest = row.subtest.is_some();
+        self.results[status_index(row.status)] += 1;
         self.unwaived |= outcome <= Outcome::Fail && row.waived.is_none();
         let worst = if of_subtest { &mut self.worst_subtest } else { &mut self.worst };
-        *worst = Some(worst.map_or(outcome, |worst| worst.min(outcome)));
-        if is_bad(outcome) {
-            let details = self.details.get_or_insert_default();
-            if of_subtest { details.add_subtest(outcome, row, keep) } else { details.add(outcome, row) }
+        *worst = worse(*worst, Some(outcome));
+        if !is_bad(outcome) {
+            return 0;
+        }
+        let details = self.details.get_or_insert_default();
+        if of_subtest { details.add_subtest(outcome, row, keep) } else { details.add(outcome, row) }
+    }
+
+    fn add_end(&mut self, end: End) {
+        if self.end.as_ref().is_none_or(|old| old.yields_to(&end)) {
+            self.end = Some(end);
         }
     }
+
+    fn join(&mut self, other: Attempt, keep: usize) {
+        self.start = self.start.take().max(other.start);
+        if let Some(end) = other.end {
+            self.add_end(end);
+        }
+        self.provisional |= other.provisional;
+        self.worst = worse(self.worst, other.worst);
+        self.worst_subtest = worse(self.worst_subtest, other.worst_subtest);
+        self.unwaived |= other.unwaived;
+        match self.seen.overlap(&other.seen) {
+            // All of it was read before.
+            Overlap::Within => {}
+            Overlap::Around => {
+                (self.seen, self.results, self.details) = (other.seen, other.results, other.details);
+            }
+            Overlap::None | Overlap::Partly => {
+                self.seen.join(&other.seen);
+                self.results.iter_mut().zip(other.results).for_each(|(sum, n)| *sum += n);
+                match (&mut self.details, other.details) {
+                    (Some(own), Some(other)) => own.join(*other, keep),
+                    (own, other) => *own = own.take().or(other),
+                }
+            }
+        }
+    }
+}
+
+fn worse(a: Option<Outcome>, b: Option<Outcome>) -> Option<Outcome> {
+    a.into_iter().chain(b).min()
 }
 
 impl End {
@@ -229,21 +282,36 @@ impl End {
 }
 
 impl Details {
-    fn add(&mut self, outcome: Outcome, row: &Row<'_>) {
+    fn add(&mut self, outcome: Outcome, row: &Row<'_>) -> usize {
         let rank = Rank(outcome, row.n);
-        if self.result.as_ref().is_none_or(|old| rank < old.rank) {
-            self.result = Some(Detail::of(rank, row));
+        if self.result.as_ref().is_some_and(|old| old.rank <= rank) {
+            return 0;
         }
+        self.result.insert(Detail::of(rank, row)).size()
     }
 
-    fn add_subtest(&mut self, outcome: Outcome, row: &Row<'_>, keep: usize) {
+    fn add_subtest(&mut self, outcome: Outcome, row: &Row<'_>, keep: usize) -> usize {
         self.bad_subtests += 1;
         let rank = Rank(outcome, row.n);
         let at = self.subtests.partition_point(|kept| kept.rank < rank);
-        if at < keep {
-            self.subtests.truncate(keep - 1);
-            self.subtests.insert(at, Detail::of(rank, row));
+        if at >= keep {
+            return 0;
         }
+        self.subtests.truncate(keep - 1);
+        self.subtests.insert(at, Detail::of(rank, row));
+        self.subtests[at].size()
+    }
+
+    fn join(&mut self, other: Details, keep: usize) {
+        self.result = match (self.result.take(), other.result) {
+            (Some(own), Some(other)) => Some(if other.rank < own.rank { other } else { own }),
+            (own, other) => own.or(other),
+        };
+        self.subtests.extend(other.subtests);
+        self.subtests.sort_by_key(|detail| detail.rank);
+        self.subtests.dedup_by_key(|detail| detail.rank);
+        self.subtests.truncate(keep);
+        self.bad_subtests += other.bad_subtests;
     }
 }
 
@@ -255,5 +323,10 @@ impl Detail {
             note: row.note.filter(|note| !note.is_empty()).map(clip),
             file: row.files.iter().next().map(clip),
         }
+    }
+
+    fn size(&self) -> usize {
+        let texts = [&self.name, &self.note, &self.file];
+        size_of::<Detail>() + texts.into_iter().flatten().map(String::len).sum::<usize>()
     }
 }

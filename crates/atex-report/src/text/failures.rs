@@ -30,7 +30,7 @@ impl Writer<'_> {
     fn failure(&mut self, failure: &Failure<'_>) {
         let word = self.paint(&failure.outcome.as_str().to_uppercase(), Style::of(failure.outcome));
         let pad = " ".repeat(INDENT - failure.outcome.as_str().len());
-        let name = self.paint(&self.name(&failure.place), Style::Bold);
+        let name = self.paint(&self.name(failure.tested), Style::Bold);
         self.line(&format!("{word}{pad}{name}"));
         self.notes(failure);
         self.subtests(failure);
@@ -98,7 +98,7 @@ impl Writer<'_> {
         }
         self.title(&format!("Not finished ({})", units::number(unsettled)));
         for test in &unfinished.shown {
-            let name = self.name(&test.place);
+            let name = self.name(test.tested);
             self.line(&format!("  {name}"));
             let text = unfinished_text(test);
             self.below(&text, Style::Dim);
@@ -117,7 +117,7 @@ impl Writer<'_> {
         }
         self.title(&format!("Passed only when tried again ({})", units::number(flaky.len() as u64)));
         for test in &flaky.shown {
-            let name = self.name(&test.place);
+            let name = self.name(test.tested);
             self.line(&format!("  {name}"));
             let text = history(&test.ends);
             self.below(&text, Style::Dim);

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use atex_cli::Exit;
 use atex_model::report::Outcome;
 
-use crate::reduce::Place;
+use crate::reduce::Tested;
 use crate::summary::Summary;
 use crate::verdict::Verdict;
 pub(crate) use style::{Style, paint};
@@ -85,16 +85,16 @@ impl Writer<'_> {
     }
 
     /// A test as it is called on one line: its name, and what tells it from others of that name.
-    fn name(&self, place: &Place<'_>) -> String {
-        let mut name = visible(place.name).into_owned();
+    fn name(&self, tested: &Tested) -> String {
+        let mut name = visible(&tested.name).into_owned();
         if name.is_empty() {
             name.push_str("\"\"");
         }
-        if place.platform != atex_model::DEFAULT_PLATFORM {
-            name = format!("{name} [{}]", visible(place.platform));
+        if tested.platform != atex_model::DEFAULT_PLATFORM {
+            name = format!("{name} [{}]", visible(&tested.platform));
         }
         if self.many_runs {
-            name = format!("{name} (run {})", visible(place.run));
+            name = format!("{name} (run {})", visible(&tested.run));
         }
         name
     }

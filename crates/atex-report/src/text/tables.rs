@@ -7,7 +7,7 @@ use super::style::Style;
 use super::table::{self, Cell, Side};
 use super::units::{self, count, cut_end, cut_middle, duration, moment, number, width};
 use super::visible::visible;
-use crate::reduce::{Place, STATUSES, is_trouble};
+use crate::reduce::{STATUSES, Tested, is_trouble};
 use crate::summary::{Counts, Listed, Lost, Ran, Summary, Used};
 
 /// The room that a name gets in a table on a terminal.
@@ -58,7 +58,7 @@ impl Writer<'_> {
         rows
     }
 
-    pub(super) fn slowest(&mut self, slowest: &[(f64, Place<'_>)]) {
+    pub(super) fn slowest(&mut self, slowest: &[(f64, &Tested)]) {
         if slowest.is_empty() {
             return;
         }
@@ -69,8 +69,8 @@ impl Writer<'_> {
         let rows: Vec<Vec<Cell>> = times
             .into_iter()
             .zip(slowest)
-            .map(|(time, (_, place))| {
-                let name = cut_middle(&self.name(place), room).into_owned();
+            .map(|(time, (_, tested))| {
+                let name = cut_middle(&self.name(tested), room).into_owned();
                 vec![Cell::plain(""), Cell::plain(time), Cell::plain(name)]
             })
             .collect();

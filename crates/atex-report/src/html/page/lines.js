@@ -22,10 +22,27 @@ function groupRows(rows, keyOf, size) {
 
 /** Numbers sorted by a whole number below 2^26 for each, otherwise as they were. */
 function sortedBy(numbers, keyOf) {
-  const LIMIT = 2 ** 26;
-  const keys = Float64Array.from(numbers, (n, i) => Math.min(Math.max(keyOf(n), 0), LIMIT - 1) * LIMIT + (i % LIMIT));
-  keys.sort();
-  return Uint32Array.from(keys, (key) => numbers[key % LIMIT]);
+  const size = numbers.length;
+  const keys = new Uint32Array(size);
+  let all = 0;
+  for (let i = 0; i < size; i++) all |= keys[i] = Math.min(Math.max(keyOf(numbers[i]), 0), 2 ** 26 - 1);
+  // Digit by digit, the lowest first: a million take as long as to look at them a few times.
+  let sorted = { numbers: Uint32Array.from(numbers), keys };
+  for (let shift = 0; all >>> shift !== 0; shift += 13) sorted = sortedByDigit(sorted, shift, size);
+  return sorted.numbers;
+}
+
+function sortedByDigit({ numbers, keys }, shift, size) {
+  const next = new Uint32Array(8193);
+  for (let i = 0; i < size; i++) next[((keys[i] >>> shift) & 8191) + 1]++;
+  for (let digit = 0; digit < 8192; digit++) next[digit + 1] += next[digit];
+  const sorted = { numbers: new Uint32Array(size), keys: new Uint32Array(size) };
+  for (let i = 0; i < size; i++) {
+    const at = next[(keys[i] >>> shift) & 8191]++;
+    sorted.numbers[at] = numbers[i];
+    sorted.keys[at] = keys[i];
+  }
+  return sorted;
 }
 
 /** The place of each test among all, by name. */
@@ -62,8 +79,8 @@ function noteNumbers(store, alike) {
   const own = new Map(store.own.map((at) => [at, names.number(plain(store.attempts.note[at]))]));
   const of = (row) => {
     if (row >= OWN) return own.get(row - OWN);
-    const chunk = Math.floor(row / META.rows);
-    return chunks[chunk][store.chunks[chunk].note[row % META.rows]];
+    const chunk = row >>> ROW_BITS;
+    return chunks[chunk][store.chunks[chunk].note[row & ROW_MASK]];
   };
   return (store.cached[key] = { names, of });
 }
@@ -168,7 +185,7 @@ class Lines {
   /** The row that speaks for a test: the worst without a subtest, if there is one among the first. */
   lead(group) {
     const rows = this.rowsOf(group, 256);
-    const isMain = (row) => row >= OWN || this.store.chunk(row).subtest[row % META.rows] === 0;
+    const isMain = (row) => row >= OWN || this.store.chunk(row).subtest[row & ROW_MASK] === 0;
     const isLast = (row) => this.store.attemptOf(row) === this.store.testAttempt[group];
     return rows.find((row) => isMain(row) && isLast(row)) ?? rows.find(isMain) ?? rows[0];
   }

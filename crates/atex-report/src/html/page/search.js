@@ -71,26 +71,31 @@ class Search {
     return (bits & this.wanted) === this.wanted && (bits & this.excluded) === 0;
   }
 
-  /** A predicate on rows. */
+  /**
+   * Which rows match: of each chunk a byte for each of its rows, or null if none does, and of attempts with rows of
+   * their own those that do.
+   */
   run() {
-    if (this.terms.length === 0) return () => true;
     const { store } = this;
     const ofAttempts = this.attempts();
-    const { wanted, excluded } = this;
-    const masks = store.chunks.map((chunk) => {
-      const subtests = this.bits(chunk.subtests, "subtest");
-      const notes = this.bits(chunk.notes, "note");
-      const files = this.bits(chunk.files, "file");
-      const { attempt, subtest, note, file } = chunk;
-      const mask = new Uint8Array(chunk.rows);
-      for (let i = 0; i < chunk.rows; i++) {
-        const bits = ofAttempts[attempt[i]] | subtests[subtest[i]] | notes[note[i]] | files[file[i]];
-        if ((bits & wanted) === wanted && (bits & excluded) === 0) mask[i] = 1;
-      }
-      return mask;
-    });
+    const masks = store.chunks.map((chunk) => this.mask(chunk, ofAttempts));
     const own = new Set(store.own.filter((at) => this.matches(ofAttempts[at] | this.ofText(store.attempts.note[at], "note"))));
-    return (row) => (row >= OWN ? own.has(row - OWN) : masks[Math.floor(row / META.rows)][row % META.rows] === 1);
+    return { masks, own };
+  }
+
+  mask(chunk, ofAttempts) {
+    const { wanted, excluded } = this;
+    const subtests = this.bits(chunk.subtests, "subtest");
+    const notes = this.bits(chunk.notes, "note");
+    const files = this.bits(chunk.files, "file");
+    const { rows, attempt, subtest, note, file } = chunk;
+    const mask = new Uint8Array(rows);
+    let any = 0;
+    for (let i = 0; i < rows; i++) {
+      const bits = ofAttempts[attempt[i]] | subtests[subtest[i]] | notes[note[i]] | files[file[i]];
+      any |= mask[i] = (bits & wanted) === wanted && (bits & excluded) === 0 ? 1 : 0;
+    }
+    return any ? mask : null;
   }
 
   ofText(text, field) {

@@ -5,6 +5,9 @@
 
 const META = JSON.parse(document.getElementById("meta").textContent);
 const OWN = 0x40000000;
+/** META.rows is a power of two: a row's chunk and its place in there are its high and its low bits. */
+const ROW_BITS = Math.log2(META.rows);
+const ROW_MASK = META.rows - 1;
 
 /** Statuses from the worst; a word of a test's own is shown as it is, and counts as OTHER. */
 const STATUSES = ["infra", "error", "fail", "unfinished", "warn", "pass", "info", "skip", "other"];
@@ -20,6 +23,7 @@ const CAUSES = ["test", "host", "own", "cancelled", "skipped"];
 const HAS_ENDED = 1;
 const IS_FINAL = 2;
 const HAS_EXIT = 4;
+const IS_KNOWN = 8;
 
 /** What a status ranks as: words of tests' own as `info`. */
 function rank(status) {
@@ -139,6 +143,7 @@ class Store {
   addResults(sections, isBad) {
     const [rows, count] = sections.counts();
     const keys = this.keys(sections, count);
+    this.addEnds(sections, keys);
     const [statuses, subtests, notes, files, extras, waivers] = [0, 1, 2, 3, 4, 5].map(() => sections.words());
     const attempt = sections.numbers(rows, Int32Array);
     for (let i = 0; i < rows; i++) attempt[i] = keys[attempt[i]];
@@ -160,9 +165,14 @@ class Store {
   }
 
   addAttempts(sections) {
-    const [rows] = sections.counts();
+    const [, count] = sections.counts();
+    this.addEnds(sections, this.keys(sections, count));
+  }
+
+  /** What a chunk says of the attempts that it speaks of. */
+  addEnds(sections, keys) {
+    const rows = keys.length;
     const base = sections.float();
-    const keys = this.keys(sections, rows);
     const [notes, places] = [sections.words(), sections.words()];
     const time = sections.numbers(rows, Int32Array);
     const took = sections.numbers(rows);
@@ -171,6 +181,7 @@ class Store {
     const [note, place] = [sections.numbers(rows), sections.numbers(rows)];
     const { attempts } = this;
     for (let i = 0; i < rows; i++) {
+      if (!(state[i] & IS_KNOWN)) continue;
       const at = keys[i];
       const when = base + time[i];
       // An end says more than a start; of two ends, which nobody writes, the later one counts.
@@ -262,7 +273,7 @@ class Store {
     const ends = starts.slice(0, size);
     const rows = new Uint32Array(starts[size]);
     this.chunks.forEach(({ attempt }, c) => attempt.forEach((at, i) => (rows[ends[at]++] = c * META.rows + i)));
-    const position = (row) => this.chunks[Math.floor(row / META.rows)].position[row % META.rows];
+    const position = (row) => this.chunks[row >>> ROW_BITS].position[row & ROW_MASK];
     for (let at = 0; at < size; at++) {
       const seen = new Set();
       for (let i = starts[at]; i < starts[at + 1]; i++) {
@@ -274,8 +285,8 @@ class Store {
   }
 
   skip(row) {
-    const chunk = this.chunks[Math.floor(row / META.rows)];
-    (chunk.skip ??= new Uint8Array(chunk.rows))[row % META.rows] = 1;
+    const chunk = this.chunks[row >>> ROW_BITS];
+    (chunk.skip ??= new Uint8Array(chunk.rows))[row & ROW_MASK] = 1;
   }
 
   /** All rows, the worst first, otherwise as they were reported; those of earlier attempts only on demand. */
@@ -305,16 +316,16 @@ class Store {
   }
 
   chunk(row) {
-    return this.chunks[Math.floor(row / META.rows)];
+    return this.chunks[row >>> ROW_BITS];
   }
 
   /** The attempt that a row belongs to. */
   attemptOf(row) {
-    return row >= OWN ? row - OWN : this.chunk(row).attempt[row % META.rows];
+    return row >= OWN ? row - OWN : this.chunk(row).attempt[row & ROW_MASK];
   }
 
   statusOf(row) {
-    return row >= OWN ? this.attemptStatus[row - OWN] : this.chunk(row).kind[row % META.rows];
+    return row >= OWN ? this.attemptStatus[row - OWN] : this.chunk(row).kind[row & ROW_MASK];
   }
 
   /** Everything of a row in words. */
@@ -324,7 +335,7 @@ class Store {
     const of = { row, attempt, test, status: this.statusOf(row), subtest: "", files: [], extra: "", waived: "" };
     if (row >= OWN) return { ...of, word: STATUSES[of.status], note: this.attempts.note[attempt] };
     const chunk = this.chunk(row);
-    const i = row % META.rows;
+    const i = row & ROW_MASK;
     const files = chunk.files.at(chunk.file[i]);
     return {
       ...of,

@@ -1,11 +1,16 @@
 //! What a summary says, as plain data: chosen, sorted and bounded here, and put into words by a writer.
+//!
+//! It is made in two steps: tests are collected one by one ([`Collected`]), of which few are kept; then what was kept is
+//! looked at beside what is known of runs and hosts ([`Summary::of`]).
 
-use std::collections::{BTreeMap, HashMap};
+mod collected;
 
 use atex_model::Time;
-use atex_model::report::{Cause, Outcome};
+use atex_model::report::Outcome;
 
-use crate::reduce::{End, Fate, Host, HostEnding, Numbered, Place, Run, STATUSES, State, is_bad};
+use crate::reduce::{End, Fate, Host, HostEnding, Numbered, Run, STATUSES, State, Tested};
+pub use collected::Collected;
+use collected::Work;
 
 /// How much is shown of what may be long. The rest is counted.
 #[derive(Debug, Clone, Copy)]
@@ -47,7 +52,7 @@ pub struct Summary<'a> {
     /// Counts by platform, in the order of their names.
     pub platforms: Vec<(&'a str, Counts)>,
     /// The slowest tests that are settled.
-    pub slowest: Vec<(f64, Place<'a>)>,
+    pub slowest: Vec<(f64, &'a Tested)>,
     /// The hosts: those with trouble, then the busiest.
     pub hosts: Listed<Used<'a>>,
     /// The runs, in the order in which they began.
@@ -62,7 +67,7 @@ pub struct Summary<'a> {
 #[derive(Debug)]
 pub struct Failure<'a> {
     /// The test.
-    pub place: Place<'a>,
+    pub tested: &'a Tested,
     /// What became of it.
     pub outcome: Outcome,
     /// The attempt that settled it.
@@ -77,7 +82,7 @@ pub struct Failure<'a> {
 #[derive(Debug)]
 pub struct Unfinished<'a> {
     /// The test.
-    pub place: Place<'a>,
+    pub tested: &'a Tested,
     /// Its last attempt.
     pub attempt: Numbered<'a>,
 }
@@ -86,7 +91,7 @@ pub struct Unfinished<'a> {
 #[derive(Debug)]
 pub struct Flaky<'a> {
     /// The test.
-    pub place: Place<'a>,
+    pub tested: &'a Tested,
     /// How its attempts ended, the last one too.
     pub ends: Vec<&'a End>,
 }
@@ -169,21 +174,18 @@ impl Counts {
 }
 
 impl<'a> Summary<'a> {
-    /// What there is to say of what was read, of which `unsettled` tests were not settled.
-    pub fn of(state: &'a State, unsettled: u64, limits: &Limits) -> Summary<'a> {
-        let tests = state.tests();
-        let mut failures: Vec<_> = tests.iter().filter_map(failure).collect();
-        // Stable: tests of one outcome stay in the order of their names.
-        failures.sort_by_key(|failure| failure.outcome);
+    /// What there is to say of what was read, of which `unsettled` tests were not settled; of tests there is as much
+    /// as was collected, of hosts as many as are wanted.
+    pub fn of(collected: &'a Collected, state: &'a State, unsettled: u64, hosts: usize) -> Summary<'a> {
         Summary {
-            failures: Listed::of(failures, limits.failures),
-            unfinished: Listed::of(tests.iter().filter_map(unfinished).collect(), limits.failures),
-            flaky: Listed::of(tests.iter().filter_map(flaky).collect(), limits.failures),
-            platforms: platforms(state, &tests),
-            slowest: slowest(&tests, limits.slowest),
-            hosts: Listed::of(hosts(state, &tests), limits.hosts),
+            failures: collected.failures.listed(failure),
+            unfinished: collected.unfinished.listed(unfinished),
+            flaky: collected.flaky.listed(flaky),
+            platforms: collected.platforms.iter().map(|(name, counts)| (name.as_str(), *counts)).collect(),
+            slowest: collected.slowest.listed(slow).shown,
+            hosts: used_hosts(collected, state, hosts),
             runs: runs(state),
-            lost: lost(&tests),
+            lost: collected.lost,
             unsettled,
         }
     }
@@ -198,12 +200,6 @@ impl<'a> Summary<'a> {
 }
 
 impl<T> Listed<T> {
-    fn of(mut all: Vec<T>, limit: usize) -> Listed<T> {
-        let left = all.len().saturating_sub(limit);
-        all.truncate(limit);
-        Listed { shown: all, left }
-    }
-
     /// How many there are.
     pub fn len(&self) -> usize {
         self.shown.len() + self.left
@@ -215,112 +211,63 @@ impl<T> Listed<T> {
     }
 }
 
-fn failure<'a>(place: &Place<'a>) -> Option<Failure<'a>> {
-    let (attempt, end, outcome) = match place.test.fate()? {
+fn failure(tested: &Tested) -> Option<Failure<'_>> {
+    let (attempt, end, outcome) = match tested.test.fate()? {
         Fate::Settled(attempt, end) => (attempt, Some(end), end.outcome),
         Fate::Results(attempt, worst) => (attempt, None, worst),
         Fate::Unfinished(_) => return None,
     };
-    if !is_bad(outcome) {
-        return None;
-    }
-    let before = place.test.attempts.range(..attempt.0);
+    let before = tested.test.numbered().take_while(|(number, _)| *number < attempt.0);
     let earlier = before.filter_map(|(_, attempt)| attempt.end.as_ref()).collect();
-    Some(Failure { place: *place, outcome, attempt, end, earlier })
+    Some(Failure { tested, outcome, attempt, end, earlier })
 }
 
-fn unfinished<'a>(place: &Place<'a>) -> Option<Unfinished<'a>> {
-    match place.test.fate()? {
-        Fate::Unfinished(attempt) => Some(Unfinished { place: *place, attempt }),
+fn unfinished(tested: &Tested) -> Option<Unfinished<'_>> {
+    match tested.test.fate()? {
+        Fate::Unfinished(attempt) => Some(Unfinished { tested, attempt }),
         _ => None,
     }
 }
 
-fn flaky<'a>(place: &Place<'a>) -> Option<Flaky<'a>> {
-    let Some(Fate::Settled(_, settled)) = place.test.fate() else { return None };
-    let ends: Vec<_> = place.test.attempts.values().filter_map(|attempt| attempt.end.as_ref()).collect();
-    let failed = |end: &&End| end.cause == Cause::Test && end.outcome <= Outcome::Fail;
-    (settled.outcome >= Outcome::Warn && ends.iter().any(failed)).then_some(Flaky { place: *place, ends })
+fn flaky(tested: &Tested) -> Option<Flaky<'_>> {
+    let ends = tested.test.attempts().filter_map(|attempt| attempt.end.as_ref()).collect();
+    Some(Flaky { tested, ends })
 }
 
-fn platforms<'a>(state: &'a State, tests: &[Place<'a>]) -> Vec<(&'a str, Counts)> {
-    let mut all: BTreeMap<&str, Counts> = BTreeMap::new();
-    for place in tests {
-        let counts = all.entry(place.platform).or_default();
-        match place.test.fate() {
-            Some(Fate::Settled(_, End { outcome, .. })) => counts.tests[*outcome as usize] += 1,
-            Some(Fate::Results(_, worst)) => counts.tests[worst as usize] += 1,
-            Some(Fate::Unfinished(_)) | None => counts.unfinished += 1,
-        }
-    }
-    for (name, platform) in state.runs.values().flat_map(|run| &run.platforms) {
-        let results = &mut all.entry(name).or_default().results;
-        results.iter_mut().zip(platform.results).for_each(|(sum, n)| *sum += n);
-    }
-    all.into_iter().collect()
-}
-
-fn slowest<'a>(tests: &[Place<'a>], limit: usize) -> Vec<(f64, Place<'a>)> {
-    let seconds = |place: &Place<'a>| match place.test.fate() {
-        Some(Fate::Settled(_, end)) if end.seconds > 0.0 => Some((end.seconds, *place)),
+fn slow(tested: &Tested) -> Option<(f64, &Tested)> {
+    match tested.test.fate()? {
+        Fate::Settled(_, end) => Some((end.seconds, tested)),
         _ => None,
-    };
-    let mut all: Vec<_> = tests.iter().filter_map(seconds).collect();
-    // Stable: tests that took the same time stay in the order of their names.
-    all.sort_by(|a, b| b.0.total_cmp(&a.0));
-    all.truncate(limit);
-    all
+    }
 }
 
-/// What attempts tell of a host.
-#[derive(Default)]
-struct Work {
-    attempts: u64,
-    faults: u64,
-    busy: f64,
-}
-
-fn hosts<'a>(state: &'a State, tests: &[Place<'a>]) -> Vec<Used<'a>> {
-    let mut work: HashMap<(&str, &str), Work> = HashMap::new();
-    let mut platform_of: HashMap<(&str, &str), &str> = HashMap::new();
-    for place in tests {
-        for attempt in place.test.attempts.values() {
-            let Some(host) = attempt.host() else { continue };
-            let done = work.entry((place.run, host)).or_default();
-            done.attempts += 1;
-            if let Some(end) = &attempt.end {
-                done.busy += end.seconds;
-                done.faults += u64::from(end.cause == Cause::Host);
-            }
-            platform_of.entry((place.run, host)).or_insert(place.platform);
-        }
-    }
-    for (run, id, host) in
-        state.runs.iter().flat_map(|(run, r)| r.hosts.iter().map(move |(id, h)| (run, id, h)))
-    {
-        work.entry((run, id)).or_default();
-        platform_of.insert((run, id), &host.platform);
-    }
-    let known = |run: &str, id: &str| state.runs.get(run).and_then(|r| r.hosts.get(id));
-    let mut all: Vec<_> = work
-        .into_iter()
-        .map(|((run, id), work)| (run, used(id, platform_of[&(run, id)], &work, known(run, id))))
+fn used_hosts<'a>(collected: &'a Collected, state: &'a State, limit: usize) -> Listed<Used<'a>> {
+    let worked = collected.hosts.iter().flat_map(|(run, hosts)| hosts.keys().map(move |id| (run, id)));
+    let idle = state.runs.iter().flat_map(|(run, of)| of.hosts.keys().map(move |id| (run, id)));
+    let idle = idle.filter(|(run, id)| collected.host(run, id).is_none());
+    let mut all: Vec<_> = worked
+        .chain(idle)
+        .map(|(run, id)| {
+            (run, used(id, collected.host(run, id), state.runs.get(run).and_then(|run| run.hosts.get(id))))
+        })
         .collect();
     all.sort_by(|(a_run, a), (b_run, b)| {
         let trouble = |used: &Used<'_>| used.troubles > 0 || used.faults > 0;
         trouble(b).cmp(&trouble(a)).then(b.busy.total_cmp(&a.busy)).then((a.id, a_run).cmp(&(b.id, b_run)))
     });
-    all.into_iter().map(|(_, used)| used).collect()
+    let left = all.len().saturating_sub(limit);
+    Listed { shown: all.into_iter().take(limit).map(|(_, used)| used).collect(), left }
 }
 
-fn used<'a>(id: &'a str, platform: &'a str, work: &Work, host: Option<&'a Host>) -> Used<'a> {
+fn used<'a>(id: &'a str, work: Option<&'a Work>, host: Option<&'a Host>) -> Used<'a> {
     let (troubles, trouble) = host.map_or((0, None), Host::trouble);
+    let of_work = work.map(|work| work.platform.as_str());
     Used {
         id,
-        platform,
-        attempts: work.attempts,
-        faults: work.faults,
-        busy: work.busy,
+        platform: host.map(|host| host.platform.as_str()).or(of_work).unwrap_or_default(),
+        attempts: work.map_or(0, |work| work.attempts),
+        faults: work.map_or(0, |work| work.faults),
+        busy: work.map_or(0.0, |work| work.busy),
         troubles,
         ending: trouble.or(host.and_then(Host::ending)),
     }
@@ -341,18 +288,4 @@ fn ran<'a>(id: &'a str, run: &'a Run) -> Ran<'a> {
         open: run.is_open(),
         busy: run.end.as_ref().and_then(|end| end.busy),
     }
-}
-
-fn lost(tests: &[Place<'_>]) -> Lost {
-    let mut lost = Lost::default();
-    let attempts = tests.iter().flat_map(|place| place.test.attempts.values());
-    for end in attempts.filter_map(|attempt| attempt.end.as_ref()) {
-        match end.cause {
-            Cause::Host | Cause::Own => lost.infra += end.seconds,
-            Cause::Cancelled => lost.cancelled += end.seconds,
-            Cause::Test if !end.is_final => lost.reruns += end.seconds,
-            Cause::Test | Cause::Skipped => {}
-        }
-    }
-    lost
 }

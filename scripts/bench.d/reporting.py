@@ -1,0 +1,133 @@
+"""atex-report over made-up runs of a million and of ten million results, beside the Python ATEX's aggregator.
+
+CPU time counts: it says the same on a busy machine, and as much as one core would need for all of it, the reading
+thread included. Time is per result, with the records of tests and hosts that stand between them.
+"""
+
+import json
+import shutil
+from pathlib import Path
+
+import make_results
+from measure import Failed, medians, peak_memory
+from setup import say
+
+HERE = Path(__file__).resolve().parent
+MILLION = 1_000_000
+PEER = "Python ATEX"
+# The command, how many thousand results a second it is to take in, and from how many results on it is not measured.
+COMMANDS = {
+    "summary": (1000, None),
+    "jsonl": (1000, None),
+    "junit": (700, None),
+    "csv": (700, None),
+    "html": (300, 2 * MILLION),
+    "sqlite": (200, 2 * MILLION),
+}
+# Results of a test: those of a scanner, and as few as there can be.
+MANY, ONE = 100, 1
+MOST_MB = 64
+
+
+class Bench:
+    """Streams, commands, and what was measured of each."""
+
+    def __init__(self, args, cache, binaries, python, scratch, record):
+        self.rounds, self.cache, self.binaries, self.python = args.rounds, cache, binaries, python
+        self.scratch, self.record, self.found = scratch, record, {}
+
+    def command(self, side, stream, results, per_test):
+        work = self.scratch / "work"
+        work.mkdir()
+        if side == PEER:
+            return [*self.python, HERE / "peer_report.py", str(results), str(per_test), work]
+        output = [work / "results.db", stream] if side == "sqlite" else ["-o", work / "report", stream]
+        return [self.binaries / "atex-report", side, *([stream] if side == "summary" else output)]
+
+    def sample(self, side, stream, results, per_test):
+        output = self.scratch / "output"
+        command = self.command(side, stream, results, per_test)
+        try:
+            # A summary of failures ends with 1.
+            sample = peak_memory(command, output, {0, 1} if side == "summary" else {0})
+            report = self.scratch / "work/report"
+            if report.exists():
+                sample["size_mb"] = report.stat().st_size / 1e6
+        finally:
+            shutil.rmtree(self.scratch / "work")
+        if side == PEER:
+            told = json.loads(output.read_text())
+            if told.pop("results") != results:
+                raise Failed("it has not taken in all results")
+            sample = told
+        return sample
+
+    def measure(self, results, per_test, sides):
+        stream = make_results.cached(self.cache / f"results-{results}-{per_test}.jsonl", results, per_test)
+        samples = {side: [] for side in sides}
+        # One round more than counts: the first fills the page cache.
+        for turn in range(self.rounds + 1):
+            for side in list(samples):
+                try:
+                    sample = self.sample(side, stream, results, per_test)
+                except (Failed, OSError, ValueError) as error:
+                    say(f"{side} of {results:,} results is left out: {error}")
+                    del samples[side]
+                    continue
+                if turn > 0 or self.rounds == 1:
+                    samples[side] = [*samples[side], sample][-self.rounds:]
+        for side, measured in samples.items():
+            self.say(results, per_test, side, medians(measured), measured)
+        if results > MILLION:
+            stream.unlink()
+
+    def say(self, results, per_test, side, row, samples):
+        self.found[side, results, per_test] = row
+        rate = results / row["cpu_seconds"] / 1000
+        size = f"{row['size_mb']:>9.1f}" if "size_mb" in row else ""
+        print(f"{results:>11,}{per_test:>7}  {side:<13}{row['seconds']:>9.2f}{row['cpu_seconds']:>9.2f}{rate:>13,.0f}"
+              f"{row['peak_mb']:>9.1f}{size}", flush=True)
+        self.record({"bench": "report", "case": f"{results} results, {per_test} a test", "side": side, **row,
+                     "results_a_cpu_second": 1000 * rate, "all_cpu_seconds": [one["cpu_seconds"] for one in samples]})
+
+
+def compare(args, cache, binaries, python, scratch, record):
+    """Measures; returns the figures to reach, each with whether it is."""
+    print(f"\nReports: {args.rounds} rounds, medians\n")
+    print(f"{'results':>11}{'a test':>7}  {'side':<13}{'seconds':>9}{'CPU s':>9}{'1000/CPU s':>13}{'peak MB':>9}"
+          f"{'size MB':>9}")
+    bench = Bench(args, cache, binaries, python, scratch, record)
+    sizes = [MILLION // 10, MILLION] if args.quick else [MILLION, 10 * MILLION]
+    for per_test in (MANY, ONE):
+        for results in sizes:
+            sides = [side for side, (_, most) in COMMANDS.items() if most is None or results < most]
+            peer = [PEER] if per_test == MANY else []
+            sides = [side for side in [*sides, *peer] if not args.sides or args.sides in side]
+            bench.measure(results, per_test, sides)
+    yield from figures(bench.found, sizes)
+
+
+def figures(found, sizes):
+    for side, (wanted, most) in COMMANDS.items():
+        rows = [(results, found.get((side, results, MANY))) for results in sizes if most is None or results < most]
+        rows = [(results, row) for results, row in rows if row]
+        if not rows:
+            continue
+        rate = min(results / row["cpu_seconds"] / 1000 for results, row in rows)
+        yield f"{side}: at least {wanted},000 results a second of one core: {rate:,.0f} thousand", rate >= wanted
+        if len(rows) == 2:
+            each = [1e6 * row["cpu_seconds"] / results for results, row in rows]
+            yield (f"{side}: linear from {rows[0][0]:,} to {rows[1][0]:,} results, microseconds of CPU each: "
+                   f"{each[0]:.2f}, {each[1]:.2f}", each[1] <= 1.25 * each[0])
+    for per_test in (MANY, ONE):
+        peaks = {side: row["peak_mb"] for (side, _, of), row in found.items() if of == per_test and side != PEER}
+        if peaks:
+            worst = max(peaks, key=peaks.get)
+            yield f"under {MOST_MB} MB with {per_test} results a test: {worst} takes {peaks[worst]:.0f}", peaks[worst] < MOST_MB
+    page = found.get(("html", MILLION, ONE))
+    if page:
+        yield f"a page of a million tests in 15 MB: {page['size_mb']:.1f}", page["size_mb"] <= 15
+    ours, theirs = (found.get((side, sizes[-1], MANY)) for side in ("jsonl", PEER))
+    if ours and theirs:
+        ratio = theirs["cpu_seconds"] / ours["cpu_seconds"]
+        yield f"aggregating at least 5 times faster than the Python ATEX: {ratio:.1f}", ratio >= 5
