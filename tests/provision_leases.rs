@@ -123,6 +123,19 @@ fn hosts_are_reserved_shown_and_given_back() {
 }
 
 #[test]
+fn only_what_belongs_to_a_lease_bears_its_token() {
+    let dir = lab();
+    dir.script("watched", "#!/bin/sh\necho \"${ATEX_LEASE-none}\" >>seen\nexec ./lab\n");
+    let reserved = provision(&dir, &["exec", "--ttl", "1h", "./watched"]).run();
+    reserved.success();
+    let token = of_type(&reserved, "host")[0]["lease"]["token"].as_str().unwrap().to_owned();
+    provision(&dir, &["reap"]).run().success();
+    provision(&dir, &["release", &token]).run().success();
+    // Created; listed by `reap`; released, and listed to see that it is gone.
+    assert_eq!(dir.read("seen"), format!("{token}\nnone\n{token}\nnone\n"));
+}
+
+#[test]
 fn what_cannot_be_had_is_said_and_leaves_nothing() {
     let dir = lab();
     dir.write("broken", "");

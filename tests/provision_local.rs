@@ -59,6 +59,30 @@ fn a_leased_host_has_a_directory_of_its_own() {
 }
 
 #[test]
+fn a_question_after_all_leases_is_no_lease() {
+    let dir = Dir::new();
+    let hosts = provision(&dir, &["local", "-n", "2", "--ttl", "1h", "--dir", "hosts"]).run();
+    hosts.success();
+    let ledger = std::fs::read_to_string(dir.home().join(".local/state/atex/ledger")).unwrap();
+    // Something that runs meanwhile, and whose environment bears what all tokens begin with.
+    let mut asking = Process::new("sleep");
+    let mut asking =
+        asking.arg("1000").env("ATEX_LEASE", format!("atex-{}-", ledger.trim())).spawn().unwrap();
+    let reaped = provision(&dir, &["reap"]).run();
+    let lives = asking.try_wait().unwrap().is_none();
+    let _ = asking.kill();
+    asking.wait().unwrap();
+    reaped.success();
+    assert!(lives, "{}", reaped.report());
+    assert_eq!(of_type(&reaped, "released").len(), 0, "{}", reaped.report());
+    for host in of_type(&hosts, "host") {
+        on(&dir, &host, "true").success();
+    }
+    provision(&dir, &["release"]).stdin(hosts.stdout).run().success();
+    assert_eq!(left(&dir), [""; 0]);
+}
+
+#[test]
 fn an_isolated_host_sees_nobody_else() {
     if need(available(), || ()).is_none() {
         return;

@@ -318,9 +318,9 @@ fn a_thousand_hosts_come_and_go() {
     // A provider as quick as one can be: what is measured is the provisioner.
     dir.script(
         "quick",
-        "#!/bin/sh\nread -r r\ncd held || exit 1\ncase $r in\n\
+        "#!/bin/sh\nread -r r\ncd held || exit 1\nt=${r#*'\"lease\":\"'}; t=${t%%'\"'*}\ncase $r in\n\
          *'\"create\"'*) : >\"$ATEX_LEASE\"; echo '{\"success\":true,\"host\":{\"addr\":\"h\"}}' ;;\n\
-         *'\"list\"'*) l=; [ ! -e \"$ATEX_LEASE\" ] || l='{\"lease\":\"'$ATEX_LEASE'\"}'; echo '{\"success\":true,\"leases\":['$l']}' ;;\n\
+         *'\"list\"'*) l=; [ ! -e \"$t\" ] || l='{\"lease\":\"'$t'\"}'; echo '{\"success\":true,\"leases\":['$l']}' ;;\n\
          *) rm -f \"$ATEX_LEASE\"; echo '{\"success\":true}' ;;\nesac\n",
     );
     let count = if crate::stream::long() { 1000 } else { 50 };

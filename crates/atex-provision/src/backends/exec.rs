@@ -128,8 +128,13 @@ impl Program {
         let (program, arguments) = self.argv.split_first().expect("the command line has at least one word");
         // A name with a slash is relative to where the command was typed, also when `reap` runs elsewhere.
         let path = if program.contains('/') { self.directory.join(program) } else { program.into() };
-        let lease = request["lease"].as_str().unwrap_or_default();
-        let call = Call::new(path).args(arguments).directory(&self.directory).env("ATEX_LEASE", lease);
+        let mut call = Call::new(path).args(arguments).directory(&self.directory);
+        // A process with this variable belongs to the lease. One that only asks which there are belongs to none.
+        if request["cmd"] != "list"
+            && let Some(lease) = request["lease"].as_str()
+        {
+            call = call.env("ATEX_LEASE", lease);
+        }
         let ended = call.input(format!("{request}\n")).limit(limit).run(stop)?;
         // A refusal in words says more than an exit status.
         let refused = || ended.trouble();

@@ -20,6 +20,7 @@ use super::this_machine::facts;
 use super::{Backend, Gives, Held, Made, Order, Spec, Surroundings, short, text};
 use crate::fault;
 use crate::inventory::Inventory;
+use crate::ledger::Entry;
 use crate::program::Call;
 use crate::trouble::Trouble;
 
@@ -112,7 +113,8 @@ impl Backend for Machine {
     }
 
     fn strays(&self, prefix: &str) -> Result<Vec<Held>, Trouble> {
-        let mut tokens: Vec<String> = keepers(prefix).into_iter().map(|(_, token)| token).collect();
+        let begins = |token: &str| token.starts_with(prefix);
+        let mut tokens: Vec<String> = keepers(begins).into_iter().map(|(_, token)| token).collect();
         match fs::read_dir(&self.dir) {
             Ok(entries) => {
                 let names = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok());
@@ -126,10 +128,17 @@ impl Backend for Machine {
         Ok(tokens.iter().map(|token| Held::new(token, None)).collect())
     }
 
+    fn holds(&self, entry: &Entry) -> Result<Vec<Held>, Trouble> {
+        let dir = self.dir.join(&entry.token);
+        let there = dir.try_exists().map_err(|e| trouble(&dir, &e))?;
+        let there = there || !keepers(|token| token == entry.token).is_empty();
+        Ok(there.then(|| Held::new(&entry.token, None)).into_iter().collect())
+    }
+
     fn release(&self, held: &Held) -> Result<(), Trouble> {
         let begun = Instant::now();
         loop {
-            let keepers = keepers(&held.token);
+            let keepers = keepers(|token| token == held.token);
             if keepers.is_empty() {
                 break;
             }
@@ -194,20 +203,20 @@ fn enter(pid: i32) -> Vec<String> {
     argv
 }
 
-/// Processes that bear a token which begins so.
-fn keepers(prefix: &str) -> Vec<(i32, String)> {
+/// Processes that bear such a token.
+fn keepers(is_meant: impl Fn(&str) -> bool) -> Vec<(i32, String)> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     let pids = entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
     let me = std::process::id() as i32;
-    pids.filter(|pid| *pid != me).filter_map(|pid| Some((pid, token_of(pid, prefix)?))).collect()
+    pids.filter(|pid| *pid != me).filter_map(|pid| Some((pid, token_of(pid, &is_meant)?))).collect()
 }
 
-fn token_of(pid: i32, prefix: &str) -> Option<String> {
+fn token_of(pid: i32, is_meant: impl Fn(&str) -> bool) -> Option<String> {
     let environment = fs::read(format!("/proc/{pid}/environ")).ok()?;
     let mut values = environment
         .split(|byte| *byte == 0)
         .filter_map(|variable| std::str::from_utf8(variable).ok()?.strip_prefix(MARK)?.strip_prefix('='));
-    values.find(|value| value.starts_with(prefix)).map(str::to_owned)
+    values.find(|value| is_meant(value)).map(str::to_owned)
 }
 
 fn shown(path: &Path) -> String {

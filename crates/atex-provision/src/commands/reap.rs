@@ -85,7 +85,9 @@ fn strays(ledger: &Ledger, around: &Surroundings, done: &mut Done) -> Result<Vec
         let held = backend.strays(&ledger.prefix()).map_err(|trouble| {
             Failure::trouble(format!("{}: what it holds cannot be seen: {trouble}", provider.backend))
         })?;
-        Ok::<_, Failure>(held.into_iter().map(move |held| (Arc::clone(&backend), held)).collect::<Vec<_>>())
+        // A back end looks for what begins like our tokens, and so finds whoever else does so.
+        let held = held.into_iter().filter(|held| ledger.is_token(&held.token));
+        Ok::<_, Failure>(held.map(move |held| (Arc::clone(&backend), held)).collect::<Vec<_>>())
     });
     let mut found = Vec::new();
     for answer in asked {

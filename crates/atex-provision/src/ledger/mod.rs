@@ -26,6 +26,9 @@ pub(crate) use holder::{Holder, Life};
 /// So long a provider is asked for what nobody knows of, after it was last used.
 const REMEMBERED: Duration = Duration::from_secs(7 * 24 * 3600);
 
+/// How many random bytes a token ends with, in hexadecimal digits.
+const RANDOM: usize = 6;
+
 /// The beginning of the name of a file that is being written.
 const UNFINISHED: &str = ".new-";
 
@@ -85,9 +88,16 @@ impl Ledger {
         format!("atex-{}-", self.id)
     }
 
+    /// Whether this is a token of this ledger, and a whole one: what only begins like one may be a question after many.
+    pub fn is_token(&self, text: &str) -> bool {
+        let random = text.strip_prefix(&self.prefix());
+        random
+            .is_some_and(|random| random.len() == 2 * RANDOM && random.bytes().all(|b| b.is_ascii_hexdigit()))
+    }
+
     /// A token that nothing has yet.
     pub fn new_token(&self) -> Result<String, Failure> {
-        let random = random_hex(6).map_err(|e| trouble(Path::new("/dev/urandom"), &e))?;
+        let random = random_hex(RANDOM).map_err(|e| trouble(Path::new("/dev/urandom"), &e))?;
         Ok(self.prefix() + &random)
     }
 
@@ -323,6 +333,12 @@ mod tests {
         let ledger = Ledger::open(dir.path()).unwrap();
         let token = ledger.new_token().unwrap();
         assert!(token.starts_with(&ledger.prefix()) && token.len() == 26, "{token}");
+        assert!(ledger.is_token(&token));
+        for no_token in
+            [&ledger.prefix(), &token[..25], &format!("{token}0"), &token.replace("atex-", "atex-0")]
+        {
+            assert!(!ledger.is_token(no_token), "{no_token}");
+        }
         ledger.intend(&entry(&token)).unwrap();
         // Another process of the same user sees the same ledger.
         let other = Ledger::open(dir.path()).unwrap();
