@@ -52,7 +52,8 @@
 #                           bytes begin), `freed=C O`, `state=` running, ended, gone (its wrapper died before it) or
 #                           none, and `end=STATUS C O [WHY]`
 #   sizes                   sizes of the spools of the newest generation, control first, a line each
-#   stop SIGNAL             signals the test's process group; KILL: kills its session
+#   stop SIGNAL WORD        signals the process group of the test of this word, once it has begun
+#   stop KILL               kills the test's session
 #   bye                     ends what runs here, and removes all
 #
 # Orders, a line each:
@@ -201,6 +202,19 @@ newest() {
         [ -e "$spool/wrapper" ] && [ "$number" -gt "${generation:--1}" ] && generation=$number
     done
     [ -n "$generation" ]
+}
+
+# Waits for the session of a test that may be about to begin; fails if it has ended, or does not begin.
+await_session() { # WORD
+    waited=0
+    while :; do
+        read -r _ _ whose 2>/dev/null <test/session
+        [ "$whose" != "$1" ] || return 0
+        read -r whose _ 2>/dev/null <test/end
+        [ "$whose" != "$1" ] && [ "$waited" -lt 50 ] || return 1
+        waited=$((waited + 1))
+        pause
+    done
 }
 
 # What is known of the test that runs, or ran last.
@@ -739,7 +753,7 @@ sizes)
 stop)
     if [ "$2" = KILL ]; then
         kill_test
-    elif is_ours test/session; then
+    elif await_session "$3" && is_ours test/session; then
         kill -s "$2" -- "-$pid" 2>/dev/null
     fi
     exit 0

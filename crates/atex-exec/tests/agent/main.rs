@@ -182,8 +182,24 @@ fn a_test_can_be_asked_to_end() {
         let mut session = host.serve();
         session.run("WORD", "trap 'echo asked; exit 9' INT; echo on >&$C; while :; do sleep 0.01; done");
         session.control.until_contains("on\n");
-        host.call(&["stop", "INT"], b"");
+        host.call(&["stop", "INT", "WORD"], b"");
         assert_eq!(session.end("WORD"), end("on\n", "asked\n", 9), "{}", host.shell);
+    }
+}
+
+#[test]
+fn a_test_is_asked_to_end_that_is_about_to_begin_and_no_other() {
+    for host in Host::all() {
+        let mut session = host.serve();
+        let mut early = host.command(&["stop", "TERM", "WORD"]).stdin(Stdio::null()).spawn().unwrap();
+        session.run("WORD", "sleep 1000");
+        assert_eq!(session.end("WORD").status, 143, "{}", host.shell);
+        assert!(early.wait().unwrap().success());
+        session.run("NEXT", "echo on >&$C; until [ -e ../go ]; do sleep 0.01; done");
+        session.control.until_contains("on\n");
+        host.call(&["stop", "TERM", "WORD"], b"");
+        host.touch("go");
+        assert_eq!(session.end("NEXT").status, 0, "{}", host.shell);
     }
 }
 

@@ -104,7 +104,8 @@ impl Worker {
         run.ending = Ending::Asked { until: Instant::now() + context.waits.grace };
         if self.errand.is_none() && self.connection.is_some() {
             let stop = Step::Stop { by_force: false };
-            self.errand(stop, &self.agent("stop TERM"), Stdin::empty(), context);
+            let words = format!("stop TERM {}", run.attempt.word());
+            self.errand(stop, &self.agent(&words), Stdin::empty(), context);
         }
     }
 
