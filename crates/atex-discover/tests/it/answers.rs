@@ -202,7 +202,7 @@ fn reasons_are_given() {
     ] {
         assert_eq!(answer(&dir, words), (Exit::Done, lines.join("\n")), "{words:?}");
     }
-    let message = "plan /daily not found in /DIR; its plans are /plans/daily";
+    let message = "ValueError: plan /daily not found in /DIR; its plans are /plans/daily";
     assert_eq!(refusal(&dir, &["why", "/t/one", "--plan", "/daily"]), message);
 }
 

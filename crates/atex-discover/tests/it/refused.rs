@@ -40,7 +40,7 @@ fn a_plan_that_is_not_there_is_refused_with_those_that_are() {
         ("c.fmf", "x: 1\n"),
     ];
     for (files, hint) in [(&files[..1], "the tree has no plans"), (&files[..], "its plans are /a, /b")] {
-        let message = format!("plan /daily not found in /DIR; {hint}");
+        let message = format!("ValueError: plan /daily not found in /DIR; {hint}");
         assert_eq!(refusal(tree(files).path(), &["--plan", "/daily"]), message);
     }
     let many: String = (1..=25).map(|n| format!("/p{n:02}: {{discover: {{how: fmf}}}}\n")).collect();
