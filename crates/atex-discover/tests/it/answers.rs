@@ -276,6 +276,14 @@ fn mistakes_are_found_where_they_were_written() {
         ),
         ("test: x\nadjust:\n- {when: a == b, continue: false}\n- {tag: c}\n", &[]),
         (
+            "test: x\nadjust:\n- {when: a == b and false, tag: b}\n- {when: 'true or a = b', tag: d, continue: false}\n\
+             - {tag: e}\n",
+            &[
+                "3: dead adjust rule: it never applies",
+                "5: dead adjust rule: one before it always applies and says `continue: false`",
+            ],
+        ),
+        (
             "/t: {test: x, tag: a}\n/t/v: {tag+: b}\n//t: {tag: c, tier: 1}\n",
             &["1: /t: `tag` is lost: /DIR/main.fmf:3 replaces it"],
         ),
