@@ -172,9 +172,16 @@ pub(crate) fn refused(tree: &Tree, metadata: &Metadata, error: &Error) -> Failur
             Failure::usage(format!("--filter `{filter}`: {error}"))
         }
         _ if error.class() == ErrorClass::Fetch => Failure::trouble(error),
+        _ if error.class() == ErrorClass::Condition => refused_condition(error.message()),
         _ if lacks_plan(tree, metadata, error) => Failure::usage(error).hint(plan::describe(tree)),
         _ => Failure::usage(error),
     }
+}
+
+/// Refuses a condition; `what` is its text, and what is wrong with it.
+pub(crate) fn refused_condition(what: &str) -> Failure {
+    Failure::usage(format!("--condition {what}"))
+        .hint("a condition is a Python expression that computes with the metadata: see CONDITIONS in atex-discover(1)")
 }
 
 /// Whether the error is that there is no such plan: every other one that comes before the plan is found has a place.

@@ -70,7 +70,9 @@ fn a_question_that_is_wrong_is_refused() {
         (&["--name", "/other", "--exclude", "("], "--exclude `(`: PatternError: "),
         (&["--filter", "tag: (", "--filter", "tag: x"], "--filter `tag: (`: PatternError: "),
         (&["--condition", "tag =="], "--condition `tag ==`: "),
-        (&["--condition", "tag < 1"], "GeneralError: condition 'tag < 1': "),
+        (&["--condition", "tag < 1"], "--condition `tag < 1`: 7: TypeError: "),
+        (&["--condition", "1j"], "--condition `1j`: 1: `complex numbers`: not supported; a condition is "),
+        (&["--condition", "open(tag)"], "--condition `open(tag)`: 1: `open`: not supported; a condition is "),
         (
             &["--only-file", "-", "--for-hosts", "-"],
             "`-` is given twice, and standard input can be read once only",
