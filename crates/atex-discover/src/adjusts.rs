@@ -37,9 +37,13 @@ impl Adjust {
         self.rule.iter_with_positions().next().map_or(Pos::NONE, |(_, _, pos)| pos)
     }
 
-    /// Whether it applies whatever the context is.
-    pub(crate) fn is_unconditional(&self) -> bool {
-        matches!(self.rule.get("when"), None | Some(Value::Bool(true)))
+    /// Whether it applies, if that is the same in every context.
+    pub(crate) fn always_applies(&self) -> Option<bool> {
+        match self.rule.get("when") {
+            None => Some(true),
+            Some(Value::Bool(truth)) => Some(*truth),
+            Some(when) => Rule::parse(&when.to_text()).ok()?.always(),
+        }
     }
 
     /// Whether it ends the list where it applies.

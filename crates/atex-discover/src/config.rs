@@ -11,6 +11,7 @@ use atex_fmf::{Condition, Git, meta};
 
 use crate::Args;
 use crate::args::{self, Command, PlanLayer};
+use crate::find;
 use crate::names::{self, Pattern};
 use crate::platforms::{self, Dimensions, Platform};
 use crate::variants::Variants;
@@ -210,7 +211,7 @@ impl Config {
 impl Metadata {
     fn new(dir: PathBuf, args: args::Metadata) -> Result<Metadata, Failure> {
         let parse = |text: &String| {
-            Expression::parse(text).map_err(|error| Failure::usage(format!("--condition `{text}`: {error}")))
+            Expression::parse(text).map_err(|error| find::refused_condition(&format!("`{text}`: {error}")))
         };
         Ok(Metadata {
             dir,

@@ -167,18 +167,27 @@ pub(crate) fn to_vary(only: &[Pattern]) -> impl Fn(&str) -> bool {
 
 /// What an error means to a person.
 pub(crate) fn refused(tree: &Tree, metadata: &Metadata, error: &Error) -> Failure {
-    let missing =
-        |name: &&str| error.message() == format!("plan {name} not found in {}", tree.root().display());
-    if let Some(name) = metadata.plan.as_deref().filter(missing) {
-        return plan::not_found(tree, name);
-    }
     match bad_filter(tree, &metadata.filters) {
         Some(filter) if error.class() == ErrorClass::Pattern => {
             Failure::usage(format!("--filter `{filter}`: {error}"))
         }
         _ if error.class() == ErrorClass::Fetch => Failure::trouble(error),
+        _ if error.class() == ErrorClass::Condition => refused_condition(error.message()),
+        _ if lacks_plan(tree, metadata, error) => Failure::usage(error).hint(plan::describe(tree)),
         _ => Failure::usage(error),
     }
+}
+
+/// Refuses a condition; `what` is its text, and what is wrong with it.
+pub(crate) fn refused_condition(what: &str) -> Failure {
+    Failure::usage(format!("--condition {what}"))
+        .hint("a condition is a Python expression that computes with the metadata: see CONDITIONS in atex-discover(1)")
+}
+
+/// Whether the error is that there is no such plan: every other one that comes before the plan is found has a place.
+fn lacks_plan(tree: &Tree, metadata: &Metadata, error: &Error) -> bool {
+    let plan = metadata.plan.as_deref().filter(|name| !name.is_empty());
+    error.position().is_none() && plan.is_some_and(|name| tree.find(name).is_none())
 }
 
 /// The filter of the command line that fails where it stands alone; else the fault is the plan's.

@@ -253,7 +253,7 @@ impl<'t> Linter<'t> {
             if let Some(message) = dead(&adjust, ended) {
                 self.add(adjust.pos(), message);
             }
-            ended |= adjust.is_unconditional() && adjust.ends();
+            ended |= adjust.always_applies() == Some(true) && adjust.ends();
         }
     }
 
@@ -360,15 +360,10 @@ fn first_pos(data: &Mapping) -> Pos {
 
 /// Why a rule has no effect in any context.
 fn dead(adjust: &Adjust, ended: bool) -> Option<&'static str> {
-    let never = match adjust.rule.get("when") {
-        Some(Value::Bool(truth)) => !truth,
-        Some(Value::Text(when)) => when.trim() == "false",
-        _ => false,
-    };
     let changes = adjust.rule.keys().any(|key| key.as_str().is_none_or(|key| !CONTROL.contains(&key)));
     if ended {
         Some("dead adjust rule: one before it always applies and says `continue: false`")
-    } else if never {
+    } else if adjust.always_applies() == Some(false) {
         Some("dead adjust rule: it never applies")
     } else if !changes && !adjust.ends() {
         Some("dead adjust rule: it changes nothing")

@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use atex_cli::Failure;
 use atex_fmf::plan::Plan;
 use atex_fmf::{Error, Mapping, NodeRef, Tree, Value, json};
 
@@ -45,14 +44,8 @@ pub(crate) fn for_execution(name: &str, data: &Mapping) -> Vec<u8> {
     plan
 }
 
-/// That a tree has no plan of this name, with those that it has.
-pub(crate) fn not_found(tree: &Tree, name: &str) -> Failure {
-    let message = format!("plan {name} not found in {}", tree.root().display());
-    Failure::usage(message).hint(describe(tree))
-}
-
 /// Says which plans a tree has.
-fn describe(tree: &Tree) -> String {
+pub(crate) fn describe(tree: &Tree) -> String {
     let names: Vec<&str> = tree.nodes().filter(|node| is_plan(*node)).map(NodeRef::name).collect();
     let shown = names[..names.len().min(NAMES_SHOWN)].join(", ");
     match names.len().saturating_sub(NAMES_SHOWN) {

@@ -105,6 +105,11 @@ fn of_tree<W: Write>(config: &Config, metadata: &Metadata, out: &mut Output<W>) 
     let total = all.iter().map(|(_, found)| found.discovery.tests.len()).sum();
     find::check_any(total, &config.names, trees[0].root().display())?;
     let to_vary = find::to_vary(&config.variants.only);
+    for platform in &config.platforms {
+        let of_platform = all.iter().filter(|(other, _)| std::ptr::eq(*other, platform));
+        let tests = of_platform.flat_map(|(_, found)| &found.discovery.tests);
+        config.variants.check_names(tests.map(|test| (&*test.name, to_vary(test.own_name()))))?;
+    }
     let mut written = 0;
     for (platform, found) in all.iter() {
         let files = find::files(&found.discovery)?;
@@ -134,12 +139,14 @@ fn of_others<W: Write>(
     let to_vary = names::matching(&tree, &config.variants.only)?;
     let tests: Vec<&Made> = tests.iter().filter(|test| taken.contains(&*test.name)).collect();
     find::check_any(tests.len(), &config.names, place)?;
+    let varied = |test: &Made| config.variants.only.is_empty() || to_vary.contains(&*test.name);
+    config.variants.check_names(tests.iter().map(|test| (&*test.name, varied(test))))?;
     let mut written = 0;
     for platform in &config.platforms {
         for test in &tests {
             let files = test.tree.clone().map(atex_model::Tree::Directory);
             let common = Common::new(platform.label.as_deref(), files.as_ref(), None);
-            let varied = config.variants.only.is_empty() || to_vary.contains(&*test.name);
+            let varied = varied(test);
             out.append(|buffer| {
                 let data = Data::Made(&test.data);
                 written += append(config, &common, buffer, &test.name, test.dir.as_deref(), data, varied);

@@ -12,9 +12,9 @@ use atex_fmf::{
 
 use crate::args::PlanLayer;
 use crate::config::{Metadata, Names};
+use crate::find;
 use crate::names::Pattern;
 use crate::place::Places;
-use crate::{find, plan};
 
 /// A pattern of names, ready to be tried.
 #[derive(Debug)]
@@ -98,11 +98,11 @@ pub(crate) fn all<'t>(
     places: &Places,
 ) -> Result<Vec<Selection<'t>>, Failure> {
     let selections = match (metadata.layer, metadata.plan.as_deref()) {
-        (PlanLayer::Atex, None) => Ok(vec![Selection::of_everything(tree, repositories)]),
-        (PlanLayer::Atex, Some(name)) => {
-            let plan = tree.find(name).ok_or_else(|| plan::not_found(tree, name))?;
-            of_plan(tree, repositories, plan.data(), places)
-        }
+        (PlanLayer::Atex, None | Some("")) => Ok(vec![Selection::of_everything(tree, repositories)]),
+        (PlanLayer::Atex, Some(name)) => match tree.find(name) {
+            Some(plan) => of_plan(tree, repositories, plan.data(), places),
+            None => Err(tmt::not_found(tree, name)),
+        },
         (PlanLayer::Tmt, name) => tmt::plans(tree, repositories, name).and_then(|plans| {
             let several = plans.len() > 1;
             let mut selections = Vec::new();

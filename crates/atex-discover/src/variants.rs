@@ -1,5 +1,6 @@
 //! Several tests out of one, which differ in environment variables.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use atex_cli::Failure;
@@ -42,6 +43,39 @@ impl Variants {
             variants = product(&variants, key, &values)?;
         }
         Ok(Variants { variants, only })
+    }
+
+    /// Refuses that two tests would have one name. `tests` are the names of all, each with whether it is varied.
+    pub(crate) fn check_names<'n>(
+        &self,
+        tests: impl Iterator<Item = (&'n str, bool)> + Clone,
+    ) -> Result<(), Failure> {
+        // Only a test that is called like another one and an `@` can meet its variants.
+        let odd = || tests.clone().filter(|(name, _)| !self.is_empty() && name.contains('@'));
+        if odd().next().is_none() {
+            return Ok(());
+        }
+        let varied: HashSet<&str> =
+            tests.clone().filter(|(_, varied)| *varied).map(|(name, _)| name).collect();
+        for (other, other_varied) in odd() {
+            let before = other.match_indices('@').map(|(at, _)| &other[..at]);
+            for name in before.filter(|name| varied.contains(name)) {
+                let taken: HashSet<String> = match other_varied {
+                    true => self.iter().map(|variant| variant.name(other)).collect(),
+                    false => HashSet::from([other.to_owned()]),
+                };
+                if let Some(twice) =
+                    self.iter().map(|variant| variant.name(name)).find(|name| taken.contains(name))
+                {
+                    let what = if other_varied { "a variant of" } else { "the test" };
+                    return Err(Failure::usage(format!(
+                        "--vary: {twice} would be the name of two tests: a variant of {name}, and {what} {other}"
+                    ))
+                    .hint("--vary-only says which tests are varied"));
+                }
+            }
+        }
+        Ok(())
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -154,6 +188,24 @@ mod tests {
             let mut data = (*data.as_map().unwrap()).clone();
             variants.iter().next().unwrap().add_to(&mut data);
             assert_eq!(json::to_string(&Value::Map(Arc::new(data))), after);
+        }
+    }
+
+    #[test]
+    fn two_tests_of_one_name_are_refused() {
+        for (vary, tests, twice) in [
+            ("d=i", &[("/x", true), ("/x@d=i", false)][..], Some("/x@d=i")),
+            ("d=i", &[("/x@d=i", false), ("/x", true)], Some("/x@d=i")),
+            ("d=i@d=i,i", &[("/x", true), ("/x@d=i", true)], Some("/x@d=i@d=i")),
+            ("d=i", &[("/x", true), ("/x@d=i", true)], None),
+            ("d=i", &[("/x", false), ("/x@d=i", false)], None),
+            ("d=i", &[("/x", true), ("/x@d=j", false), ("/y@d=i", false)], None),
+        ] {
+            let variants = Variants::new(&words(&[vary]), &[]).unwrap();
+            let refused = variants.check_names(tests.iter().copied()).err().map(|failure| failure.message);
+            let begins = twice.map(|twice| format!("--vary: {twice} would be the name of two tests: "));
+            assert_eq!(refused.is_some(), twice.is_some(), "{tests:?}");
+            assert!(refused.unwrap_or_default().starts_with(&begins.unwrap_or_default()), "{tests:?}");
         }
     }
 

@@ -174,7 +174,7 @@ pub(crate) fn condition_check(data: &Mapping, condition: &Expression) -> Result<
         Err(error) if matches!(error.kind, ConditionErrorKind::Name | ConditionErrorKind::Key) => {
             Ok(Check { holds: false, text: format!("{text} cannot be asked: {error}") })
         }
-        Err(error) => Err(Failure::usage(format!("--condition `{}`: {error}", condition.text()))),
+        Err(error) => Err(find::refused_condition(&format!("`{}`: {error}", condition.text()))),
     }
 }
 

@@ -261,6 +261,27 @@ impl Rule {
         asked
     }
 
+    /// What the rule says in every context; nothing if that depends on it.
+    #[must_use]
+    pub fn always(&self) -> Option<bool> {
+        let constant = |expression: &Expression| match expression {
+            Expression::Constant(truth) => Some(*truth),
+            _ => None,
+        };
+        let all = |conjunction: &Vec<Expression>| {
+            let parts = || conjunction.iter().map(constant);
+            if parts().any(|part| part == Some(false)) {
+                return Some(false);
+            }
+            parts().all(|part| part == Some(true)).then_some(true)
+        };
+        let alternatives = || self.0.iter().map(all);
+        if alternatives().any(|alternative| alternative == Some(true)) {
+            return Some(true);
+        }
+        alternatives().all(|alternative| alternative == Some(false)).then_some(false)
+    }
+
     /// Evaluates the rule. It fails only if a value used as a pattern is not a valid one.
     pub fn eval(&self, context: &Context) -> Result<Verdict, Error> {
         let mut verdict = Verdict::False;
@@ -485,6 +506,25 @@ mod tests {
             context.set(dimension, values.split(','));
         }
         context
+    }
+
+    #[test]
+    fn what_a_rule_says_in_every_context() {
+        for (rule, expected) in [
+            ("true", Some(true)),
+            ("false", Some(false)),
+            ("trueish", Some(true)),
+            ("true and false", Some(false)),
+            ("a == b", None),
+            ("a is defined", None),
+            ("a == b or true", Some(true)),
+            ("a == b or false", None),
+            ("a == b and false", Some(false)),
+            ("a == b and true", None),
+            ("a == b and false or false", Some(false)),
+        ] {
+            assert_eq!(Rule::parse(rule).unwrap().always(), expected, "{rule}");
+        }
     }
 
     #[test]

@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::error::{Error, ErrorClass};
-use crate::filter::LazyPattern;
+use crate::filter::{Filter, LazyPattern};
 use crate::json;
 use crate::library::Libraries;
 use crate::mapping::{Key, Mapping};
 use crate::pytext;
 use crate::remote::{Identifier, Repositories};
-use crate::select::{Condition, Criteria};
+use crate::select::{Condition, Selector};
 use crate::tree::{NodeRef, Tree};
 use crate::value::{Text, Value};
 
@@ -250,8 +250,7 @@ fn find<'t>(
 }
 
 fn find_plan<'t>(tree: &'t Tree, name: &str) -> Result<NodeRef<'t>> {
-    let plan = tree.find(name);
-    let plan = plan.ok_or_else(|| refused(format!("plan {name} not found in {}", tree.root().display())))?;
+    let plan = tree.find(name).ok_or_else(|| crate::plan::not_found(tree, name))?;
     if plan.data().contains("test") {
         return Err(refused(format!("plan {name} appears to be a test")).at(plan.position("test")));
     }
@@ -332,19 +331,29 @@ impl<'t> Finder<'t, '_> {
         let prefix = self.prefix(section)?;
         let tree = self.section_tree(section, &prefix)?;
         let number = u32::try_from(self.found.sections.len()).unwrap_or(u32::MAX);
-        let criteria = Criteria {
-            names: self.texts(section, "test", &self.request.names)?,
-            filters: self.texts(section, "filter", &self.request.filters)?,
-            conditions: self.request.conditions.clone(),
-            ..Criteria::default()
+        let patterns = |key, more: &[String]| {
+            let given = self
+                .texts(section, key)
+                .map(|text| text.map_or_else(LazyPattern::failed, LazyPattern::search));
+            given.chain(more.iter().map(LazyPattern::search)).collect()
         };
-        let excludes = self.request.excludes.iter().cloned();
-        let excludes = NamePatterns::new(excludes.chain(self.texts(section, "exclude", &[])?));
+        let filters = self
+            .texts(section, "filter")
+            .map(|text| text.map_or_else(Filter::failed, |text| Filter::parse(&text)));
+        let selector = Selector {
+            names: patterns("test", &self.request.names),
+            filters: filters.chain(self.request.filters.iter().map(|filter| Filter::parse(filter))).collect(),
+            conditions: &self.request.conditions,
+            ..Selector::default()
+        };
+        let excludes = NamePatterns(patterns("exclude", &[]));
+        let first_excludes = NamePatterns::new(&self.request.excludes);
         let first = self.found.tests.len();
-        let nodes = tree.selected(&criteria)?;
+        let nodes = selector.selected(tree)?;
         self.found.tests.reserve_exact(nodes.len());
         for node in nodes.into_iter().map(|id| tree.node(id)) {
-            if !excludes.any_found_in(node.name())? && node.is_test() {
+            let name = node.name();
+            if !first_excludes.any_found_in(name)? && !excludes.any_found_in(name)? && node.is_test() {
                 let test = test(node, &prefix, number)?;
                 self.found.tests.push(test);
             }
@@ -399,22 +408,21 @@ impl<'t> Finder<'t, '_> {
         Ok(prefix.to_owned())
     }
 
-    /// The texts of a section's key as a list, and further ones. Null filters are true, as empty ones are.
-    fn texts(&self, section: &Mapping, key: &str, more: &[String]) -> Result<Vec<String>> {
-        let mut texts = Vec::new();
-        for value in section.get(key).map(Value::to_list).unwrap_or_default() {
-            match value {
-                Value::Text(text) => texts.push(text.to_string()),
-                Value::Null if key == "filter" => {}
-                other => {
-                    let message =
-                        format!("'{key}' in a discover section must be text, found {}", other.type_name());
-                    return Err(wrong_type(message).at(self.tree.locate(section.position(key))));
-                }
+    /// The texts of a section's key as a list. Null filters are true, as empty ones are. What is no text is an error only
+    /// when its turn comes: no test may get that far.
+    fn texts(&self, section: &Mapping, key: &str) -> impl Iterator<Item = Result<String>> {
+        let values = section.get(key).map(Value::to_list).unwrap_or_default();
+        let place = self.tree.locate(section.position(key));
+        let values: Vec<_> = values.into_iter().filter(|value| key != "filter" || !value.is_null()).collect();
+        let key = key.to_owned();
+        values.into_iter().map(move |value| match value {
+            Value::Text(text) => Ok(text.to_string()),
+            other => {
+                let found = other.type_name();
+                let message = format!("'{key}' in a discover section must be text, found {found}");
+                Err(wrong_type(message).at(place.clone()))
             }
-        }
-        texts.extend_from_slice(more);
-        Ok(texts)
+        })
     }
 
     /// Adds a test; of two with the same name the later one counts, at the place of the earlier.

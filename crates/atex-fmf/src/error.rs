@@ -19,6 +19,8 @@ pub enum ErrorClass {
     Merge,
     /// A filter or condition asks for a key that a node lacks. Selection swallows it: the node is dropped.
     Filter,
+    /// A condition cannot be evaluated.
+    Condition,
     /// A reference to another tree or node cannot be resolved.
     Reference,
     /// Another tree cannot be fetched.
@@ -50,6 +52,7 @@ impl ErrorClass {
             Self::Root => "RootError",
             Self::Merge => "MergeError",
             Self::Filter => "FilterError",
+            Self::Condition => "ConditionError",
             Self::Reference => "ReferenceError",
             Self::Fetch => "FetchError",
             Self::InvalidRule => "InvalidRule",

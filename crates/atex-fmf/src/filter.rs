@@ -40,6 +40,11 @@ impl LazyPattern {
         Self { source: source.into(), at_start: false, compiled: OnceLock::new() }
     }
 
+    /// Something that is no pattern: an error when it is tried.
+    pub(crate) fn failed(error: Error) -> Self {
+        Self { source: String::new(), at_start: false, compiled: OnceLock::from(Err(error)) }
+    }
+
     fn whole(source: &str) -> Self {
         Self { source: format!("^{source}$"), at_start: true, compiled: OnceLock::new() }
     }
@@ -60,6 +65,11 @@ impl Filter {
             return Self(Vec::new());
         }
         Self(split(text, '|').iter().map(|clause| Clause::parse(&clause.replace("\\|", "|"))).collect())
+    }
+
+    /// Something that is no filter: an error when it is tried.
+    pub(crate) fn failed(error: Error) -> Self {
+        Self(vec![Clause { names: vec![LazyPattern::failed(error)], keys: Vec::new() }])
     }
 
     /// Whether a node passes.

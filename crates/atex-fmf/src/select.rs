@@ -40,10 +40,13 @@ pub struct Criteria<'c> {
 }
 
 /// Criteria with patterns and filters taken apart.
-struct Selector<'c> {
-    criteria: &'c Criteria<'c>,
-    names: Vec<LazyPattern>,
-    filters: Vec<Filter>,
+#[derive(Default)]
+pub(crate) struct Selector<'c> {
+    pub keys: &'c [String],
+    pub names: Vec<LazyPattern>,
+    pub sources: &'c [PathBuf],
+    pub filters: Vec<Filter>,
+    pub conditions: &'c [&'c dyn Condition],
 }
 
 impl Tree {
@@ -52,13 +55,8 @@ impl Tree {
     /// # Errors
     /// A bad pattern, or a condition that fails.
     pub fn prune<'t>(&'t self, criteria: &Criteria<'_>) -> Result<Vec<NodeRef<'t>>, Error> {
-        let found = self.selected(criteria)?;
+        let found = Selector::new(criteria).selected(self)?;
         Ok(found.into_iter().map(|id| self.node(id)).collect())
-    }
-
-    /// As [`Tree::prune`], by their numbers, which take less memory.
-    pub(crate) fn selected(&self, criteria: &Criteria<'_>) -> Result<Vec<u32>, Error> {
-        self.matching(criteria, NodeRef::is_selected)
     }
 
     /// As [`Tree::prune`], but of all nodes, branches included.
@@ -66,33 +64,43 @@ impl Tree {
     /// # Errors
     /// As [`Tree::prune`].
     pub fn prune_all<'t>(&'t self, criteria: &Criteria<'_>) -> Result<Vec<NodeRef<'t>>, Error> {
-        let found = self.matching(criteria, |_| true)?;
+        let found = Selector::new(criteria).matching(self, |_| true)?;
         Ok(found.into_iter().map(|id| self.node(id)).collect())
+    }
+}
+
+impl<'c> Selector<'c> {
+    fn new(criteria: &'c Criteria<'c>) -> Self {
+        Self {
+            keys: &criteria.keys,
+            names: criteria.names.iter().map(LazyPattern::search).collect(),
+            sources: &criteria.sources,
+            filters: criteria.filters.iter().map(|filter| Filter::parse(filter)).collect(),
+            conditions: &criteria.conditions,
+        }
+    }
+
+    /// As [`Tree::prune`], by their numbers, which take less memory.
+    pub fn selected(&self, tree: &Tree) -> Result<Vec<u32>, Error> {
+        self.matching(tree, NodeRef::is_selected)
     }
 
     fn matching<'t>(
-        &'t self,
-        criteria: &Criteria<'_>,
+        &self,
+        tree: &'t Tree,
         takes_part: impl Fn(NodeRef<'t>) -> bool,
     ) -> Result<Vec<u32>, Error> {
-        let selector = Selector {
-            criteria,
-            names: criteria.names.iter().map(LazyPattern::search).collect(),
-            filters: criteria.filters.iter().map(|filter| Filter::parse(filter)).collect(),
-        };
         let mut found = Vec::new();
-        for node in self.nodes().filter(|node| takes_part(*node)) {
-            if selector.accepts(node)? {
+        for node in tree.nodes().filter(|node| takes_part(*node)) {
+            if self.accepts(node)? {
                 found.push(node.id());
             }
         }
         Ok(found)
     }
-}
 
-impl Selector<'_> {
     fn accepts(&self, node: NodeRef<'_>) -> Result<bool, Error> {
-        let has_keys = self.criteria.keys.iter().all(|key| node.data().contains(key));
+        let has_keys = self.keys.iter().all(|key| node.data().contains(key));
         if !has_keys || !any_found(&self.names, node.name())? || !self.has_source(node) {
             return Ok(false);
         }
@@ -103,7 +111,7 @@ impl Selector<'_> {
     }
 
     fn has_source(&self, node: NodeRef<'_>) -> bool {
-        let wanted = &self.criteria.sources;
+        let wanted = self.sources;
         wanted.is_empty()
             || node.sources_from_last().any(|source| wanted.iter().any(|wanted| wanted == source))
     }
@@ -117,7 +125,7 @@ impl Selector<'_> {
         if !all {
             return Ok(false);
         }
-        for condition in &self.criteria.conditions {
+        for condition in self.conditions {
             all &= condition.holds(node.data())?;
         }
         Ok(all)

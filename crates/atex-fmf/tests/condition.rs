@@ -171,6 +171,9 @@ const TRUE: &[&str] = &[
     "tier is 1 and None is None and tag is tag and [] is not [] and () is ()",
     "(tier and 'x') == 'x' and (0 or '') == '' and (1 if [] else 2) == 2 and not not 1",
     "(lambda a, b: a * b)(2, 3) == 6 and (lambda: 5)() == 5",
+    "'{tier}|{component}'.format(**locals()) == '1|bash' and dict(**{'a': 1}, b=2) == {'a': 1, 'b': 2}",
+    "[tier.real, tier.imag, True.numerator, big.denominator, 2.5.real, 2.5.imag] == [1, 0, 1, 1, 2.5, 0.0]",
+    "vars()['tier'] == 1 and type(True.real) is int",
     "moment < later and date.year == 2020 and moment.date() == date and date != moment",
     "\t (tier\n == 1) # comment",
 ];
@@ -223,6 +226,10 @@ fn mistakes_are_named_with_their_place() {
             "1: AttributeError: 'bytes' object has no attribute 'isnumeric'",
         ),
         ("tag.append(1)", Kind::Unsupported, "1: `list.append`: not supported"),
+        ("dict(**l)", Kind::Type, "8: TypeError: argument after ** must be a mapping, not list"),
+        ("dict(**{1: 2})", Kind::Type, "8: TypeError: keywords must be strings"),
+        ("dict(a=1, **{'a': 2})", Kind::Type, "13: TypeError: got multiple values for keyword argument 'a'"),
+        ("2.5.numerator", Kind::Attribute, "1: AttributeError: 'float' object has no attribute 'numerator'"),
         ("  (x := 1)", Kind::Unsupported, "4: `:=`: not supported"),
         ("2 ** 200", Kind::Unsupported, "1: integers of more than 128 bits: not supported"),
         (

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use atex_fmf::{Context, Error, ErrorClass, Tree, json};
+use atex_fmf::{Context, Error, ErrorClass, Request, Tree, discover, json};
 
 /// The tree of a file.
 fn load(text: &str) -> Result<Tree, Error> {
@@ -103,5 +103,45 @@ fn of_several_values_that_cannot_be_made_the_first_counts() {
         ("b: 2020-13-45\n<<: {a: 1}\n{c: 1}: 1\n", number),
     ] {
         assert_eq!(error(text).1, expected, "{text}");
+    }
+}
+
+#[test]
+fn what_is_no_pattern_in_a_section_matters_only_when_it_is_tried() {
+    for (section, name, exclude, expected) in [
+        ("exclude: 5", "", "", None),
+        ("exclude: 5", "zzz", "", Some("")),
+        ("exclude: 5", "", "/", Some("")),
+        ("exclude: [/, 5]", "", "", Some("")),
+        ("exclude: [null]", "", "", None),
+        ("exclude: 5, test: zzz", "", "", Some("")),
+        ("exclude: {a: 1}", "zzz", "", Some("")),
+        ("exclude: '('", "zzz", "", Some("")),
+        ("test: 5", "", "", None),
+        ("test: [/, 5]", "", "", Some("/t")),
+        ("test: [zzz, 5]", "", "", None),
+        ("test: zzz, filter: [5]", "", "", Some("")),
+        ("test: /t, filter: [5]", "", "", None),
+        ("filter: [null]", "", "", Some("/t")),
+        ("filter: [false]", "", "", None),
+    ] {
+        let tree = load(&format!("/p: {{discover: {{how: fmf, {section}}}}}\n/t: {{test: t}}\n")).unwrap();
+        let given = |text: &str| if text.is_empty() { Vec::new() } else { vec![text.to_owned()] };
+        let request = Request {
+            plan: Some("/p".to_owned()),
+            names: given(name),
+            excludes: given(exclude),
+            ..Request::default()
+        };
+        let found = discover(&tree, &request)
+            .map(|found| found.tests.iter().map(|test| test.name.to_string()).collect::<Vec<_>>().join(" "));
+        match expected {
+            Some(names) => assert_eq!(found.as_deref(), Ok(names), "{section}"),
+            None => {
+                let error = found.expect_err(section);
+                assert_eq!(error.class(), ErrorClass::Type, "{section}: {error}");
+                assert_eq!(error.position().map(|position| position.line), Some(1), "{section}: {error}");
+            }
+        }
     }
 }

@@ -202,7 +202,7 @@ fn reasons_are_given() {
     ] {
         assert_eq!(answer(&dir, words), (Exit::Done, lines.join("\n")), "{words:?}");
     }
-    let message = "plan /daily not found in /DIR; its plans are /plans/daily";
+    let message = "ValueError: plan /daily not found in /DIR; its plans are /plans/daily";
     assert_eq!(refusal(&dir, &["why", "/t/one", "--plan", "/daily"]), message);
 }
 
@@ -275,6 +275,14 @@ fn mistakes_are_found_where_they_were_written() {
             ],
         ),
         ("test: x\nadjust:\n- {when: a == b, continue: false}\n- {tag: c}\n", &[]),
+        (
+            "test: x\nadjust:\n- {when: a == b and false, tag: b}\n- {when: 'true or a = b', tag: d, continue: false}\n\
+             - {tag: e}\n",
+            &[
+                "3: dead adjust rule: it never applies",
+                "5: dead adjust rule: one before it always applies and says `continue: false`",
+            ],
+        ),
         (
             "/t: {test: x, tag: a}\n/t/v: {tag+: b}\n//t: {tag: c, tier: 1}\n",
             &["1: /t: `tag` is lost: /DIR/main.fmf:3 replaces it"],

@@ -40,7 +40,7 @@ fn a_plan_that_is_not_there_is_refused_with_those_that_are() {
         ("c.fmf", "x: 1\n"),
     ];
     for (files, hint) in [(&files[..1], "the tree has no plans"), (&files[..], "its plans are /a, /b")] {
-        let message = format!("plan /daily not found in /DIR; {hint}");
+        let message = format!("ValueError: plan /daily not found in /DIR; {hint}");
         assert_eq!(refusal(tree(files).path(), &["--plan", "/daily"]), message);
     }
     let many: String = (1..=25).map(|n| format!("/p{n:02}: {{discover: {{how: fmf}}}}\n")).collect();
@@ -70,7 +70,9 @@ fn a_question_that_is_wrong_is_refused() {
         (&["--name", "/other", "--exclude", "("], "--exclude `(`: PatternError: "),
         (&["--filter", "tag: (", "--filter", "tag: x"], "--filter `tag: (`: PatternError: "),
         (&["--condition", "tag =="], "--condition `tag ==`: "),
-        (&["--condition", "tag < 1"], "GeneralError: condition 'tag < 1': "),
+        (&["--condition", "tag < 1"], "--condition `tag < 1`: 7: TypeError: "),
+        (&["--condition", "1j"], "--condition `1j`: 1: `complex numbers`: not supported; a condition is "),
+        (&["--condition", "open(tag)"], "--condition `open(tag)`: 1: `open`: not supported; a condition is "),
         (
             &["--only-file", "-", "--for-hosts", "-"],
             "`-` is given twice, and standard input can be read once only",

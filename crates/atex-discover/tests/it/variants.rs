@@ -1,6 +1,6 @@
 //! Several tests out of one, and what else records say.
 
-use crate::{directory, names, names_of, refusal, tests, tests_of, tree};
+use crate::{directory, names, names_of, refusal, refusal_of, tests, tests_of, tree};
 
 #[test]
 fn tests_are_multiplied() {
@@ -24,6 +24,19 @@ fn other_sources_are_multiplied_alike() {
     let dir = directory(&[("list", "/a\techo $d\n/b\techo\n")]);
     let words = ["list", "/DIR/list", "--vary", "d=1,2", "--vary-only", "a"];
     assert_eq!(names_of(&dir, &words), "/a@d=1 /a@d=2 /b");
+}
+
+#[test]
+fn a_variant_does_not_take_the_name_of_a_test() {
+    let message = "--vary: /x@disk=ide would be the name of two tests: a variant of /x, and the test /x@disk=ide; \
+                   --vary-only says which tests are varied";
+    let tree = tree(&[("main.fmf", "test: x\n/x: {}\n/x@disk=ide: {}\n")]);
+    let words = ["--vary", "disk=ide", "--vary-only", "/x$"];
+    assert_eq!(refusal(tree.path(), &words), message);
+    assert_eq!(names(&tree, &words[..2]), "/x@disk=ide /x@disk=ide@disk=ide");
+    let dir = directory(&[("list", "/x@disk=ide\techo\n/x\techo\n")]);
+    let list = ["list", "/DIR/list"].into_iter().chain(words).collect::<Vec<_>>();
+    assert_eq!(refusal_of(dir.path(), &list), message);
 }
 
 #[test]

@@ -215,7 +215,7 @@ fn iterator(iter: Iter<'_>) -> Obj<'_> {
 /// How many positional arguments a function takes; nothing if the function is not supported.
 fn arity(name: &str) -> Option<(usize, usize)> {
     Some(match name {
-        "locals" | "globals" => (0, 0),
+        "locals" | "globals" | "vars" => (0, 0),
         "bool" | "float" | "list" | "tuple" | "set" => (0, 1),
         "abs" | "all" | "any" | "ascii" | "bin" | "callable" | "chr" | "hex" | "iter" | "len" | "oct"
         | "ord" | "repr" | "reversed" | "type" => (1, 1),
@@ -234,7 +234,7 @@ fn plain<'d>(machine: &Machine<'d>, name: &'static str, args: Args<'d>) -> Res<O
     let args = args.exactly(name, least, most)?;
     let Some(first) = args.first() else {
         return Ok(match name {
-            "locals" | "globals" => machine.namespace(),
+            "locals" | "globals" | "vars" => machine.namespace(),
             "bool" => Obj::Bool(false),
             "float" => Obj::Float(0.0),
             "list" => Obj::list(Vec::new()),
@@ -477,7 +477,7 @@ fn dict<'d>(machine: &Machine<'d>, args: Args<'d>) -> Res<Obj<'d>> {
         _ => return Err(type_error(format!("dict expected at most 1 argument, got {}", positional.len()))),
     };
     machine.spend(entries.len())?;
-    entries.extend(named.into_iter().map(|(name, value)| (Obj::text(name), value)));
+    entries.extend(named.into_iter().map(|(name, value)| (Obj::Text(name), value)));
     machine.dict(entries)
 }
 

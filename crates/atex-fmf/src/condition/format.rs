@@ -405,7 +405,7 @@ fn named_field<'d>(
         *next = None;
         positional(args, first.parse().unwrap_or(usize::MAX))?
     } else {
-        let found = args.named.iter().find(|(known, _)| *known == first);
+        let found = args.named.iter().find(|(known, _)| **known == *first);
         let found = found.ok_or_else(|| Fault::new(ConditionErrorKind::Key, format!("'{first}'")))?;
         found.1.clone()
     };

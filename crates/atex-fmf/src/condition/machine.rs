@@ -37,7 +37,7 @@ pub type Scope<'d> = Option<Rc<Variable<'d>>>;
 /// What a function is called with.
 pub struct Args<'d> {
     pub positional: Vec<Obj<'d>>,
-    pub named: Vec<(&'d str, Obj<'d>)>,
+    pub named: Vec<(Text<'d>, Obj<'d>)>,
 }
 
 impl<'d> Args<'d> {
@@ -47,14 +47,14 @@ impl<'d> Args<'d> {
 
     /// Takes a named argument out.
     pub fn take(&mut self, name: &str) -> Option<Obj<'d>> {
-        let at = self.named.iter().position(|(known, _)| *known == name)?;
+        let at = self.named.iter().position(|(known, _)| **known == *name)?;
         Some(self.named.remove(at).1)
     }
 
     /// The positional arguments, if their number is right and none is named.
     pub fn exactly(self, function: &str, least: usize, most: usize) -> Res<Vec<Obj<'d>>> {
         if let Some((name, _)) = self.named.first() {
-            return Err(type_error(format!("{function}() got an unexpected keyword argument '{name}'")));
+            return Err(type_error(format!("{function}() got an unexpected keyword argument '{}'", &**name)));
         }
         let count = self.positional.len();
         if count < least || count > most {
@@ -264,15 +264,43 @@ impl<'d> Machine<'d> {
             methods::attribute(&function, name).map_err(|fault| fault.or_at(call.function.at))?;
         }
         let positional = self.items(&call.positional, scope)?;
-        let mut named = Vec::new();
-        for (name, value) in &call.named {
-            named.push((&**name, self.eval(value, scope)?));
-        }
+        let named = self.named(&call.named, scope)?;
         let args = Args { positional, named };
         match method {
             Some(name) => self.call_method(&function, name, args),
             None => self.call(&function, args),
         }
+    }
+
+    fn named(
+        &self,
+        given: &'d [(Option<Box<str>>, Expr)],
+        scope: &Scope<'d>,
+    ) -> Res<Vec<(Text<'d>, Obj<'d>)>> {
+        let mut named: Vec<(Text<'d>, Obj<'d>)> = Vec::with_capacity(given.len());
+        for (name, value) in given {
+            let object = self.eval(value, scope)?;
+            let entries = match (name, object) {
+                (Some(name), object) => vec![(Obj::Text(Text::Data(name)), object)],
+                (None, Obj::Dict(dict)) => dict.entries(),
+                (None, other) => {
+                    let message = format!("argument after ** must be a mapping, not {}", other.type_name());
+                    return Err(type_error(message).or_at(value.at));
+                }
+            };
+            for (key, object) in entries {
+                self.spend(1 + named.len())?;
+                let Obj::Text(key) = key else {
+                    return Err(type_error("keywords must be strings").or_at(value.at));
+                };
+                if named.iter().any(|(known, _)| **known == *key) {
+                    let message = format!("got multiple values for keyword argument '{}'", &*key);
+                    return Err(type_error(message).or_at(value.at));
+                }
+                named.push((key, object));
+            }
+        }
+        Ok(named)
     }
 
     fn call_method(&self, object: &Obj<'d>, name: &str, args: Args<'d>) -> Res<Obj<'d>> {

@@ -49,22 +49,11 @@ fn known(object: &Obj<'_>) -> (&'static [&'static str], &'static [&'static str])
         Obj::View(View::Values, _) => (&[], &["mapping"]),
         Obj::View(..) => (&["isdisjoint"], &["mapping"]),
         Obj::Float(_) => {
-            (&["is_integer"], &["as_integer_ratio", "conjugate", "fromhex", "hex", "imag", "real"])
+            (&["imag", "is_integer", "real"], &["as_integer_ratio", "conjugate", "fromhex", "hex"])
         }
         Obj::Int(_) | Obj::Bool(_) | Obj::BigInt(_) => (
-            &["bit_length"],
-            &[
-                "as_integer_ratio",
-                "bit_count",
-                "conjugate",
-                "denominator",
-                "from_bytes",
-                "imag",
-                "is_integer",
-                "numerator",
-                "real",
-                "to_bytes",
-            ],
+            &["bit_length", "denominator", "imag", "numerator", "real"],
+            &["as_integer_ratio", "bit_count", "conjugate", "from_bytes", "is_integer", "to_bytes"],
         ),
         Obj::Date(_) => (
             &["day", "isoformat", "month", "year"],
@@ -151,6 +140,11 @@ fn value<'d>(object: &Obj<'d>, name: &str) -> Res<Option<Obj<'d>>> {
     let number = |number: u32| Some(Obj::Int(i128::from(number)));
     Ok(match (object, name) {
         (Obj::Type(name), _) => Some(Obj::text(*name)),
+        (Obj::Float(_) | Obj::Int(_) | Obj::BigInt(_), "real" | "numerator") => Some(object.clone()),
+        (Obj::Bool(truth), "real" | "numerator") => Some(Obj::Int(i128::from(*truth))),
+        (Obj::Float(_), "imag") => Some(Obj::Float(0.0)),
+        (_, "imag") => Some(Obj::Int(0)),
+        (_, "denominator") => Some(Obj::Int(1)),
         (Obj::Range(range), "start") => Some(Obj::Int(range.start)),
         (Obj::Range(range), "step") => Some(Obj::Int(range.step)),
         (Obj::Range(range), "stop") => Some(Obj::Int(range.stop)),

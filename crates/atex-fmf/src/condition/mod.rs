@@ -193,9 +193,9 @@ impl Condition for Expression {
         Self::holds(self, data).map_err(|error| {
             let class = match error.kind {
                 ConditionErrorKind::Name | ConditionErrorKind::Key => ErrorClass::Filter,
-                _ => ErrorClass::General,
+                _ => ErrorClass::Condition,
             };
-            Error::new(class, format!("condition '{}': {error}", self.text))
+            Error::new(class, format!("`{}`: {error}", self.text))
         })
     }
 }

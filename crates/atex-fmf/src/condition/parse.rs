@@ -300,18 +300,15 @@ impl Translator {
     fn call(&mut self, call: &ast::ExprCall) -> Res<Node> {
         let function = self.expr(&call.func)?;
         let positional = self.items(&call.arguments.args)?;
-        let mut named: Vec<(Box<str>, Expr)> = Vec::new();
+        let mut named: Vec<(Option<Box<str>>, Expr)> = Vec::new();
         for keyword in &call.arguments.keywords {
-            let Some(name) = &keyword.arg else {
-                return self.refuse("**", keyword);
-            };
-            if named.iter().any(|(known, _)| **known == *name.as_str()) {
-                return Err(syntax_error(
-                    format!("keyword argument repeated: {}", name.as_str()),
-                    self.at(keyword),
-                ));
+            let name = keyword.arg.as_ref().map(|name| Box::from(name.as_str()));
+            if let Some(name) = &name
+                && named.iter().any(|(known, _)| known.as_ref() == Some(name))
+            {
+                return Err(syntax_error(format!("keyword argument repeated: {name}"), self.at(keyword)));
             }
-            named.push((name.as_str().into(), self.expr(&keyword.value)?));
+            named.push((name, self.expr(&keyword.value)?));
         }
         Ok(Node::Call(Box::new(Call { function, positional, named })))
     }

@@ -61,7 +61,8 @@ pub struct Slice {
 pub struct Call {
     pub function: Expr,
     pub positional: Vec<Item>,
-    pub named: Vec<(Box<str>, Expr)>,
+    /// Without a name all entries of a mapping are meant: `**mapping`.
+    pub named: Vec<(Option<Box<str>>, Expr)>,
 }
 
 /// `then if test else otherwise`

@@ -112,7 +112,13 @@ pub fn plans<'t>(
             return Ok(imported);
         }
     }
-    Err(refused(format!("plan {name} not found in {}", tree.root().display())))
+    Err(not_found(tree, name))
+}
+
+/// The error that a tree has no plan of this name.
+#[must_use]
+pub fn not_found(tree: &Tree, name: &str) -> Error {
+    refused(format!("plan {name} not found in {}", tree.root().display()))
 }
 
 /// Whether a node imports plans.
