@@ -82,9 +82,9 @@ impl<'a> Attempts<'a> {
     }
 }
 
-impl Take for Attempts<'_> {
-    fn event(&mut self, event: &Event<'_>) -> Result<(), Stop> {
-        self.whole.event(event);
+impl Attempts<'_> {
+    /// Looks whether this is of the test, and where its files are.
+    pub fn look(&mut self, event: &Event<'_>) {
         let is_it = |test: &str, platform: &str| {
             test == self.test && self.platform.is_none_or(|wanted| wanted == platform)
         };
@@ -98,6 +98,13 @@ impl Take for Attempts<'_> {
             }
             _ => {}
         }
+    }
+}
+
+impl Take for Attempts<'_> {
+    fn event(&mut self, event: &Event<'_>) -> Result<(), Stop> {
+        self.whole.event(event);
+        self.look(event);
         Ok(())
     }
 }

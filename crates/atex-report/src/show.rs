@@ -141,6 +141,7 @@ impl Showing<'_, '_, '_> {
 
 impl Take for Showing<'_, '_, '_> {
     fn event(&mut self, event: &Event<'_>) -> Result<(), Stop> {
+        self.attempts.whole.event(event);
         let is_it = |test: &str, platform: &str| {
             test == self.attempts.test && self.attempts.platform.is_none_or(|wanted| wanted == platform)
         };
@@ -153,7 +154,7 @@ impl Take for Showing<'_, '_, '_> {
         if !ours || self.repeats.is_one(event) {
             return Ok(());
         }
-        self.attempts.event(event)?;
+        self.attempts.look(event);
         match event.what {
             What::Row(row) => {
                 self.heading(row.run, row.platform, row.attempt);

@@ -106,7 +106,7 @@ pub struct Common {
 
     /// Write to this file instead of stdout; it appears when it is whole
     ///
-    /// A name that ends with `.gz`, `.xz` or `.zst` has it packed.
+    /// A link is followed, and a pipe or a device written to directly. A name that ends with `.gz`, `.xz` or `.zst` has it packed.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }
