@@ -37,6 +37,9 @@ mod provision_podman;
 mod provision_serve;
 mod provision_static;
 mod readme;
+mod report_gates;
+mod report_input;
+mod report_output;
 mod setup;
 mod stream;
 

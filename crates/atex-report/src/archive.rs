@@ -3,16 +3,17 @@
 //! The steps can only be taken in that order: `Reports` are made of a run, and an archive of reports.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, Read as _, Write};
 use std::path::{Path, PathBuf};
 
 use atex_cli::input::reason;
 use atex_cli::{Exit, Failure};
-use tempfile::{NamedTempFile, TempDir};
+use tempfile::TempDir;
 
-use crate::input::JOURNAL;
 use crate::input::open::RECORDS;
 use crate::input::run_dir::RunDir;
+use crate::input::{JOURNAL, Within};
+use crate::place::{Place, identity};
 
 /// The options of `archive`.
 #[derive(Debug, clap::Args)]
@@ -53,6 +54,8 @@ const REPORTS: &str = "reports";
 struct Reports {
     dir: TempDir,
     names: Vec<&'static str>,
+    /// What of the run could not be read.
+    faults: Vec<String>,
 }
 
 impl Reports {
@@ -61,7 +64,12 @@ impl Reports {
         let dir = tempfile::tempdir().map_err(failed)?;
         let records = dir.path().join(RECORDS);
         let mut to = BufWriter::new(File::create(&records).map_err(failed)?);
-        io::copy(&mut RunDir::open(run, false).map_err(failed)?, &mut to).map_err(failed)?;
+        let mut from = RunDir::open(run, false).map_err(failed)?;
+        let mut faults = Vec::new();
+        while let Err(e) = io::copy(&mut from, &mut to) {
+            // What is wrong within it is no reason to keep nothing.
+            faults.push(e.downcast::<Within>().map_err(failed)?.to_string());
+        }
         to.flush().map_err(failed)?;
         let path = records.display().to_string();
         let mut incomplete = Vec::new();
@@ -76,10 +84,12 @@ impl Reports {
         }
         let summary = File::create(dir.path().join("summary.txt")).map_err(failed)?;
         crate::with_args(&["summary", "--color=never", "--allow-empty", &path], summary, &mut |_| ())?;
-        Ok(Reports { dir, names: vec!["summary.txt", "junit.xml"] })
+        Ok(Reports { dir, names: vec!["summary.txt", "junit.xml"], faults })
     }
 
-    fn archive(&self, run: &Path, to: &mut NamedTempFile) -> io::Result<()> {
+    fn archive(&self, run: &Path, to: &mut Place) -> io::Result<()> {
+        // The archive may be made in the run directory, and is no part of what it holds.
+        let own = to.identities();
         let mut tar = tar::Builder::new(zstd::Encoder::new(BufWriter::new(to), LEVEL)?);
         tar.follow_symlinks(false);
         tar.append_path_with_name(self.dir.path().join(RECORDS), RECORDS)?;
@@ -87,32 +97,63 @@ impl Reports {
             tar.append_path_with_name(self.dir.path().join(name), format!("{REPORTS}/{name}"))?;
         }
         tar.append_dir(RUN, run)?;
-        append(&mut tar, run, Path::new(RUN))?;
+        append(&mut tar, run, Path::new(RUN), &own)?;
         tar.into_inner()?.finish()?.flush()
     }
 }
 
-/// Adds what is in a directory. What is neither file, link nor directory, such as a socket, is left out.
-fn append<W: Write>(tar: &mut tar::Builder<W>, from: &Path, name: &Path) -> io::Result<()> {
+/// Adds what is in a directory, but for what is `skipped`. What is neither file, link nor directory, such as a socket, is
+/// left out.
+fn append<W: Write>(
+    tar: &mut tar::Builder<W>,
+    from: &Path,
+    name: &Path,
+    skipped: &[(u64, u64)],
+) -> io::Result<()> {
     let mut entries = std::fs::read_dir(from)?.collect::<io::Result<Vec<_>>>()?;
     entries.sort_by_key(std::fs::DirEntry::file_name);
     for entry in entries {
         let (path, name, kind) = (entry.path(), name.join(entry.file_name()), entry.file_type()?);
         if kind.is_dir() {
             tar.append_dir(&name, &path)?;
-            append(tar, &path, &name)?;
-        } else if kind.is_file() || kind.is_symlink() {
+            append(tar, &path, &name, skipped)?;
+        } else if kind.is_symlink() {
             tar.append_path_with_name(&path, &name)?;
+        } else if kind.is_file() {
+            file(tar, &path, &name, skipped)?;
         }
     }
     Ok(())
 }
 
+/// Adds a file as long as it is now: one of a run that goes on may grow meanwhile.
+fn file<W: Write>(
+    tar: &mut tar::Builder<W>,
+    path: &Path,
+    name: &Path,
+    skipped: &[(u64, u64)],
+) -> io::Result<()> {
+    let file = File::open(path)?;
+    let about = file.metadata()?;
+    if skipped.contains(&identity(&about)) {
+        return Ok(());
+    }
+    let mut header = tar::Header::new_gnu();
+    header.set_metadata(&about);
+    let mut content = file.take(about.len());
+    tar.append_data(&mut header, name, &mut content)?;
+    match content.limit() {
+        0 => Ok(()),
+        _ => Err(io::Error::other(format!("{} became shorter while it was read", path.display()))),
+    }
+}
+
 /// Makes an archive.
 ///
 /// # Errors
-/// It is no run directory, the run goes on, or something cannot be read or written.
-pub fn run(args: &Args) -> Result<Exit, Failure> {
+/// It is no run directory, the run goes on, or something cannot be read or written. Results that cannot be read are said,
+/// and are missing in its records and reports.
+pub fn run(args: &Args, say: &mut dyn FnMut(&str)) -> Result<Exit, Failure> {
     if !args.dir.join(JOURNAL).exists() {
         let found = "expected a run directory, found no journal.jsonl in it";
         return Err(Failure::usage(format!("{}: {found}", args.dir.display())));
@@ -127,12 +168,14 @@ pub fn run(args: &Args) -> Result<Exit, Failure> {
         }
     };
     let failed = |e: io::Error| Failure::trouble(format!("{}: {}", output.display(), reason(&e)));
-    let dir = output.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    let mut to = tempfile::Builder::new().prefix(".atex-report-").tempfile_in(dir).map_err(failed)?;
-    Reports::make(&run, args.unfinished)?.archive(&run, &mut to).map_err(failed)?;
-    to.as_file().sync_all().map_err(failed)?;
-    to.persist(&output).map_err(|e| failed(e.error))?;
-    Ok(Exit::Done)
+    // Nobody but the user reads it: values of secret variables are among its files.
+    let mut to = Place::open(&output).map_err(failed)?;
+    let reports = Reports::make(&run, args.unfinished)?;
+    reports.archive(&run, &mut to).map_err(failed)?;
+    to.sync().map_err(failed)?;
+    to.keep().map_err(failed)?;
+    reports.faults.iter().for_each(|fault| say(fault));
+    Ok(if reports.faults.is_empty() { Exit::Done } else { Exit::Trouble })
 }
 
 /// Takes the run directory out of an archive.

@@ -153,7 +153,7 @@ pub struct InputArgs {
 
     /// Wait for more at the end of files and run directories, until the run has ended
     ///
-    /// Several are read at the same time.
+    /// Several are read at the same time. A file that is packed does not grow.
     #[arg(long)]
     pub follow: bool,
 

@@ -1,6 +1,6 @@
 //! A gate: the exit status is the answer, and one line on stderr says why.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
 use atex_cli::{Exit, Failure};
@@ -14,7 +14,6 @@ use crate::input::{self, Faults, Source, Take};
 use crate::record::Record;
 use crate::reduce::{Fate, State, Tested};
 use crate::stop::Stop;
-use crate::text::visible::visible;
 use crate::verdict::{Facts, Outcomes, verdict};
 
 /// The options of `check`.
@@ -31,10 +30,12 @@ pub struct Args {
     fail_on: Vec<Refused>,
 
     /// Only failures count that are not in this stream; may be given several times
+    ///
+    /// What failed there and passed there too, in another of them or when it was tried again, counts as well.
     #[arg(long, value_name = "BASELINE")]
     new_only: Vec<PathBuf>,
 
-    /// With --new-only: a test that has both failed and passed in the baselines may fail
+    /// With --new-only: what has both failed and passed in the baselines may fail, and so may all of such a test
     #[arg(long, requires = "new_only")]
     allow_flaky: bool,
 
@@ -96,10 +97,9 @@ impl Refused {
 /// # Errors
 /// The invocation is wrong.
 pub fn run(args: &Args, verbose: bool, say: &mut dyn FnMut(&str)) -> Result<Exit, Failure> {
-    let mut say = |message: &str| say(&visible(message));
     let input = Input::new(&args.input, verbose)?;
     let old: Vec<Source> = args.new_only.iter().map(|path| config::source(path)).collect::<Result<_, _>>()?;
-    let mut faults = Faults::new(input.messages, &mut say);
+    let mut faults = Faults::new(input.messages, say);
     let mut gate = Gate::default();
     let read = |sources: &[Source], faults: &mut Faults<'_>, take: &mut dyn Take| match input::read(
         sources, faults, take,
@@ -107,10 +107,12 @@ pub fn run(args: &Args, verbose: bool, say: &mut dyn FnMut(&str)) -> Result<Exit
         Err(Stop::Failed(failure)) => Err(failure),
         Ok(()) | Err(Stop::Closed) => Ok(()),
     };
-    read(&old, &mut faults, &mut gate.baseline)?;
     gate.has_baseline = !old.is_empty();
-    gate.allow_flaky = args.allow_flaky;
     read(&input.sources, &mut faults, &mut gate)?;
+    if gate.has_baseline {
+        read(&old, &mut faults, &mut gate.baseline)?;
+    }
+    gate.find_new(args.allow_flaky);
     let (mut outcomes, mut counts) = (Outcomes::default(), Counts::default());
     let mut state = std::mem::take(&mut gate.state);
     let drained = state.drain_tests(|tested| {
@@ -134,11 +136,13 @@ pub fn run(args: &Args, verbose: bool, say: &mut dyn FnMut(&str)) -> Result<Exit
 #[derive(Default)]
 struct Gate {
     state: State,
-    baseline: Baseline,
     has_baseline: bool,
-    allow_flaky: bool,
-    /// Tests in which something failed that is not in the baseline.
-    new: HashMap<Identity, ()>,
+    /// What failed, each once.
+    failures: HashSet<Failed>,
+    /// What the baselines say of it. They are read last, so that only what failed has to be remembered of them.
+    baseline: Baseline,
+    /// Tests in which something failed that is not in the baselines.
+    new: HashSet<Identity>,
 }
 
 /// What gates ask of all tests.
@@ -150,14 +154,35 @@ struct Counts {
     ran: u64,
 }
 
-/// What failed before, and what passed.
+/// A result that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct Failed {
+    /// The test in its run.
+    test: Identity,
+    /// The result in any run, and that for the test itself.
+    result: Identity,
+    own: Identity,
+}
+
+/// What became of the same results before.
 #[derive(Default)]
 struct Baseline {
     identities: Identities,
-    /// Of each result that failed: whether it also passed.
-    failed: HashMap<Identity, bool>,
-    /// Of results that passed; only asked for those that failed as well.
-    passed: std::collections::HashSet<Identity>,
+    known: HashMap<Identity, History>,
+}
+
+/// The attempts in which a result was there: whether it failed.
+#[derive(Debug, Default)]
+struct History(BTreeMap<Identity, bool>);
+
+impl History {
+    fn failed(&self) -> bool {
+        self.0.values().any(|failed| *failed)
+    }
+
+    fn is_flaky(&self) -> bool {
+        self.failed() && self.0.values().any(|failed| !failed)
+    }
 }
 
 impl Baseline {
@@ -165,16 +190,22 @@ impl Baseline {
         self.identities.hash((platform, test, subtest))
     }
 
-    fn add(&mut self, key: Identity, failed: bool) {
-        if failed {
-            let passed = self.passed.contains(&key);
-            *self.failed.entry(key).or_default() |= passed;
-        } else {
-            self.passed.insert(key);
-            if let Some(passed) = self.failed.get_mut(&key) {
-                *passed = true;
-            }
+    /// Takes what became of a result in an attempt: run, platform, test, number. Of several of one name, one that failed
+    /// is enough.
+    fn add(&mut self, attempt: (&str, &str, &str, u32), subtest: Option<&str>, failed: bool) {
+        let (_, platform, test, _) = attempt;
+        let key = self.key(platform, test, subtest);
+        if let Some(history) = self.known.get_mut(&key) {
+            *history.0.entry(self.identities.hash(attempt)).or_default() |= failed;
         }
+    }
+
+    /// Whether a failure is none that is new.
+    fn excuses(&self, failure: &Failed, allow_flaky: bool) -> bool {
+        let is_flaky = |key| self.known.get(key).is_some_and(History::is_flaky);
+        let failed = self.known.get(&failure.result).is_some_and(History::failed);
+        failed && !is_flaky(&failure.result)
+            || allow_flaky && (is_flaky(&failure.result) || is_flaky(&failure.own))
     }
 }
 
@@ -182,16 +213,12 @@ impl Take for Baseline {
     fn event(&mut self, event: &Event<'_>) -> Result<(), Stop> {
         match event.what {
             What::Row(row) if row.kind != ResultKind::LiveResult => {
-                let key = self.key(row.platform, row.test, row.subtest);
-                let failed = row.outcome() <= Outcome::Fail;
-                // Only the test itself and what failed are remembered.
-                if failed || row.subtest.is_none() || self.failed.contains_key(&key) {
-                    self.add(key, failed);
-                }
+                let attempt = (row.run, row.platform, row.test, row.attempt);
+                self.add(attempt, row.subtest, row.outcome() <= Outcome::Fail);
             }
             What::Record(Record::TestEnd(end)) => {
-                let key = self.key(&end.platform, &end.test, None);
-                self.add(key, end.outcome <= Outcome::Fail);
+                let attempt = (&*end.run, &*end.platform, &*end.test, end.attempt);
+                self.add(attempt, None, end.outcome <= Outcome::Fail);
             }
             _ => {}
         }
@@ -226,11 +253,17 @@ impl Take for Gate {
 
 impl Gate {
     fn failure(&mut self, run: &str, platform: &str, test: &str, subtest: Option<&str>) {
-        let of = |subtest| self.baseline.failed.get(&self.baseline.key(platform, test, subtest)).copied();
-        let is_flaky = || self.allow_flaky && of(None) == Some(true);
-        if of(subtest).is_none() && !is_flaky() {
-            self.new.insert(self.baseline.identities.of(run, platform, test), ());
-        }
+        let result = self.baseline.key(platform, test, subtest);
+        let own = self.baseline.key(platform, test, None);
+        let test = self.baseline.identities.of(run, platform, test);
+        self.failures.insert(Failed { test, result, own });
+        self.baseline.known.entry(result).or_default();
+        self.baseline.known.entry(own).or_default();
+    }
+
+    fn find_new(&mut self, allow_flaky: bool) {
+        let new = self.failures.iter().filter(|failure| !self.baseline.excuses(failure, allow_flaky));
+        self.new = new.map(|failure| failure.test).collect();
     }
 
     fn count(&self, args: &Args, tested: &Tested, counts: &mut Counts) {
@@ -244,12 +277,15 @@ impl Gate {
             _ => return,
         };
         let bad = outcome <= Outcome::Fail;
+        if bad && waived {
+            return;
+        }
         counts.ran += u64::from(outcome != Outcome::Skip);
         counts.passed += u64::from(matches!(outcome, Outcome::Pass | Outcome::Warn | Outcome::Info));
         let identity = || self.baseline.identities.of(&tested.run, &tested.platform, &tested.name);
-        let is_new = bad && self.has_baseline && self.new.contains_key(&identity());
-        counts.new += u64::from(!waived && is_new);
-        if bad && (waived || (self.has_baseline && !is_new)) {
+        let is_new = bad && self.has_baseline && self.new.contains(&identity());
+        counts.new += u64::from(is_new);
+        if bad && self.has_baseline && !is_new {
             return;
         }
         let flaky = !bad && tried && args.fail_on.contains(&Refused::Flaky);

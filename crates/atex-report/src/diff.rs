@@ -21,6 +21,7 @@ use crate::reduce::clip;
 use crate::repeats::Repeats;
 use crate::sorter::{Pair, Sorted, Sorter, key_text, text_of_key};
 use crate::stop::Stop;
+use crate::whole::Whole;
 
 /// The options of `diff`.
 #[derive(Debug, clap::Args)]
@@ -48,6 +49,10 @@ pub struct Args {
     /// Write all differences as JSON, a line each
     #[arg(long)]
     json: bool,
+
+    /// Take a side without any test for one of which nothing is known, such as the run before the first
+    #[arg(long)]
+    allow_empty: bool,
 
     /// When to use colours
     #[arg(long, value_name = "WHEN", default_value = "auto")]
@@ -136,7 +141,7 @@ pub fn run(
         Ok(Input {
             sources: sources.into_iter().collect::<Result<_, _>>()?,
             required: Vec::new(),
-            allow_empty: true,
+            allow_empty: args.allow_empty,
             messages: if verbose { u64::MAX } else { MESSAGES },
         })
     };
@@ -144,24 +149,14 @@ pub fn run(
     let page = config::page(args.color);
     let mut faults = Faults::new(old.messages, say);
     let mut out = Out::stream(stdout);
-    let done = compare(args, &old, &new, &mut faults, &mut out, &page);
-    let failed = match done {
-        Ok(failed) => failed,
-        Err(Stop::Closed) => return Ok(Exit::Done),
-        Err(Stop::Failed(failure)) => return Err(failure),
-    };
-    Ok(if faults.lines > 0 {
-        Exit::Usage
-    } else if faults.sources > 0 {
-        Exit::Trouble
-    } else if failed {
-        Exit::Failed
-    } else {
-        Exit::Done
-    })
+    match compare(args, &old, &new, &mut faults, &mut out, &page) {
+        Ok(exit) => Ok(exit),
+        Err(Stop::Closed) => Ok(Exit::Done),
+        Err(Stop::Failed(failure)) => Err(failure),
+    }
 }
 
-/// Whether something fails that did not.
+/// Whether something fails that did not, or cannot be told.
 fn compare(
     args: &Args,
     old: &Input,
@@ -169,9 +164,22 @@ fn compare(
     faults: &mut Faults<'_>,
     out: &mut Out<'_>,
     page: &crate::text::Page,
+) -> Result<Exit, Stop> {
+    let (mut before, mut after) = (Side::read(old, faults)?, Side::read(new, faults)?);
+    let failed = walk(args, &mut before, &mut after, out, page)?;
+    let whole = before.whole.exit_of("the runs before: ", faults, old);
+    let whole = whole.max(after.whole.exit_of("the runs after: ", faults, new));
+    Ok(if failed { whole.max(Exit::Failed) } else { whole })
+}
+
+/// Writes the differences; whether something fails that did not.
+fn walk(
+    args: &Args,
+    old: &mut Side,
+    new: &mut Side,
+    out: &mut Out<'_>,
+    page: &crate::text::Page,
 ) -> Result<bool, Stop> {
-    let mut old = Side::read(old, faults)?;
-    let mut new = Side::read(new, faults)?;
     let mut counts = [0; Change::ALL.len()];
     let mut shown: Vec<Vec<Difference>> = vec![Vec::new(); Change::ALL.len()];
     while let Some(key) = old.key().into_iter().chain(new.key()).min().cloned() {
@@ -199,6 +207,7 @@ fn compare(
 struct Side {
     sorted: Sorted,
     head: Option<Pair>,
+    whole: Whole,
 }
 
 /// What several runs say of one result.
@@ -211,7 +220,8 @@ struct Fates {
     worst: Option<Outcome>,
     seconds: Option<f64>,
     note: Option<String>,
-    waived: bool,
+    /// Something of what failed is not known to.
+    unwaived: bool,
 }
 
 impl Side {
@@ -220,7 +230,7 @@ impl Side {
         input::read(&input.sources, faults, &mut entries)?;
         let mut sorted = entries.sorter.finish()?;
         let head = sorted.next()?;
-        Ok(Side { sorted, head })
+        Ok(Side { sorted, head, whole: entries.whole })
     }
 
     /// The key of the next result, without the run.
@@ -262,8 +272,9 @@ impl Fates {
             self.passed += 1
         }
         if self.worst.is_none_or(|worst| outcome < worst) {
-            (self.worst, self.note, self.waived) = (Some(outcome), entry.note, entry.waived);
+            (self.worst, self.note) = (Some(outcome), entry.note);
         }
+        self.unwaived |= entry.unwaived;
         // Of several runs the slowest.
         self.seconds = self.seconds.into_iter().chain(entry.seconds).reduce(f64::max);
     }
@@ -305,7 +316,7 @@ fn change(old: Option<&Fates>, new: Option<&Fates>, slower: f64) -> Option<Chang
         (None, None) => None,
         (Some(_), None) => Some(Change::Removed),
         // A failure that is known counts for no new one.
-        (None, Some(new)) if new.fails() && !new.waived => {
+        (None, Some(new)) if new.fails() && new.unwaived => {
             Some(if new.passed > 0 { Change::Flaky } else { Change::NewFailure })
         }
         (None, Some(_)) => Some(Change::Added),
@@ -313,7 +324,7 @@ fn change(old: Option<&Fates>, new: Option<&Fates>, slower: f64) -> Option<Chang
             _ if new.passed > 0 || old.is_flaky() => Change::Flaky,
             true if old.note != new.note => Change::NoteChanged,
             true => Change::StillFailing,
-            false if new.waived => Change::StillFailing,
+            false if !new.unwaived => Change::StillFailing,
             false => Change::NewFailure,
         }),
         (Some(old), Some(_)) if old.fails() && old.passed == 0 => Some(Change::Fixed),
@@ -331,7 +342,8 @@ struct Entry {
     /// `None`: it only says that an attempt failed which was tried again.
     outcome: Option<Outcome>,
     flaky: bool,
-    waived: bool,
+    /// It failed, and is not known to.
+    unwaived: bool,
     seconds: Option<f64>,
     note: Option<String>,
 }
@@ -339,6 +351,7 @@ struct Entry {
 impl Entry {
     fn join(&mut self, other: Entry) {
         self.flaky |= other.flaky;
+        self.unwaived |= other.unwaived;
         self.seconds = self.seconds.or(other.seconds);
         let worse = match (self.outcome, other.outcome) {
             (Some(own), Some(other)) => other < own,
@@ -346,7 +359,7 @@ impl Entry {
             (_, None) => false,
         };
         if worse {
-            (self.outcome, self.waived) = (other.outcome, other.waived);
+            self.outcome = other.outcome;
             self.note = other.note.or(self.note.take());
         } else if self.note.is_none() {
             self.note = other.note;
@@ -356,7 +369,7 @@ impl Entry {
     fn write(&self, run: &str, to: &mut Vec<u8>) {
         key_text(to, run);
         to.push(self.outcome.map_or(u8::MAX, |outcome| outcome as u8));
-        to.push(u8::from(self.flaky) | u8::from(self.waived) << 1);
+        to.push(u8::from(self.flaky) | u8::from(self.unwaived) << 1);
         to.extend_from_slice(&self.seconds.unwrap_or(f64::NAN).to_le_bytes());
         if let Some(note) = &self.note {
             to.extend_from_slice(note.as_bytes());
@@ -370,7 +383,7 @@ impl Entry {
         seconds.copy_from_slice(&rest[2..10]);
         let seconds = Some(f64::from_le_bytes(seconds)).filter(|seconds| !seconds.is_nan());
         let note = (rest.len() > 10).then(|| String::from_utf8_lossy(&rest[10..]).into_owned());
-        (run, Entry { outcome, flaky: rest[1] & 1 != 0, waived: rest[1] & 2 != 0, seconds, note })
+        (run, Entry { outcome, flaky: rest[1] & 1 != 0, unwaived: rest[1] & 2 != 0, seconds, note })
     }
 }
 
@@ -379,6 +392,7 @@ impl Entry {
 struct Entries {
     sorter: Sorter,
     repeats: Repeats,
+    whole: Whole,
     key: Vec<u8>,
     value: Vec<u8>,
 }
@@ -408,6 +422,7 @@ impl Entries {
 
 impl Take for Entries {
     fn event(&mut self, event: &Event<'_>) -> Result<(), Stop> {
+        self.whole.event(event);
         if self.repeats.is_one(event) {
             return Ok(());
         }
@@ -421,7 +436,7 @@ impl Take for Entries {
                         Entry {
                             outcome: Some(outcome),
                             note,
-                            waived: row.waived.is_some(),
+                            unwaived: outcome <= Outcome::Fail && row.waived.is_none(),
                             ..Entry::default()
                         }
                     }
@@ -437,7 +452,7 @@ impl Take for Entries {
                 let entry = Entry {
                     outcome: end.is_final.then_some(end.outcome),
                     flaky: !end.is_final && bad,
-                    waived: end.waived.is_some(),
+                    unwaived: bad && end.is_final && end.waived.is_none(),
                     seconds: end.is_final.then_some(end.seconds),
                     note: end.note.as_deref().filter(|_| bad && end.is_final).map(short),
                 };

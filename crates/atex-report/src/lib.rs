@@ -25,12 +25,14 @@ mod json;
 pub mod list;
 pub mod logs;
 pub mod out;
+mod place;
 pub mod record;
 pub mod reduce;
 mod repeats;
 pub mod row;
 mod run;
 mod scan;
+mod settled;
 pub mod show;
 pub mod sort;
 mod sorter;
@@ -53,6 +55,7 @@ use args::Command;
 use atex_cli::{Exit, Failure, Tool};
 use atex_model::Schema;
 use clap::CommandFactory as _;
+use text::visible::visible;
 
 /// The tool as its users know it.
 pub const TOOL: Tool =
@@ -92,6 +95,13 @@ pub fn with_args(args: &[&str], out: impl Write, say: &mut dyn FnMut(&str)) -> R
 }
 
 fn dispatch(args: args::Args, out: impl Write, say: &mut dyn FnMut(&str)) -> Result<Exit, Failure> {
+    // Messages name what strangers wrote: runs, tests, lines.
+    let say = &mut |message: &str| say(&visible(message));
+    let done = command_of(args, out, say);
+    done.map_err(|failure| Failure { message: visible(&failure.message).into_owned(), ..failure })
+}
+
+fn command_of(args: args::Args, out: impl Write, say: &mut dyn FnMut(&str)) -> Result<Exit, Failure> {
     let verbose = args.common.verbose > 0;
     match args.chosen()? {
         Command::Summary(args) => run(&Config::summary(&args, verbose)?, out, say),
@@ -99,7 +109,7 @@ fn dispatch(args: args::Args, out: impl Write, say: &mut dyn FnMut(&str)) -> Res
         Command::List(args) => list::run(&args, verbose, out, say),
         Command::Show(args) => show::run(&args, verbose, out, say),
         Command::Logs(args) => logs::run(&args, verbose, out, say),
-        Command::Archive(args) => archive::run(&args),
+        Command::Archive(args) => archive::run(&args, say),
         Command::Unarchive(args) => archive::unpack_run(&args),
         Command::Import(args) => import::run(&args, verbose, out, say),
         Command::Diff(args) => diff::run(&args, verbose, out, say),

@@ -16,6 +16,7 @@ use crate::out::Out;
 use crate::record::Record;
 use crate::stop::Stop;
 use crate::text::visible::visible;
+use crate::whole::Whole;
 
 /// The options of `logs`.
 #[derive(Debug, clap::Args)]
@@ -48,8 +49,7 @@ pub fn run(
 ) -> Result<Exit, Failure> {
     let input = Input::new(&args.input, verbose)?;
     let mut faults = Faults::new(input.messages, say);
-    let mut found =
-        Attempts { test: &args.test, platform: args.platform.as_deref(), dirs: Vec::new(), seen: false };
+    let mut found = Attempts::of(&args.test, args.platform.as_deref());
     if let Err(Stop::Failed(failure)) = input::read(&input.sources, &mut faults, &mut found) {
         return Err(failure);
     }
@@ -60,7 +60,8 @@ pub fn run(
     let written =
         found.dirs.iter().try_for_each(|dir| each_file(dir, &mut |path| file(path, args.cat, &mut out)));
     match written.and_then(|()| out.finish()) {
-        Ok(()) | Err(Stop::Closed) => Ok(if faults.lines > 0 { Exit::Usage } else { Exit::Done }),
+        Ok(()) => Ok(found.whole.exit(&mut faults, &input)),
+        Err(Stop::Closed) => Ok(Exit::Done),
         Err(Stop::Failed(failure)) => Err(failure),
     }
 }
@@ -72,10 +73,18 @@ pub(crate) struct Attempts<'a> {
     pub dirs: Vec<PathBuf>,
     /// The test is in the stream.
     pub seen: bool,
+    pub whole: Whole,
 }
 
-impl Take for Attempts<'_> {
-    fn event(&mut self, event: &Event<'_>) -> Result<(), Stop> {
+impl<'a> Attempts<'a> {
+    pub fn of(test: &'a str, platform: Option<&'a str>) -> Attempts<'a> {
+        Attempts { test, platform, dirs: Vec::new(), seen: false, whole: Whole::default() }
+    }
+}
+
+impl Attempts<'_> {
+    /// Looks whether this is of the test, and where its files are.
+    pub fn look(&mut self, event: &Event<'_>) {
         let is_it = |test: &str, platform: &str| {
             test == self.test && self.platform.is_none_or(|wanted| wanted == platform)
         };
@@ -89,6 +98,13 @@ impl Take for Attempts<'_> {
             }
             _ => {}
         }
+    }
+}
+
+impl Take for Attempts<'_> {
+    fn event(&mut self, event: &Event<'_>) -> Result<(), Stop> {
+        self.whole.event(event);
+        self.look(event);
         Ok(())
     }
 }
@@ -152,7 +168,12 @@ pub(crate) fn shown(mut from: impl Read, out: &mut Out<'_>) -> Result<(), Shown>
             _ => 0,
         };
         for line in String::from_utf8_lossy(&buffer[..whole]).lines() {
-            out.buffer.extend_from_slice(visible(line).replace("\\t", "\t").as_bytes());
+            for (i, piece) in line.split('\t').enumerate() {
+                if i > 0 {
+                    out.buffer.push(b'\t');
+                }
+                out.buffer.extend_from_slice(visible(piece).as_bytes());
+            }
             out.buffer.push(b'\n');
             out.settle().map_err(Shown::Stop)?;
         }
@@ -161,5 +182,20 @@ pub(crate) fn shown(mut from: impl Read, out: &mut Out<'_>) -> Result<(), Shown>
         if n == 0 {
             return Ok(());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_says_what_is_in_the_file() {
+        let text = b"C:\\temp\t\\n\x1b[0m\nlast";
+        let mut written = Vec::new();
+        let mut out = Out::stream(&mut written);
+        assert!(shown(&text[..], &mut out).is_ok() && out.finish().is_ok());
+        drop(out);
+        assert_eq!(String::from_utf8(written).unwrap(), "C:\\temp\t\\n\\x1b[0m\nlast\n");
     }
 }

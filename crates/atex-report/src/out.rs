@@ -2,14 +2,13 @@
 //!
 //! A file appears under its name when it is whole: somebody who picks up reports never finds half of one.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use atex_cli::Failure;
 use atex_cli::input::reason;
-use tempfile::NamedTempFile;
 
+use crate::place::Place;
 use crate::stop::Stop;
 
 /// How much is gathered before it is written.
@@ -80,6 +79,16 @@ pub enum Packer<W: Write> {
 }
 
 impl<W: Write> Packer<W> {
+    /// What is written to.
+    pub fn get_ref(&self) -> &W {
+        match self {
+            Packer::Plain(to) => to,
+            Packer::Gzip(packer) => packer.get_ref(),
+            Packer::Xz(packer) => packer.get_ref(),
+            Packer::Zstd(packer) => packer.get_ref(),
+        }
+    }
+
     /// Writes the end; what it was written to is given back.
     ///
     /// # Errors
@@ -126,10 +135,8 @@ pub struct Out<'w> {
 
 enum To<'w> {
     Stream(Box<dyn Write + 'w>),
-    /// The file as it is to be called, and what it is until it is whole.
-    File(PathBuf, Packer<BufWriter<NamedTempFile>>),
-    /// Something that is there and no file, such as a pipe or a terminal.
-    Device(PathBuf, Packer<BufWriter<File>>),
+    /// What has this name.
+    Place(PathBuf, Packer<BufWriter<Place>>),
     Done,
 }
 
@@ -163,11 +170,6 @@ impl<'w> Out<'w> {
         self.len() == 0
     }
 
-    /// Whether [`Out::next_part`] can be called: it goes to a file.
-    pub fn has_parts(&self) -> bool {
-        matches!(self.to, To::File(..))
-    }
-
     /// Writes what was gathered if it is worth it.
     ///
     /// # Errors
@@ -187,17 +189,17 @@ impl<'w> Out<'w> {
         self.drain()?;
         match &mut self.to {
             // A flush would make packed data larger, and nobody reads a file that is not there yet.
-            To::File(..) | To::Done => Ok(()),
+            To::Place(_, to) if to.get_ref().get_ref().is_file() => Ok(()),
+            To::Place(path, to) => to.flush().map_err(|e| stop(&path.display(), e)),
             To::Stream(to) => to.flush().map_err(|e| stop("stdout", e)),
-            To::Device(path, to) => to.flush().map_err(|e| stop(&path.display(), e)),
+            To::Done => Ok(()),
         }
     }
 
     fn drain(&mut self) -> Result<(), Stop> {
         let written = match &mut self.to {
             To::Stream(to) => to.write_all(&self.buffer).map_err(|e| stop("stdout", e)),
-            To::File(path, to) => to.write_all(&self.buffer).map_err(|e| stop(&path.display(), e)),
-            To::Device(path, to) => to.write_all(&self.buffer).map_err(|e| stop(&path.display(), e)),
+            To::Place(path, to) => to.write_all(&self.buffer).map_err(|e| stop(&path.display(), e)),
             To::Done => Ok(()),
         };
         self.written += self.buffer.len() as u64;
@@ -205,12 +207,12 @@ impl<'w> Out<'w> {
         written
     }
 
-    /// Ends this file and goes on in the next: `NAME-2.xml` after `NAME.xml`.
+    /// Ends this file and goes on in the next: `NAME-2.xml` after `NAME.xml`. What is no file goes on as it is.
     ///
     /// # Errors
     /// One of them cannot be written.
     pub fn next_part(&mut self) -> Result<(), Stop> {
-        let To::File(path, _) = &self.to else { return Ok(()) };
+        let To::Place(path, _) = &self.to else { return Ok(()) };
         let first = if self.parts == 1 { path.clone() } else { part(path, self.parts, 1) };
         self.finish()?;
         self.parts += 1;
@@ -228,10 +230,7 @@ impl<'w> Out<'w> {
         self.drain()?;
         match std::mem::replace(&mut self.to, To::Done) {
             To::Stream(mut to) => to.flush().map_err(|e| stop("stdout", e)),
-            To::File(path, to) => persist(&path, to).map_err(|e| stop(&path.display(), e)),
-            To::Device(path, to) => {
-                to.finish().and_then(|mut to| to.flush()).map_err(|e| stop(&path.display(), e))
-            }
+            To::Place(path, to) => keep(to).map_err(|e| stop(&path.display(), e)),
             To::Done => Ok(()),
         }
     }
@@ -239,31 +238,16 @@ impl<'w> Out<'w> {
 
 impl To<'_> {
     fn open(path: &Path) -> io::Result<Self> {
-        let packing = Packing::of(path);
-        if std::fs::metadata(path).is_ok_and(|about| !about.is_file()) {
-            let file = File::options().write(true).open(path)?;
-            return Ok(To::Device(path.to_owned(), packing.writer(BufWriter::new(file))?));
-        }
-        let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        let file = tempfile::Builder::new().prefix(".atex-report-").tempfile_in(dir)?;
-        Ok(To::File(path.to_owned(), packing.writer(BufWriter::new(file))?))
+        let place = BufWriter::new(Place::open(path)?);
+        Ok(To::Place(path.to_owned(), Packing::of(path).writer(place)?))
     }
 }
 
-fn persist(path: &Path, to: Packer<BufWriter<NamedTempFile>>) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let file = to.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
-    // Temporary files are private; reports are for others, as far as the user lets them.
-    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o666 & !umask()))?;
-    file.persist(path).map_err(|e| e.error)?;
-    Ok(())
-}
-
-/// The bits that the user keeps from others. It can only be read by setting it, or here.
-fn umask() -> u32 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let umask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
-    umask.and_then(|digits| u32::from_str_radix(digits.trim(), 8).ok()).unwrap_or(0o077)
+fn keep(to: Packer<BufWriter<Place>>) -> io::Result<()> {
+    let place = to.finish()?.into_inner().map_err(io::IntoInnerError::into_error)?;
+    // Reports are for others.
+    place.share()?;
+    place.keep()
 }
 
 /// `NAME-2.xml` from `NAME.xml`, or back.
@@ -287,6 +271,7 @@ fn stop(name: &(impl std::fmt::Display + ?Sized), e: io::Error) -> Stop {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs::File;
     use std::io::Read as _;
 
     #[test]

@@ -46,6 +46,12 @@ impl Repeats {
                 let identity = self.identities.hash((&end.run, &end.platform, &end.test, end.attempt, "end"));
                 !self.seen(identity).insert(1)
             }
+            // One that was cut short by a crash begins anew, under the same number and at another time.
+            What::Record(Record::TestStart(start)) => {
+                let attempt = (&start.run, &start.platform, &start.test, start.attempt);
+                let identity = self.identities.hash((attempt, start.time.0, "start"));
+                !self.seen(identity).insert(1)
+            }
             _ => false,
         }
     }
@@ -128,6 +134,18 @@ mod tests {
             ("/b", 1, 1, "result", false),
         ] {
             assert_eq!(is_new(test, attempt, n, kind), new, "{test} {attempt} {n} {kind}");
+        }
+    }
+
+    #[test]
+    fn an_attempt_begins_once_at_a_time() {
+        let mut repeats = Repeats::default();
+        for (attempt, second, new) in [(1, 0, true), (1, 0, false), (2, 0, true), (1, 1, true), (1, 1, false)]
+        {
+            let line = format!(
+                r#"{{"type":"test-start","time":"2026-11-21T20:00:0{second}.000Z","run":"r","platform":"p","test":"/t","attempt":{attempt},"host":"h"}}"#
+            );
+            assert_eq!(with_line(&line, |event| !repeats.is_one(event)), Ok(new), "{attempt} {second}");
         }
     }
 

@@ -60,10 +60,10 @@ pub fn run(
     };
     let mut faults = Faults::new(input.messages, say);
     let platform = args.platform.as_deref();
-    let attempts = Attempts { test: &args.test, platform, dirs: Vec::new(), seen: false };
+    let attempts = Attempts::of(&args.test, platform);
     let mut showing = Showing { attempts, page, out: &mut out, repeats: Repeats::default(), heading: None };
     let read = input::read(&input.sources, &mut faults, &mut showing);
-    let (seen, dirs) = (showing.attempts.seen, showing.attempts.dirs);
+    let Attempts { seen, dirs, whole, .. } = showing.attempts;
     let done = read.and_then(|()| {
         if !seen {
             let message = format!("{}: no such test in the stream", visible(&args.test));
@@ -73,13 +73,13 @@ pub fn run(
         out.finish()
     });
     drop(out);
-    if let Some(mut pager) = pager {
-        // It stays until its user has read enough.
-        let _ = pager.wait();
-    }
+    // It stays until its user has read enough.
+    let shown = pager.as_mut().is_none_or(|pager| pager.wait().is_ok_and(|status| was_run(status.code())));
     match done {
-        Ok(()) | Err(Stop::Closed) => Ok(if faults.lines > 0 { Exit::Usage } else { Exit::Done }),
         Err(Stop::Failed(failure)) => Err(failure),
+        _ if !shown => Err(Failure::trouble("the pager of PAGER could not be run").hint("try --no-pager")),
+        Ok(()) => Ok(whole.exit(&mut faults, &input)),
+        Err(Stop::Closed) => Ok(Exit::Done),
     }
 }
 
@@ -87,7 +87,25 @@ pub fn run(
 fn pager() -> Option<Child> {
     let command = std::env::var("PAGER").ok().filter(|command| !command.is_empty());
     let command = command.unwrap_or_else(|| "less -R -F -X".to_owned());
+    if !is_there(&command) {
+        return None;
+    }
     Command::new("sh").arg("-c").arg(command).stdin(Stdio::piped()).spawn().ok()
+}
+
+/// Whether the shell knows the program that a command begins with. What is not that simple is left to the shell.
+fn is_there(command: &str) -> bool {
+    let words = shlex::split(command).unwrap_or_default();
+    let Some(program) = words.iter().find(|word| !word.contains('=')) else { return true };
+    let mut question = Command::new("sh");
+    question.args(["-c", "command -v -- \"$1\"", "sh", program]);
+    let answer = question.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).status();
+    answer.is_ok_and(|status| status.success())
+}
+
+/// Whether a shell that ended with this status has found what it was to run.
+fn was_run(status: Option<i32>) -> bool {
+    !matches!(status, Some(126 | 127))
 }
 
 struct Showing<'a, 'o, 'w> {
@@ -123,6 +141,7 @@ impl Showing<'_, '_, '_> {
 
 impl Take for Showing<'_, '_, '_> {
     fn event(&mut self, event: &Event<'_>) -> Result<(), Stop> {
+        self.attempts.whole.event(event);
         let is_it = |test: &str, platform: &str| {
             test == self.attempts.test && self.attempts.platform.is_none_or(|wanted| wanted == platform)
         };
@@ -135,7 +154,7 @@ impl Take for Showing<'_, '_, '_> {
         if !ours || self.repeats.is_one(event) {
             return Ok(());
         }
-        self.attempts.event(event)?;
+        self.attempts.look(event);
         match event.what {
             What::Row(row) => {
                 self.heading(row.run, row.platform, row.attempt);
@@ -190,4 +209,24 @@ fn output(dir: &std::path::Path, out: &mut Out<'_>) -> Result<(), Stop> {
             Err(Shown::Failed(e)) => Err(Stop::trouble(format!("{}: {e}", path.display()))),
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pager_that_is_not_there_is_not_used() {
+        for (command, expected) in [
+            ("cat", true),
+            ("cat -A", true),
+            ("LESS=-R cat", true),
+            ("nosuchpager -R", false),
+            ("A=1 nosuchpager", false),
+            ("/nonexistent/less", false),
+        ] {
+            assert_eq!(is_there(command), expected, "{command}");
+        }
+        assert!(was_run(Some(0)) && was_run(Some(1)) && was_run(None) && !was_run(Some(127)));
+    }
 }

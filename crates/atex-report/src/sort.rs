@@ -15,6 +15,7 @@ use crate::record::Record;
 use crate::repeats::Repeats;
 use crate::sorter::{Sorter, key_text};
 use crate::stop::Stop;
+use crate::whole::Whole;
 
 /// The options of `sort`.
 #[derive(Debug, clap::Args)]
@@ -63,9 +64,8 @@ pub fn run(
             out.finish()
         });
     match done {
-        Ok(()) if faults.lines > 0 => Ok(Exit::Usage),
-        Ok(()) if faults.sources > 0 => Ok(Exit::Trouble),
-        Ok(()) | Err(Stop::Closed) => Ok(Exit::Done),
+        Ok(()) => Ok(sorting.whole.exit(&mut faults, &input)),
+        Err(Stop::Closed) => Ok(Exit::Done),
         Err(Stop::Failed(failure)) => Err(failure),
     }
 }
@@ -74,6 +74,7 @@ pub fn run(
 struct Sorting {
     sorter: Sorter,
     repeats: Repeats,
+    whole: Whole,
     key: Vec<u8>,
 }
 
@@ -84,6 +85,7 @@ const ENDS: u8 = 2;
 
 impl Take for Sorting {
     fn event(&mut self, event: &Event<'_>) -> Result<(), Stop> {
+        self.whole.event(event);
         if self.repeats.is_one(event) {
             return Ok(());
         }

@@ -4,7 +4,7 @@
 //! two ways, by its `end` record and by the records of the tests; the worse of them counts, so that a stream
 //! that lost its end, or a part, is not taken for a success.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use atex_cli::Exit;
 use atex_model::report::{Cause, Outcome};
@@ -14,7 +14,7 @@ use crate::input::Faults;
 use crate::reduce::{Ended, Fate, Run, State, Tested, entry};
 
 /// The name under which atex-exec ends its output.
-const EXECUTOR: &str = "atex-exec";
+pub(crate) const EXECUTOR: &str = "atex-exec";
 
 /// What decides the exit status.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -268,14 +268,26 @@ fn all_executor_ends(facts: &Facts) -> u64 {
     facts.ends.iter().filter(|(end, _)| end.tool == EXECUTOR).map(|(_, count)| count).sum()
 }
 
+fn executor_ends(facts: &Facts) -> Vec<&Ended> {
+    standing_ends(&facts.ends, facts.runs, facts.resumes)
+}
+
+/// The tools that say that what they wrote is not all there is, by ends that still count.
+pub(crate) fn incomplete_tools(ends: &BTreeMap<Ended, u64>, runs: u64, resumes: u64) -> BTreeSet<&str> {
+    let others = ends.keys().filter(|end| end.tool != EXECUTOR);
+    let all = others.chain(standing_ends(ends, runs, resumes));
+    all.filter(|end| !end.complete).map(|end| end.tool.as_str()).collect()
+}
+
 /// The ends of atex-exec that still count.
 ///
 /// `end` does not say of which run it is. If there are more of them than runs, then as many as there are
 /// resumptions tell of earlier legs: of those that were not complete the mildest, so that what stays is never
 /// too good.
-fn executor_ends(facts: &Facts) -> Vec<&Ended> {
-    let mut superseded = all_executor_ends(facts).saturating_sub(facts.runs).min(facts.resumes);
-    let mut ends: Vec<_> = facts.ends.iter().filter(|(end, _)| end.tool == EXECUTOR).collect();
+fn standing_ends(ends: &BTreeMap<Ended, u64>, runs: u64, resumes: u64) -> Vec<&Ended> {
+    let mut ends: Vec<_> = ends.iter().filter(|(end, _)| end.tool == EXECUTOR).collect();
+    let all: u64 = ends.iter().map(|(_, count)| **count).sum();
+    let mut superseded = all.saturating_sub(runs).min(resumes);
     ends.sort_by_key(|(end, _)| executor_exit(end));
     ends.retain(|(end, count)| {
         let dropped = if end.complete { 0 } else { superseded.min(**count) };

@@ -1,6 +1,6 @@
 //! Whether a stream is all there is: for whatever hands it on or writes it down, and judges no test.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use atex_cli::Exit;
 use atex_model::Time;
@@ -11,7 +11,10 @@ use crate::event::{Event, What};
 use crate::identity::{Identities, Identity};
 use crate::input::Faults;
 use crate::record::Record;
+use crate::reduce::Ended;
 use crate::row::Row;
+use crate::settled::Settled;
+use crate::verdict::incomplete_tools;
 
 /// What of a stream tells that it is not all there is. Its size depends on the tests that have begun and not ended, not
 /// on all of them.
@@ -20,12 +23,21 @@ pub(crate) struct Whole {
     identities: Identities,
     /// Tests that began and were not settled.
     open: HashSet<Identity>,
-    /// The last test of which anything was read, so that the set is not asked for each row.
+    /// Tests that were settled: what comes later of them, in a stream that was shuffled, opens nothing.
+    settled: Settled,
     any_test: bool,
-    /// When each run began last, and ended last.
-    runs: BTreeMap<String, (Option<Time>, Option<Time>)>,
-    /// How often each tool ended, and whether it says that this is not all.
-    ends: HashMap<String, (u64, bool)>,
+    runs: BTreeMap<String, Run>,
+    /// How often each tool ended in which way.
+    ends: BTreeMap<Ended, u64>,
+}
+
+#[derive(Debug, Default)]
+struct Run {
+    /// When it began last, and ended last.
+    begun: Option<Time>,
+    ended: Option<Time>,
+    /// When it was resumed.
+    resumed: BTreeSet<Time>,
 }
 
 impl Whole {
@@ -41,68 +53,78 @@ impl Whole {
         self.any_test = true;
         // Results that are tried again prove that there is more to come.
         if row.kind == ResultKind::OldResult && row.n == 1 {
-            self.open.insert(self.identities.of(row.run, row.platform, row.test));
+            self.open(row.run, row.platform, row.test);
         }
+    }
+
+    fn open(&mut self, run: &str, platform: &str, test: &str) {
+        let test = self.identities.of(run, platform, test);
+        if !self.settled.contains(test) {
+            self.open.insert(test);
+        }
+    }
+
+    fn settle(&mut self, run: &str, platform: &str, test: &str) {
+        let test = self.identities.of(run, platform, test);
+        self.open.remove(&test);
+        self.settled.insert(test);
     }
 
     fn record(&mut self, record: &Record) {
         match record {
             Record::TestStart(r) => {
                 self.any_test = true;
-                self.open.insert(self.identities.of(&r.run, &r.platform, &r.test));
+                self.run(&r.run);
+                self.open(&r.run, &r.platform, &r.test);
             }
             Record::TestEnd(r) => {
                 self.any_test = true;
+                self.run(&r.run);
                 if r.is_final {
-                    self.open.remove(&self.identities.of(&r.run, &r.platform, &r.test));
+                    self.settle(&r.run, &r.platform, &r.test);
                 }
             }
             Record::JobStart(r) => self.begin(&r.run, r.time),
-            Record::JobResume(r) => self.begin(&r.run, r.time),
+            Record::JobResume(r) => {
+                self.begin(&r.run, r.time);
+                self.run(&r.run).resumed.insert(r.time);
+            }
             Record::JobEnd(r) => {
-                let (_, end) = self.runs.entry(r.run.clone()).or_default();
-                *end = (*end).max(Some(r.time));
+                let run = self.run(&r.run);
+                run.ended = run.ended.max(Some(r.time));
             }
             Record::End(r) => {
-                let (count, incomplete) = self.ends.entry(r.tool.clone()).or_default();
-                *count += 1;
-                *incomplete |= !r.complete;
+                let ended = Ended { tool: r.tool.clone(), complete: r.complete, exit: r.exit };
+                *self.ends.entry(ended).or_default() += 1;
             }
             Record::HostStart(_) | Record::HostEnd(_) | Record::TestNote(_) => {}
         }
     }
 
-    fn begin(&mut self, run: &str, time: Time) {
-        let (begun, _) = self.runs.entry(run.to_owned()).or_default();
-        *begun = (*begun).max(Some(time));
+    fn run(&mut self, id: &str) -> &mut Run {
+        if !self.runs.contains_key(id) {
+            self.runs.insert(id.to_owned(), Run::default());
+        }
+        self.runs.get_mut(id).expect("it has just been put there if it was not")
+    }
+
+    fn begin(&mut self, id: &str, time: Time) {
+        let run = self.run(id);
+        run.begun = run.begun.max(Some(time));
     }
 
     /// Says what is missing; the exit status that follows from it.
     pub fn exit(&self, faults: &mut Faults<'_>, input: &Input) -> Exit {
-        let mut missing = Vec::new();
-        for (run, (begun, ended)) in &self.runs {
-            if begun.is_some() && ended < begun {
-                missing.push(format!("the end of run {run} is missing"));
-            }
-        }
-        let count = self.open.len();
-        if count > 0 {
-            let tests = if count == 1 { "1 test has".to_owned() } else { format!("{count} tests have") };
-            missing.push(format!("{tests} begun and not ended"));
-        }
-        let mut ends: Vec<_> = self.ends.iter().filter(|(_, (_, incomplete))| *incomplete).collect();
-        ends.sort();
-        missing.extend(ends.into_iter().map(|(tool, _)| format!("{tool} says that this is not all")));
-        for required in &input.required {
-            let found = self.ends.get(&required.tool).map_or(0, |(count, _)| *count);
-            if found < required.count {
-                missing.push(format!("{found} of {} `end` of {} found", required.count, required.tool));
-            }
-        }
-        missing.iter().for_each(|what| faults.say(&format!("incomplete: {what}")));
+        self.exit_of("", faults, input)
+    }
+
+    /// The same for one of several streams, of which this is the name in front of each message.
+    pub fn exit_of(&self, name: &str, faults: &mut Faults<'_>, input: &Input) -> Exit {
+        let missing = self.missing(input);
+        missing.iter().for_each(|what| faults.say(&format!("{name}incomplete: {what}")));
         let nothing = !self.any_test && !input.allow_empty;
         if nothing {
-            faults.say("no test found (--allow-empty makes it a success)");
+            faults.say(&format!("{name}no test found (--allow-empty makes it a success)"));
         }
         if faults.lines > 0 || nothing {
             Exit::Usage
@@ -111,5 +133,66 @@ impl Whole {
         } else {
             Exit::Done
         }
+    }
+
+    fn missing(&self, input: &Input) -> Vec<String> {
+        let mut missing = Vec::new();
+        for (id, run) in &self.runs {
+            if run.begun.is_some() && run.ended < run.begun {
+                missing.push(format!("the end of run {id} is missing"));
+            }
+        }
+        let count = self.open.len();
+        if count > 0 {
+            let tests = if count == 1 { "1 test has".to_owned() } else { format!("{count} tests have") };
+            missing.push(format!("{tests} begun and not ended"));
+        }
+        let resumes = self.runs.values().map(|run| run.resumed.len() as u64).sum();
+        let tools = incomplete_tools(&self.ends, self.runs.len() as u64, resumes);
+        missing.extend(tools.into_iter().map(|tool| format!("{tool} says that this is not all")));
+        for required in &input.required {
+            let of_tool = self.ends.iter().filter(|(end, _)| end.tool == required.tool);
+            let found: u64 = of_tool.map(|(_, count)| count).sum();
+            if found < required.count {
+                missing.push(format!("{found} of {} `end` of {} found", required.count, required.tool));
+            }
+        }
+        missing
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::with_line;
+    use proptest::prelude::*;
+
+    const LINES: [&str; 6] = [
+        r#"{"type":"test-start","time":"2026-11-21T20:00:00.000Z","run":"r","platform":"p","test":"/t","attempt":1,"host":"h"}"#,
+        r#"{"type":"old-result","time":"2026-11-21T20:00:00.000Z","run":"r","platform":"p","test":"/t","status":"fail","files":[],"attempt":1,"n":1}"#,
+        r#"{"type":"test-end","time":"2026-11-21T20:00:01.000Z","run":"r","platform":"p","test":"/t","attempt":1,"outcome":"fail","cause":"test","seconds":1,"counts":{},"final":false}"#,
+        r#"{"type":"test-start","time":"2026-11-21T20:00:02.000Z","run":"r","platform":"p","test":"/t","attempt":2,"host":"h"}"#,
+        r#"{"type":"result","time":"2026-11-21T20:00:03.000Z","run":"r","platform":"p","test":"/t","status":"pass","files":[],"attempt":2,"n":1}"#,
+        r#"{"type":"test-end","time":"2026-11-21T20:00:03.000Z","run":"r","platform":"p","test":"/t","attempt":2,"outcome":"pass","cause":"test","seconds":1,"counts":{},"final":true}"#,
+    ];
+
+    proptest! {
+        #[test]
+        fn whatever_the_order_a_settled_test_is_whole(order in Just((0..12usize).collect::<Vec<_>>()).prop_shuffle()) {
+            let mut whole = Whole::default();
+            for at in order {
+                with_line(LINES[at % 6], |event| whole.event(event)).unwrap();
+            }
+            prop_assert!(whole.open.is_empty());
+        }
+    }
+
+    #[test]
+    fn without_its_end_a_test_is_not() {
+        let mut whole = Whole::default();
+        for line in &LINES[..5] {
+            with_line(line, |event| whole.event(event)).unwrap();
+        }
+        assert_eq!(whole.open.len(), 1);
     }
 }

@@ -180,3 +180,38 @@ fn a_full_disk_is_trouble_and_a_reader_that_goes_away_is_not() {
         assert_eq!(exit.code(), 0, "{format}");
     }
 }
+
+#[test]
+fn a_stream_that_comes_twice_or_in_disorder_accuses_no_test() {
+    let text = fs::read_to_string("tests/golden/mixed.jsonl").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, lines: &mut dyn Iterator<Item = &str>| {
+        let path = dir.path().join(name).display().to_string();
+        fs::write(&path, lines.map(|line| format!("{line}\n")).collect::<String>()).unwrap();
+        path
+    };
+    let once = write("once", &mut text.lines());
+    let twice = write("twice", &mut text.lines().chain(text.lines()));
+    let reversed = write("reversed", &mut text.lines().rev());
+    for (format, options) in FORMATS {
+        let of = |path: &str| output(&[&[format][..], options, &[path]].concat());
+        assert_eq!(of(&twice), of(&once), "{format}");
+        let (report, said, exit) = of(&reversed);
+        assert_eq!((said, exit), (of(&once).1, of(&once).2), "{format}");
+        let cut = "its end is not in the stream";
+        let count = |report: &[u8]| String::from_utf8_lossy(report).matches(cut).count();
+        assert_eq!(count(&report), count(&of(&once).0), "{format}");
+    }
+}
+
+#[test]
+fn what_a_report_of_yaml_quotes_every_reader_takes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("stream").display().to_string();
+    let line = "{\"type\":\"result\",\"time\":\"2026-11-21T20:00:00.000Z\",\"run\":\"r\",\"platform\":\"p\",\"test\":\"/t\",\
+                \"status\":\"pass\",\"files\":[],\"attempt\":1,\"n\":1,\"extra\":{\"a\":\"\u{7f}\u{85}\u{fffe}\"}}\n";
+    fs::write(&path, line).unwrap();
+    let (report, _, exit) = output(&["yaml", &path]);
+    let report = String::from_utf8(report).unwrap();
+    assert!(exit == 0 && report.contains("{\"a\":\"\\u007f\\u0085\\ufffe\"}"), "{report}");
+}

@@ -84,9 +84,87 @@ fn the_same_report_is_the_same_run_and_another_name_can_be_given() {
         let (records, ..) = import(&[args, &[path.to_str().unwrap()]].concat());
         records[0]["run"].as_str().unwrap().to_owned()
     };
-    assert!(runs(&[]).starts_with("nightly-2") && runs(&[]).ends_with('Z'), "{}", runs(&[]));
+    let run = runs(&[]);
+    let (time, hash) = run.strip_prefix("nightly-").unwrap().split_once("Z-").unwrap();
+    assert!(time.len() == "20261121T200000".len() && hash.len() == 8, "{run}");
     assert_eq!(runs(&[]), runs(&[]));
     assert_eq!(runs(&["--run", "r"]), "r");
+}
+
+#[test]
+fn no_result_of_one_report_is_taken_for_one_of_another() {
+    let dir = tempfile::tempdir().unwrap();
+    let report = |name: &str, text: &str| {
+        let path = dir.path().join(name).join("results.jsonl");
+        fs::create_dir(path.parent().unwrap()).unwrap();
+        fs::write(&path, text).unwrap();
+        // Jobs that ran at one time.
+        fs::File::open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
+        path.display().to_string()
+    };
+    let one = report("one", "[\"p\",\"pass\",\"/t\",\"s1\",[],null]\n");
+    let two = report("two", "[\"p\",\"fail\",\"/t\",\"s2\",[],null]\n");
+    let identities = |args: &[&str]| {
+        let (records, ..) = import(&[args, &[&one, &two]].concat());
+        let of = |record: &Value| (record["run"].clone(), record["n"].clone());
+        records.iter().filter(|record| record["type"] == "result").map(of).collect::<Vec<_>>()
+    };
+    let apart = identities(&[]);
+    assert!(apart[0].0 != apart[1].0 && apart[0].1 == 1 && apart[1].1 == 1, "{apart:?}");
+    assert_eq!(identities(&["--run=r"]), [("r".into(), 1.into()), ("r".into(), 2.into())]);
+}
+
+#[test]
+fn tests_of_one_name_are_several_tests() {
+    let ends = |records: &[Value]| {
+        let ends = records.iter().filter(|record| record["type"] == "test-end");
+        ends.map(|end| (end["test"].to_string(), end["outcome"].to_string())).collect::<Vec<_>>()
+    };
+    let named = |all: &[(&str, &str)]| {
+        all.iter().map(|(name, outcome)| (format!("{name:?}"), format!("{outcome:?}"))).collect::<Vec<_>>()
+    };
+    let tmt = "- name: /t\n  result: fail\n  guest: {name: g1}\n  end-time: 2026-11-21T10:00:00Z\n  subresult:\n    - \
+               name: /s\n      result: fail\n- name: /t\n  result: pass\n  guest: {name: g2}\n  end-time: \
+               2026-11-21T10:05:00Z\n- name: /t (2)\n  result: pass\n";
+    let (records, said, _) = of_text(tmt, &[]);
+    assert_eq!(said, [""; 0]);
+    assert_eq!(ends(&records), named(&[("/t", "fail"), ("/t (2)", "pass"), ("/t (2) (2)", "pass")]));
+    let tap = "1..3\n# Subtest: a\n    not ok 1 - s\n    1..1\nnot ok 1 - a\n# Subtest: a\n    ok 1 - s\n    1..1\nok 2 - \
+               a\nok 3 - a\n";
+    let (records, said, _) = of_text(tap, &["--from=tap"]);
+    assert_eq!(said, [""; 0]);
+    assert_eq!(ends(&records), named(&[("/a", "fail"), ("/a (2)", "pass"), ("/a (3)", "pass")]));
+    assert_eq!(results(&records)[2], "default /a (2) s pass", "its subtests are its own");
+}
+
+#[test]
+fn no_word_in_a_block_of_tap_turns_what_the_point_says() {
+    for (point, word, status) in [
+        ("not ok", "failed", "fail"),
+        ("not ok", "pass", "fail"),
+        ("not ok", "error", "error"),
+        ("not ok", "infra", "infra"),
+        ("ok", "warn", "warn"),
+        ("ok", "fail", "pass"),
+        ("ok", "odd", "odd"),
+    ] {
+        let (records, ..) = of_text(format!("1..1\n{point} 1 - a\n  ---\n  status: {word}\n  ...\n"), &[]);
+        assert_eq!(results(&records), [format!("default /a - {status}")], "{point} {word}");
+    }
+}
+
+#[test]
+fn no_report_takes_more_than_it_is_worth() {
+    // A subtest twenty million columns further in would be five million levels deep.
+    let deep = format!("1..1\n{}# Subtest: x\nok 1 - a\n", " ".repeat(20 << 20));
+    let (records, said, exit) = of_text(deep, &["--from=tap"]);
+    assert_eq!((results(&records).len(), exit), (1, 2));
+    assert!(said[0].ends_with(": expected subtests at most 100 deep"), "{said:?}");
+    // An item of so many lines is counted once, not once for each of its lines: that would take minutes.
+    let long = format!("- name: /a\n  result: pass\n  note:\n{}", "    - x\n".repeat(200_000));
+    let begun = std::time::Instant::now();
+    assert_eq!(results(&of_text(long, &[]).0).len(), 1);
+    assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
 }
 
 #[test]
@@ -188,6 +266,12 @@ fn bad_input_is_named_by_its_place_and_the_rest_is_read() {
             2,
         ),
         ("[\"p\",\"pass\",\"/t\",null,[],null]\n[\"p\",\"pa", 1, "FILE:2: cut off", 3),
+        (
+            "[\"p\",\"pa\n[\"p\",\"pass\",\"/t\",null,[],null]\n",
+            1,
+            "FILE:1:8: expected [platform, status, test, subtest, files, note]: it ends within",
+            2,
+        ),
         (bomb, 0, "FILE:2:", 2),
         ("<testsuite><testcase name=\"a\"/><testcase name=\"&x;\"/></testsuite>", 1, "FILE:1:", 2),
         ("<testsuite><testcase name=\"a\"/>\n<testcase name=\"b\"", 1, "FILE:2: the XML is cut off", 3),

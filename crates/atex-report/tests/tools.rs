@@ -292,7 +292,13 @@ fn gates() {
         (&["--min-pass=50%", "--fail-on=infra", &bad], 0),
         (&["--new-only", &old, &old], 0),
         (&["--new-only", &old, &new], 1),
-        (&["--new-only", &old, "--new-only", &flaky, &flaky], 0),
+        (&["--new-only", &flaky, &flaky], 0),
+        // Whatever their order: it has passed before, too.
+        (&["--new-only", &old, "--new-only", &flaky, &flaky], 1),
+        (&["--new-only", &flaky, "--new-only", &old, &flaky], 1),
+        (&["--allow-flaky", "--new-only", &old, "--new-only", &flaky, &flaky], 0),
+        (&["--allow-flaky", "--new-only", &flaky, "--new-only", &old, &flaky], 0),
+        (&["--allow-flaky", "--new-only", &old, &flaky], 1),
         (&["--new-only", &new, &old], 1),
         (&["--min-pass=x", &good], 2),
         (&["--allow-flaky", &good], 2),
@@ -305,6 +311,141 @@ fn gates() {
     let cut = fs::read_to_string(&good).unwrap().lines().take(3).collect::<Vec<_>>().join("\n");
     let cut = dir.write("cut", &cut);
     assert_eq!(output(&["check", "--fail-on=fail", &cut]).2, 4);
+}
+
+#[test]
+fn a_side_without_tests_or_without_its_end_is_no_comparison() {
+    let dir = Dir::new();
+    let (old, new) = some_runs(&dir);
+    let half =
+        fs::read_to_string(&new).unwrap().lines().take(3).map(|line| format!("{line}\n")).collect::<String>();
+    let half = dir.write("half", &half);
+    for (args, exit, message) in [
+        (&[&*old, "/dev/null"][..], 2, "the runs after: no test found (--allow-empty makes it a success)"),
+        (&["/dev/null", &*new], 2, "the runs before: no test found (--allow-empty makes it a success)"),
+        (&[&*old, &half], 3, "the runs after: incomplete: the end of run new is missing"),
+        (&[&*half, &old], 3, "the runs before: incomplete: the end of run new is missing"),
+    ] {
+        let (_, said, found) = output(&[&["diff"], args].concat());
+        assert_eq!((found, said[0].as_str()), (exit, message), "{args:?}");
+    }
+    assert_eq!(output(&["diff", "--allow-empty", "/dev/null", &old]).2, 1, "all that fails is new");
+}
+
+/// A stream of one test with results of its own, some of them known to fail, and its end.
+fn waived_in_part(run: &str, results: &[(&str, bool)], outcome: &str) -> String {
+    let common = json!({"time":TIME,"run":run,"platform":"p","test":"/t","attempt":1,"host":"h"});
+    let line = |value: Value| {
+        let mut line = json!({"type":""});
+        for keys in [&common, &value] {
+            line.as_object_mut().unwrap().extend(keys.as_object().unwrap().clone());
+        }
+        format!("{line}\n")
+    };
+    let mut text = String::new();
+    for (n, (status, waived)) in results.iter().enumerate() {
+        let mut result = json!({"type":"result","status":status,"files":[],"n":n + 1});
+        if *waived {
+            result["waived"] = json!({"by":"w:1"});
+        }
+        text += &line(result);
+    }
+    text + &line(
+        json!({"type":"test-end","outcome":outcome,"cause":"test","seconds":1.0,"counts":{},"final":true,
+                        "waived": results.iter().all(|(_, waived)| *waived).then(|| json!({"by":"w:1"}))}),
+    )
+}
+
+#[test]
+fn one_failure_that_is_not_known_is_enough_for_a_new_one() {
+    let dir = Dir::new();
+    let old = dir.write("old", &waived_in_part("old", &[("pass", true)], "pass"));
+    for (number, (results, outcome, exit)) in [
+        (&[("fail", true)][..], "fail", 0),
+        (&[("fail", true), ("fail", false)], "fail", 1),
+        (&[("error", true), ("fail", false)], "error", 1),
+        (&[("fail", false), ("fail", true)], "fail", 1),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let new = dir.write(&format!("new{number}"), &waived_in_part("new", results, outcome));
+        assert_eq!(output(&["diff", &old, &new]).2, exit, "{results:?}");
+        assert_eq!(output(&["check", &new]).2, exit, "{results:?}");
+    }
+    // Of several runs, too.
+    let known = dir.write("known", &waived_in_part("known", &[("fail", true)], "fail"));
+    let other = dir.write("other", &waived_in_part("other", &[("fail", false)], "fail"));
+    assert_eq!(output(&["diff", &old, &known, &other]).2, 1);
+}
+
+#[test]
+fn a_known_failure_does_not_excuse_a_worse_end() {
+    let dir = Dir::new();
+    let line = |value: Value| {
+        let mut line =
+            json!({"type":"","time":TIME,"run":"r","platform":"p","test":"/t","attempt":1,"host":"h"});
+        line.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
+        format!("{line}\n")
+    };
+    let result = |n: u32, subtest: Option<&str>, status: &str| {
+        line(json!({"type":"result","subtest":subtest,"status":status,"files":[],"n":n}))
+    };
+    let end = |outcome: &str, note: &str| {
+        line(
+            json!({"type":"test-end","outcome":outcome,"cause":"test","seconds":1.0,"counts":{},"final":true,"note":note}),
+        )
+    };
+    let waivers = "- {test: /t, subtest: known, status: fail}\n- {test: /t, status: error, note: no time}\n";
+    let waivers = dir.write("w.yaml", waivers);
+    for (text, exit) in [
+        (result(1, Some("known"), "fail") + &end("fail", ""), 0),
+        (result(1, Some("known"), "fail") + &end("error", "exceeded its duration of 10m"), 1),
+        // The end itself is known.
+        (result(1, Some("known"), "fail") + &end("error", "no time"), 0),
+        (result(1, Some("known"), "fail") + &result(2, None, "fail") + &end("fail", ""), 1),
+    ] {
+        let stream = dir.write("stream", &text);
+        let labelled = dir.write("labelled", &output(&["waive", "-f", &waivers, &stream]).0);
+        assert_eq!(output(&["check", &labelled]).2, exit, "{text}");
+    }
+}
+
+#[test]
+fn failures_that_are_known_are_not_among_those_that_must_pass() {
+    let dir = Dir::new();
+    let known = waived_in_part("r", &[("fail", true)], "fail");
+    let passed = waived_in_part("r", &[("pass", true)], "pass").replace("\"/t\"", "\"/u\"");
+    let failed = waived_in_part("r", &[("fail", false)], "fail").replace("\"/t\"", "\"/v\"");
+    let good = dir.write("good", &(known.clone() + &passed));
+    assert_eq!(output(&["check", "--min-pass=100%", &good]), (String::new(), vec![], 0));
+    let bad = dir.write("bad", &(known + &passed + &failed));
+    assert_eq!(output(&["check", "--min-pass=100%", &bad]).2, 1);
+}
+
+#[test]
+fn whoever_reads_a_stream_says_when_it_is_not_all() {
+    let dir = Dir::new();
+    let (old, _) = some_runs(&dir);
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(&fs::read(&old).unwrap()).unwrap();
+    let mut packed = packed.finish().unwrap();
+    packed.truncate(packed.len() - 10);
+    let cut = dir.path("cut.gz");
+    fs::write(&cut, packed).unwrap();
+    for command in [&["list"][..], &["show", "/net"], &["logs", "/net"], &["sort"], &["csv"]] {
+        let exit = |more: &[&str]| output(&[command, more].concat()).2;
+        assert_eq!(exit(&[&old]), 0, "{command:?}");
+        assert_eq!(exit(&["--require-end=nosuch", &old]), 3, "{command:?}");
+        assert_eq!(exit(&[&cut]), 3, "{command:?}");
+        assert_eq!(
+            exit(&["tests/golden/resumed.jsonl"]),
+            if command.len() > 1 { 2 } else { 0 },
+            "{command:?}"
+        );
+    }
+    assert_eq!(output(&["sort", "/dev/null"]).2, 2);
+    assert_eq!(output(&["sort", "--allow-empty", "/dev/null"]).2, 0);
 }
 
 #[test]
@@ -383,6 +524,38 @@ fn a_run_directory_is_the_stream_of_its_run() {
 }
 
 #[test]
+fn what_is_torn_in_a_run_directory_is_said_and_takes_nothing_with_it() {
+    let dir = Dir::new();
+    let run = run_dir(&dir);
+    let (path, results) = (run.to_str().unwrap(), run.join("results/default/t/attempt-1/results.jsonl"));
+    let whole = fs::canonicalize(&results).unwrap().display().to_string();
+    let good = "{\"status\":\"pass\"}\n";
+    for (text, rows, message, exit) in [
+        ("{\"status\":\"pass\",\"no", 0, ":1: cut off in the middle of a line", 3),
+        ("{\"status\":\"pass\"}", 1, "", 0),
+        ("nonsense\n{\"status\":\"pass\"}\n", 1, ":1:2: expected a result: ", 2),
+    ] {
+        fs::write(&results, text).unwrap();
+        let (out, said, found) = output(&["sort", path]);
+        assert_eq!((out.matches("\"result\"").count(), found), (rows, exit), "{text}: {said:?}");
+        assert_eq!(out.matches("\"test-end\"").count(), 1, "{text}");
+        let is_said = said.iter().any(|said| said.starts_with(&format!("{whole}{message}")));
+        assert!(said.is_empty() == message.is_empty() && (message.is_empty() || is_said), "{text}: {said:?}");
+    }
+    // A line that is too long is one line.
+    fs::write(&results, [&[b'x'; 65 << 20][..], b"\n", good.as_bytes()].concat()).unwrap();
+    let (out, said, exit) = output(&["sort", path]);
+    assert_eq!((out.matches("\"result\"").count(), exit, said.len()), (1, 2, 1), "{said:?}");
+    assert!(said[0].ends_with(": expected a record, found a line over 64 MiB"), "{said:?}");
+    // What cannot be opened: a loop, which also root cannot follow.
+    fs::remove_file(&results).unwrap();
+    std::os::unix::fs::symlink("results.jsonl", &results).unwrap();
+    let (out, said, exit) = output(&["sort", path]);
+    assert_eq!((out.matches("\"test-end\"").count(), exit), (1, 3), "{said:?}");
+    assert!(out.contains("\"job-end\"") && said[0].contains("results.jsonl: Too many levels"), "{said:?}");
+}
+
+#[test]
 fn uploaded_files_go_where_the_python_tools_look_for_them() {
     let dir = Dir::new();
     let run = run_dir(&dir);
@@ -431,6 +604,25 @@ fn an_archive_is_read_as_the_run_and_gives_it_back() {
     fs::write(&cut, &whole[..whole.len() / 2]).unwrap();
     assert_eq!(output(&["unarchive", &cut, &dir.path("none")]).2, 3);
     assert!(!Path::new(&dir.path("none")).exists());
+}
+
+#[test]
+fn an_archive_within_its_run_directory_is_no_part_of_it() {
+    let dir = Dir::new();
+    let run = run_dir(&dir);
+    // So much that the archive grows while it is made.
+    let noise: Vec<u8> = (0..800_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_le_bytes()).collect();
+    fs::write(run.join("noise"), noise).unwrap();
+    let (path, archive) = (run.to_str().unwrap(), run.join("a.tar.zst").display().to_string());
+    for attempt in 0..2 {
+        assert_eq!(output(&["archive", path, "-o", &archive]), (String::new(), vec![], 0));
+        let back = dir.path(&format!("back{attempt}"));
+        assert_eq!(output(&["unarchive", &archive, &back]), (String::new(), vec![], 0));
+        let mut names: Vec<_> =
+            fs::read_dir(&back).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        names.sort();
+        assert_eq!(names, ["journal.jsonl", "noise", "results"]);
+    }
 }
 
 #[test]

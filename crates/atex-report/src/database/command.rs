@@ -14,7 +14,6 @@ use crate::config::{Input, page};
 use crate::event::Event;
 use crate::input::{self, Faults, Take};
 use crate::stop::Stop;
-use crate::text::visible::visible;
 use crate::whole::Whole;
 
 /// The options of `sqlite`.
@@ -185,8 +184,7 @@ pub struct DurationsArgs {
 pub fn import(args: &ImportArgs, verbose: bool, say: &mut dyn FnMut(&str)) -> Result<Exit, Failure> {
     let input = Input::new(&args.input, verbose)?;
     let database = Database::create(&args.database)?;
-    let mut say = |message: &str| say(&visible(message));
-    let mut faults = Faults::new(input.messages, &mut say);
+    let mut faults = Faults::new(input.messages, say);
     let importer = Importer::new(&database.connection, args.build.as_deref());
     let mut writing = Writing { importer, database: &database, whole: Whole::default() };
     let done = input::read(&input.sources, &mut faults, &mut writing);

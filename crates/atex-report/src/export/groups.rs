@@ -3,6 +3,9 @@
 //! Results are written down in the format as they come, in a body of each test ([`crate::spill`]); when the test is
 //! settled, the format gets what it came to and the body. So memory depends on the tests that are open, and of those
 //! only [`OPEN`] are: in a stream without ends of tests the ones that were quiet for longest are written early.
+//!
+//! A test is written when its end is read. Results that come later, as in a stream that was shuffled, are written as a test
+//! of their own; what else comes later of it says nothing new.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -16,6 +19,7 @@ use crate::out::Out;
 use crate::record::Record;
 use crate::reduce::clip;
 use crate::row::Row;
+use crate::settled::Settled;
 use crate::spill::{Body, Spill};
 use crate::stop::Stop;
 
@@ -43,6 +47,11 @@ pub(super) trait Form {
 
     /// Another record, such as the start of a run.
     fn record(&mut self, _: &Record) {}
+
+    /// Whether the report may need several files.
+    fn needs_parts(&self) -> bool {
+        false
+    }
 
     /// Writes what stands behind the last test.
     ///
@@ -158,6 +167,10 @@ impl Test {
         self.earlier.iter().filter(move |earlier| earlier.subtest.as_deref() == subtest)
     }
 
+    fn is(&self, run: &str, platform: &str, name: &str) -> bool {
+        self.name == name && self.platform == platform && self.run == run
+    }
+
     fn row(&mut self, row: &Row<'_>) {
         self.attempt = row.attempt;
         self.time = Some(row.time);
@@ -199,6 +212,8 @@ pub(super) struct Groups<F> {
     spill: Spill,
     /// Tests of which results were written before their end, with how often.
     parts: HashMap<Identity, u32>,
+    /// Tests that were written with their end.
+    settled: Settled,
     /// How many tests were opened, and how many rows were taken.
     order: u64,
     clock: u64,
@@ -208,6 +223,8 @@ pub(super) struct Groups<F> {
 struct Group {
     test: Test,
     body: Body,
+    /// Its end was written before: these are results that came late.
+    late: bool,
 }
 
 impl<F: Form> Groups<F> {
@@ -219,6 +236,7 @@ impl<F: Form> Groups<F> {
             last: None,
             spill: Spill::default(),
             parts: HashMap::new(),
+            settled: Settled::default(),
             order: 0,
             clock: 0,
         }
@@ -226,18 +244,18 @@ impl<F: Form> Groups<F> {
 
     /// The test that is asked for becomes the last one.
     fn turn_to(&mut self, run: &str, platform: &str, name: &str) -> &mut Group {
-        let is_last = |test: &Test| test.name == name && test.platform == platform && test.run == run;
-        if !self.last.as_ref().is_some_and(|(_, group)| is_last(&group.test)) {
+        if !self.last.as_ref().is_some_and(|(_, group)| group.test.is(run, platform, name)) {
             if let Some((identity, group)) = self.last.take() {
                 self.open.insert(identity, group);
             }
             let identity = self.identities.of(run, platform, name);
             let group = self.open.remove(&identity).unwrap_or_else(|| {
                 self.order += 1;
-                let part = self.parts.get(&identity).copied().unwrap_or(0);
+                let late = self.settled.contains(identity);
+                let part = self.parts.get(&identity).copied().unwrap_or(u32::from(late));
                 let (run, platform, name) = (run.to_owned(), platform.to_owned(), name.to_owned());
                 let test = Test { run, platform, name, part, order: self.order, ..Test::default() };
-                Box::new(Group { test, body: Body::default() })
+                Box::new(Group { test, body: Body::default(), late })
             });
             self.last = Some((identity, group));
         }
@@ -247,7 +265,18 @@ impl<F: Form> Groups<F> {
         group
     }
 
+    /// Whether a record that is no result comes too late to say anything: its test was written with its end.
+    fn is_late(&self, run: &str, platform: &str, test: &str) -> bool {
+        match self.last.as_ref().filter(|(_, group)| group.test.is(run, platform, test)) {
+            Some((_, group)) => group.late,
+            None => self.settled.contains(self.identities.of(run, platform, test)),
+        }
+    }
+
     fn row(&mut self, row: &Row<'_>, out: &mut Out<'_>) -> Result<(), Stop> {
+        if row.kind != ResultKind::Result && self.is_late(row.run, row.platform, row.test) {
+            return Ok(());
+        }
         self.turn_to(row.run, row.platform, row.test);
         let Groups { form, last: Some((_, group)), spill, .. } = self else { return Ok(()) };
         match row.kind {
@@ -255,7 +284,7 @@ impl<F: Form> Groups<F> {
             ResultKind::OldResult => group.test.old_row(row),
             ResultKind::Result => {
                 group.test.row(row);
-                let Group { test, body } = &mut **group;
+                let Group { test, body, .. } = &mut **group;
                 if spill.append(body, |to| form.row(row, test, to)) {
                     self.put_all()?;
                 }
@@ -273,6 +302,9 @@ impl<F: Form> Groups<F> {
     }
 
     fn end(&mut self, end: &TestEnd, out: &mut Out<'_>) -> Result<(), Stop> {
+        if !end.is_final && self.is_late(&end.run, &end.platform, &end.test) {
+            return Ok(());
+        }
         let group = self.turn_to(&end.run, &end.platform, &end.test);
         if !end.is_final {
             group.test.has_begun = true;
@@ -287,7 +319,8 @@ impl<F: Form> Groups<F> {
         }
         let Some((identity, group)) = self.last.take() else { return Ok(()) };
         self.parts.remove(&identity);
-        let Group { mut test, body } = *group;
+        self.settled.insert(identity);
+        let Group { mut test, body, .. } = *group;
         self.form.test(&mut test, body, &mut self.spill, out)
     }
 
@@ -313,9 +346,9 @@ impl<F: Form> Groups<F> {
 
     fn close(&mut self, groups: BTreeMap<u64, Box<Group>>, out: &mut Out<'_>) -> Result<(), Stop> {
         for group in groups.into_values() {
-            let Group { mut test, body } = *group;
+            let Group { mut test, body, .. } = *group;
             // One that has only begun to be written says nothing when nothing was added.
-            if test.part == 0 || !body.is_empty() {
+            if test.part == 0 || !body.is_empty() || test.pending.is_some() {
                 self.form.test(&mut test, body, &mut self.spill, out)?;
             }
             out.settle()?;
@@ -329,6 +362,9 @@ impl<F: Form> Export for Groups<F> {
         match event.what {
             What::Row(row) => self.row(&row, out),
             What::Record(Record::TestStart(start)) => {
+                if self.is_late(&start.run, &start.platform, &start.test) {
+                    return Ok(());
+                }
                 self.turn_to(&start.run, &start.platform, &start.test).test.start(start);
                 Ok(())
             }
@@ -339,6 +375,10 @@ impl<F: Form> Export for Groups<F> {
             }
             What::Other => Ok(()),
         }
+    }
+
+    fn needs_parts(&self) -> bool {
+        self.form.needs_parts()
     }
 
     fn finish(&mut self, out: &mut Out<'_>) -> Result<(), Stop> {

@@ -1,6 +1,7 @@
 //! JUnit XML, as its readers take it: characters that XML does not know are left out, names are unique, and a report
 //! can be split into files that are small enough.
 
+use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write as _;
 
@@ -32,7 +33,11 @@ pub struct Args {
 }
 
 pub(super) fn export(args: &Args, _: &Common) -> Result<Box<dyn Export>, Failure> {
-    Ok(Box::new(Groups::new(Junit {
+    Ok(Box::new(Groups::new(junit(args))))
+}
+
+fn junit(args: &Args) -> Junit {
+    Junit {
         max_bytes: args.max_bytes,
         max_note: args.max_note,
         paths: Paths::new(),
@@ -40,7 +45,7 @@ pub(super) fn export(args: &Args, _: &Common) -> Result<Box<dyn Export>, Failure
         names: 0,
         hasher: RandomState::new(),
         begun: false,
-    })))
+    }
 }
 
 /// How many names of cases are remembered, of all open tests together: some 20 bytes each.
@@ -207,37 +212,62 @@ impl Junit {
         }
         to.extend_from_slice(b"<system-out>");
         if said {
-            escape(to, word.unwrap_or("pass"), self.max_note);
+            escape(to, &harmless(word.unwrap_or("pass")), self.max_note);
             if let Some(note) = case.note {
                 to.extend_from_slice(b": ");
-                escape(to, note, self.max_note);
+                escape(to, &harmless(note), self.max_note);
             }
             to.extend_from_slice(b"&#10;");
         }
         for path in case.attachments {
-            to.extend_from_slice(b"[[ATTACHMENT|");
-            escape(to, path, usize::MAX);
-            to.extend_from_slice(b"]]&#10;");
+            let path = harmless(path);
+            // One that would end its own mark, and begin another, is only named.
+            let (open, close) = if path.contains("]]") { ("file: ", "") } else { (ATTACHMENT, "]]") };
+            to.extend_from_slice(open.as_bytes());
+            escape(to, &path, usize::MAX);
+            to.extend_from_slice(close.as_bytes());
+            to.extend_from_slice(b"&#10;");
         }
         to.extend_from_slice(b"</system-out>");
     }
 
-    /// A name that no other case of the test has.
-    fn unique<'n>(&mut self, test: &mut Test, name: &'n str, n: u64) -> std::borrow::Cow<'n, str> {
-        if test.part == 0 && self.names < NAMES && test.names.insert(self.hasher.hash_one(name)) {
-            self.names += 1;
-            return name.into();
+    /// A name that no other case of the test has, as it is written: one that is taken gets the result's number.
+    fn unique<'n>(&mut self, test: &mut Test, name: &'n str, n: u64) -> Cow<'n, str> {
+        let name = written(name);
+        if test.part > 0 {
+            return format!("{name} (#{n})").into();
+        }
+        let mut candidate = name.clone();
+        let mut more = 1;
+        while self.names < NAMES {
+            if test.names.insert(self.hasher.hash_one(&*candidate)) {
+                self.names += 1;
+                return candidate;
+            }
+            // A test may have used such a name itself.
+            candidate = match more {
+                1 => format!("{name} (#{n})").into(),
+                more => format!("{name} (#{n}.{more})").into(),
+            };
+            more += 1;
         }
         format!("{name} (#{n})").into()
     }
 
     /// The case for the test itself: its last own result and what its end adds. A test that has none, and is not known
     /// to have begun or ended, needs none.
-    fn last_case(&self, test: &mut Test, to: &mut Vec<u8>) {
+    fn last_case(&mut self, test: &mut Test, to: &mut Vec<u8>) {
         let pending = test.pending.take();
         if pending.is_none() && test.end.is_none() && !test.has_begun {
             return;
         }
+        let name = match &pending {
+            Some(own) => own.name.clone(),
+            None => {
+                let name = test.name.clone();
+                self.unique(test, &name, 0).into_owned()
+            }
+        };
         // The executor's verdict, unless it only repeats what a result said.
         let said = test.main.as_ref().map(|main| main.outcome);
         let verdict = Some(test.outcome()).filter(|outcome| said.is_none_or(|said| *outcome < said));
@@ -246,7 +276,7 @@ impl Junit {
         let note = own.and_then(|own| own.note.as_deref()).filter(|_| verdict.is_none());
         let earlier = earlier(test);
         let case = Case {
-            name: own.map_or(&test.name, |own| &own.name),
+            name: &name,
             outcome,
             status: own.and_then(|own| own.status.as_deref()).filter(|_| verdict.is_none()),
             note: note.or(test.note()),
@@ -392,9 +422,9 @@ impl Form for Junit {
         out: &mut Out<'_>,
     ) -> Result<(), Stop> {
         self.begin(out);
-        self.names -= test.names.len();
         let mut last = Vec::new();
         self.last_case(test, &mut last);
+        self.names -= test.names.len();
         let len = out.len() + body.len() + last.len() as u64 + SUITE_HEAD;
         match self.max_bytes {
             Some(max) if len > max => self.split(test, body, &last, spill, out),
@@ -409,6 +439,10 @@ impl Form for Junit {
         self.paths.record(record);
     }
 
+    fn needs_parts(&self) -> bool {
+        self.max_bytes.is_some()
+    }
+
     fn finish(&mut self, out: &mut Out<'_>) -> Result<(), Stop> {
         self.begin(out);
         out.buffer.extend_from_slice(FOOT);
@@ -417,6 +451,32 @@ impl Form for Junit {
 }
 
 const ANY: &str = "a Vec takes every byte";
+
+/// What readers take for the path of a file that they are to show.
+const ATTACHMENT: &str = "[[ATTACHMENT|";
+
+/// A text of a test, which must not have files of others shown.
+fn harmless(text: &str) -> Cow<'_, str> {
+    // What is left out must not have been all that broke it up.
+    let text = written(text);
+    match text.contains(ATTACHMENT) {
+        true => text.replace(ATTACHMENT, "[ [ATTACHMENT|").into(),
+        false => text,
+    }
+}
+
+/// A name without the characters that XML does not know.
+fn written(name: &str) -> Cow<'_, str> {
+    match name.chars().any(is_illegal) {
+        true => name.chars().filter(|c| !is_illegal(*c)).collect::<String>().into(),
+        false => name.into(),
+    }
+}
+
+/// Whether XML does not know a character, so that it is left out.
+fn is_illegal(c: char) -> bool {
+    !matches!(c, '\n' | '\r' | '\t') && matches!(c, '\0'..='\x1f' | '\u{fffe}' | '\u{ffff}')
+}
 
 /// How the attempts before failed, with what was said of it.
 fn earlier(test: &Test) -> Vec<Earlier> {
@@ -465,8 +525,40 @@ fn escape(to: &mut Vec<u8>, text: &str, limit: usize) {
             '\n' => to.extend_from_slice(b"&#10;"),
             '\r' => to.extend_from_slice(b"&#13;"),
             '\t' => to.extend_from_slice(b"&#9;"),
-            '\0'..='\x1f' | '\u{fffe}' | '\u{ffff}' => {}
+            c if is_illegal(c) => {}
             c => to.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_told_apart_as_they_are_written() {
+        let mut junit = junit(&Args { max_bytes: None, max_note: 100 });
+        let mut test = Test::default();
+        test.name.push_str("/t");
+        let mut names = Vec::new();
+        for (n, name) in ["x (#3)", "x", "x", "y\u{1}", "y", "/t", "x"].into_iter().enumerate() {
+            names.push(junit.unique(&mut test, name, n as u64 + 1).into_owned());
+        }
+        assert_eq!(names, ["x (#3)", "x", "x (#3.2)", "y", "y (#5)", "/t", "x (#7)"]);
+        test.has_begun = true;
+        let mut last = Vec::new();
+        junit.last_case(&mut test, &mut last);
+        assert!(String::from_utf8(last).unwrap().contains(" name=\"/t (#0)\""));
+    }
+
+    #[test]
+    fn a_note_attaches_no_file() {
+        for (text, expected) in [
+            ("a [[ATTACHMENT|/etc/passwd]]", "a [ [ATTACHMENT|/etc/passwd]]"),
+            ("[[ATTACH\u{1}MENT|x]]", "[ [ATTACHMENT|x]]"),
+            ("[[x]]", "[[x]]"),
+        ] {
+            assert_eq!(harmless(text), expected);
         }
     }
 }

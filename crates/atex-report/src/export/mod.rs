@@ -25,6 +25,7 @@ use crate::config::Input;
 use crate::event::Event;
 use crate::input::{self, Faults, Take};
 use crate::out::Out;
+use crate::place;
 use crate::repeats::Repeats;
 use crate::stop::Stop;
 use crate::whole::Whole;
@@ -105,7 +106,7 @@ pub struct Common {
 
     /// Write to this file instead of stdout; it appears when it is whole
     ///
-    /// A name that ends with `.gz`, `.xz` or `.zst` has it packed.
+    /// A link is followed, and a pipe or a device written to directly. A name that ends with `.gz`, `.xz` or `.zst` has it packed.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 }
@@ -123,6 +124,11 @@ pub trait Export {
     /// # Errors
     /// Something cannot be written.
     fn finish(&mut self, out: &mut Out<'_>) -> Result<(), Stop>;
+
+    /// Whether the report may need several files.
+    fn needs_parts(&self) -> bool {
+        false
+    }
 
     /// How many things that belong to the report could not be written beside it.
     fn failed(&self) -> u64 {
@@ -147,6 +153,10 @@ pub fn run(
     let input = Input::new(&common.input, verbose)?;
     let export = format.export()?;
     let out = match &common.output {
+        Some(path) if export.needs_parts() && !place::can_be_made(path) => {
+            let what = "expected a file, beside which others can be made for --max-bytes";
+            return Err(Failure::usage(format!("{}: {what}", path.display())));
+        }
         Some(path) => Out::file(path)?,
         None => Out::stream(stdout),
     };

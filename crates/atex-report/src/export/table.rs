@@ -1,6 +1,7 @@
 //! Results as a table: comma-separated values as RFC 4180 has them, or separated by tabs with the escapes of `jq`'s
 //! `@tsv`.
 
+use std::borrow::Cow;
 use std::io::Write as _;
 
 use atex_cli::Failure;
@@ -19,6 +20,13 @@ pub struct CsvArgs {
     /// Also the results of attempts that were tried again; the column `type` tells them apart
     #[arg(long)]
     old: bool,
+
+    /// Write texts as they are, also those that a spreadsheet takes for formulas
+    ///
+    /// Otherwise a text that begins with one of `=`, `+`, `-`, `@`, a tab or a carriage return gets a `'` in front: a test
+    /// must not decide what is run where its results are opened.
+    #[arg(long)]
+    raw: bool,
 }
 
 /// The options of `tsv`.
@@ -30,7 +38,8 @@ pub struct TsvArgs {
 }
 
 pub(super) fn csv(args: &CsvArgs, _: &Common) -> Result<Box<dyn Export>, Failure> {
-    Ok(Box::new(Table::new(args.old, Form::Csv)))
+    let form = if args.raw { Form::RawCsv } else { Form::Csv };
+    Ok(Box::new(Table::new(args.old, form)))
 }
 
 pub(super) fn tsv(args: &TsvArgs, _: &Common) -> Result<Box<dyn Export>, Failure> {
@@ -40,6 +49,7 @@ pub(super) fn tsv(args: &TsvArgs, _: &Common) -> Result<Box<dyn Export>, Failure
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Csv,
+    RawCsv,
     Tsv,
 }
 
@@ -106,14 +116,14 @@ impl Table {
 
     fn separator(&self) -> u8 {
         match self.form {
-            Form::Csv => b',',
+            Form::Csv | Form::RawCsv => b',',
             Form::Tsv => b'\t',
         }
     }
 
     fn end_line(&self, to: &mut Vec<u8>) {
         match self.form {
-            Form::Csv => to.extend_from_slice(b"\r\n"),
+            Form::Csv | Form::RawCsv => to.extend_from_slice(b"\r\n"),
             Form::Tsv => to.push(b'\n'),
         }
     }
@@ -122,15 +132,18 @@ impl Table {
         if index > 0 {
             to.push(self.separator());
         }
+        let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']) && self.form == Form::Csv;
+        let guarded = if is_formula { Cow::Owned(format!("'{text}")) } else { Cow::Borrowed(text) };
+        let text = &*guarded;
         let is_plain = |byte: u8| match self.form {
-            Form::Csv => !matches!(byte, b',' | b'"' | b'\n' | b'\r'),
+            Form::Csv | Form::RawCsv => !matches!(byte, b',' | b'"' | b'\n' | b'\r'),
             Form::Tsv => !matches!(byte, b'\t' | b'\n' | b'\r' | b'\\'),
         };
         if text.bytes().all(is_plain) {
             return to.extend_from_slice(text.as_bytes());
         }
         match self.form {
-            Form::Csv => quote(text, to),
+            Form::Csv | Form::RawCsv => quote(text, to),
             Form::Tsv => escape(text, to),
         }
     }
@@ -173,5 +186,36 @@ impl Export for Table {
     fn finish(&mut self, out: &mut Out<'_>) -> Result<(), Stop> {
         self.begin(&mut out.buffer);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_spreadsheet_would_run_is_text() {
+        let cell = |form, text| {
+            let mut to = Vec::new();
+            Table::new(false, form).cell(0, text, &mut to);
+            String::from_utf8(to).unwrap()
+        };
+        for (text, guarded, raw) in [
+            ("=cmd|' /C calc'!A0", "'=cmd|' /C calc'!A0", "=cmd|' /C calc'!A0"),
+            ("@SUM(1)", "'@SUM(1)", "@SUM(1)"),
+            ("+1+1", "'+1+1", "+1+1"),
+            ("-1", "'-1", "-1"),
+            ("=H(\"a\",1)", "\"'=H(\"\"a\"\",1)\"", "\"=H(\"\"a\"\",1)\""),
+            ("\tx", "'\tx", "\tx"),
+            ("\rx", "\"'\rx\"", "\"\rx\""),
+            ("1=1", "1=1", "1=1"),
+            ("", "", ""),
+        ] {
+            assert_eq!(
+                (cell(Form::Csv, text), cell(Form::RawCsv, text)),
+                (guarded.into(), raw.into()),
+                "{text}"
+            );
+        }
     }
 }

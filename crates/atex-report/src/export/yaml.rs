@@ -11,7 +11,7 @@ use crate::out::Out;
 use crate::row::Row;
 use crate::spill::{Body, Spill};
 use crate::stop::Stop;
-use crate::yaml::quoted;
+use crate::yaml::{self, quoted};
 
 /// The options of `yaml`.
 #[derive(Debug, clap::Args)]
@@ -43,7 +43,7 @@ impl Form for Yaml {
         // JSON is YAML.
         let objects = [("extra", row.extra), ("waived", row.waived)];
         objects.into_iter().filter_map(|(name, text)| Some((name, text?))).for_each(|(name, text)| {
-            key(name, text.to_owned());
+            key(name, yaml::json(text));
         });
     }
 
@@ -110,7 +110,7 @@ impl Yaml {
 }
 
 fn json(value: &impl serde::Serialize) -> String {
-    serde_json::to_string(value).expect("a record has only text keys")
+    yaml::json(&serde_json::to_string(value).expect("a record has only text keys"))
 }
 
 fn list<'a>(texts: impl Iterator<Item = &'a str>) -> String {

@@ -8,8 +8,10 @@ mod python;
 mod tap;
 mod tmt;
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read, Write};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use atex_cli::input::{LONGEST_LINE, Lines, reason};
@@ -21,6 +23,7 @@ use atex_model::{DEFAULT_PLATFORM, LineError, Object, Time};
 
 use crate::TOOL;
 use crate::event::Event;
+use crate::identity::{Identities, Identity};
 use crate::input::{self, Faults, MESSAGES, Take};
 use crate::out::Out;
 use crate::stop::Stop;
@@ -36,7 +39,9 @@ pub struct Args {
     #[arg(long, value_name = "FORM")]
     from: Option<Form>,
 
-    /// The run's id; otherwise it is made of the file's name and time, so that the same file is the same run
+    /// The run's id; otherwise it is made of the file's path and time, so that the same file is the same run
+    ///
+    /// Files that make one run together must be named together: their results are numbered throughout.
     #[arg(long, value_name = "ID")]
     run: Option<String>,
 
@@ -107,13 +112,47 @@ struct Sink<'s, 'w, 'f> {
     run: String,
     platform: String,
     time: Time,
-    /// How many results were found.
+    /// How many results of the run were found.
     n: u64,
     all: &'s mut u64,
+    names: &'s mut Names,
+}
+
+/// How often tests have the same name in a run. Each costs some 40 bytes.
+#[derive(Default)]
+struct Names {
+    identities: Identities,
+    /// The number that was last given.
+    known: HashMap<Identity, u64>,
+}
+
+impl Names {
+    /// A name for one more test: `NAME (2)` for the second, as it is for records of tests (records.md, 4), so that one
+    /// that failed is not taken for an attempt at the other.
+    fn unique(&mut self, run: &str, platform: &str, name: &str) -> String {
+        let first = self.identities.of(run, platform, name);
+        let mut number = self.known.get(&first).copied().unwrap_or(0);
+        loop {
+            number += 1;
+            let candidate = if number == 1 { name.to_owned() } else { format!("{name} ({number})") };
+            let identity = self.identities.of(run, platform, &candidate);
+            // What is written so may have been taken by a test that is called so.
+            if number == 1 || !self.known.contains_key(&identity) {
+                self.known.insert(identity, 1);
+                self.known.insert(first, number);
+                return candidate;
+            }
+        }
+    }
 }
 
 impl Sink<'_, '_, '_> {
-    /// Results are numbered throughout a report: so no two of a test are the same, however it is ordered.
+    /// The name under which a test that was found is told apart from all others of the run.
+    fn test(&mut self, platform: Option<&str>, name: &str) -> String {
+        self.names.unique(&self.run, platform.unwrap_or(&self.platform), name)
+    }
+
+    /// Results are numbered throughout a run: so no two of a test are the same, however it is ordered.
     fn result(&mut self, found: Found) -> Result<(), Stop> {
         self.n += 1;
         *self.all += 1;
@@ -196,7 +235,7 @@ pub fn run(
         None => Out::stream(stdout),
     };
     let mut faults = Faults::new(if verbose { u64::MAX } else { MESSAGES }, say);
-    let mut importing = Importing { args, out, faults: &mut faults, results: 0 };
+    let mut importing = Importing { args, out, faults: &mut faults, results: 0, names: Names::default() };
     let done = files.iter().try_for_each(|path| importing.file(path)).and_then(|()| importing.finish());
     match done {
         Ok(exit) => Ok(exit),
@@ -210,6 +249,7 @@ struct Importing<'a, 'w, 'f> {
     out: Out<'w>,
     faults: &'a mut Faults<'f>,
     results: u64,
+    names: Names,
 }
 
 impl Importing<'_, '_, '_> {
@@ -261,8 +301,14 @@ impl Importing<'_, '_, '_> {
         }
         let run = self.args.run.clone().unwrap_or_else(|| run_id(path, time));
         let platform = self.args.platform.clone();
+        // A file that is a run of its own has the same numbers whatever is named beside it.
+        let n = if self.args.run.is_some() { self.results } else { 0 };
         let (out, faults, all) = (&mut self.out, &mut *self.faults, &mut self.results);
-        let mut sink = Sink { out, faults, name, run, platform, time, n: 0, all };
+        if self.args.run.is_none() {
+            self.names = Names::default();
+        }
+        let names = &mut self.names;
+        let mut sink = Sink { out, faults, name, run, platform, time, n, all, names };
         match form {
             Form::Jsonl => python::import(lines(&sink, from), &mut sink),
             Form::Tmt => tmt::import(lines(&sink, from), &mut sink),
@@ -316,12 +362,19 @@ fn modified(file: &File) -> Time {
     since.map_or_else(atex_cli::now, |since| Time(i64::try_from(since.as_millis()).unwrap_or(i64::MAX / 2)))
 }
 
-/// `results-20261121T200000Z` of `results.jsonl.gz`.
+/// `results-20261121T200000Z-8f3a02d1` of `results.jsonl.gz`. The last part stands for the path: reports of different
+/// jobs have the same name, and often the same second.
 fn run_id(path: &Path, time: Time) -> String {
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
     let stem = name.split('.').find(|part| !part.is_empty()).filter(|stem| *stem != "-").unwrap_or("stdin");
     let digits: String = time.to_string().chars().take(19).filter(|c| !matches!(c, '-' | ':')).collect();
-    format!("{stem}-{digits}Z")
+    let whole = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    format!("{stem}-{digits}Z-{:08x}", fnv1a(whole.as_os_str().as_bytes()))
+}
+
+/// 32-bit FNV-1a, which is the same tomorrow: paths are told apart, nobody's attack is held off.
+fn fnv1a(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
 
 /// How much is looked at to tell the form.

@@ -26,6 +26,8 @@ struct Tap {
     block: Option<(usize, String)>,
     /// The names of the subtests that are open, by their depth.
     open: Vec<Option<String>>,
+    /// The test that is called so in the report, and what it is called here.
+    named: Option<(String, String)>,
     /// Subtests whose test is not known yet.
     waiting: Vec<Found>,
     /// How many test points there are at the top, and how many there should be.
@@ -66,6 +68,9 @@ struct Block {
 /// So many columns further in is a subtest.
 const INDENT: usize = 4;
 
+/// How deep subtests may lie: deeper, no program but a hostile one nests them.
+const DEEPEST: usize = 100;
+
 impl Tap {
     fn line(&mut self, text: &str, number: u64, sink: &mut Sink<'_, '_, '_>) -> Result<(), Stop> {
         let indent = text.len() - text.trim_start_matches(' ').len();
@@ -74,6 +79,12 @@ impl Tap {
             return Ok(());
         }
         let depth = indent / INDENT;
+        if depth > DEEPEST {
+            if line.starts_with("# Subtest") || point(line, depth).is_some() {
+                sink.bad(number, indent + 1, &format!("expected subtests at most {DEEPEST} deep"));
+            }
+            return Ok(());
+        }
         if let Some(rest) = line.strip_prefix("Bail out!") {
             self.settle(sink)?;
             self.bailed = true;
@@ -87,6 +98,9 @@ impl Tap {
                 if indent.is_multiple_of(INDENT) && !text.starts_with('#') { depth.max(1) - 1 } else { 0 };
             self.open.truncate(depth);
             self.open.resize(depth, None);
+            if depth == 0 {
+                self.named = None;
+            }
             self.open.push(some(&unescape(name)));
         } else if let Some(point) = point(line, depth) {
             self.settle(sink)?;
@@ -135,7 +149,9 @@ impl Tap {
             other => serde_yaml::to_string(&other).ok().map(|text| text.trim_end().to_owned()),
         };
         point.message = text(block.message);
-        point.status = text(block.status);
+        // What others say there in words of their own must not turn what the point says.
+        let fails = |status: &str| Outcome::of_status(Some(status)) <= Outcome::Fail;
+        point.status = text(block.status).filter(|status| fails(status) != point.ok);
         point.seconds = block.duration_ms.filter(|ms| *ms > 0.0).unwrap_or(0.0) / 1000.0;
     }
 
@@ -168,7 +184,8 @@ impl Tap {
             }
             return sink.result(Found { test, subtest: Some(name), ..point.found() });
         }
-        let (test, platform) = split_platform(&name);
+        let (test, platform) = self.name(&name, sink);
+        self.named = None;
         for waiting in std::mem::take(&mut self.waiting) {
             sink.result(Found { test: test.clone(), platform: platform.clone(), ..waiting })?;
         }
@@ -188,6 +205,16 @@ impl Tap {
         sink.end(end)
     }
 
+    /// What a test is called: another than all before, and the same for its subtests and for its point behind them.
+    fn name(&mut self, said: &str, sink: &mut Sink<'_, '_, '_>) -> (String, Option<String>) {
+        let (test, platform) = split_platform(said);
+        let known = self.named.take().filter(|(known, _)| known == said);
+        let (_, unique) = self
+            .named
+            .insert(known.unwrap_or_else(|| (said.to_owned(), sink.test(platform.as_deref(), &test))));
+        (unique.clone(), platform)
+    }
+
     fn subtest(&mut self, point: &Point, sink: &mut Sink<'_, '_, '_>) -> Result<(), Stop> {
         // Those further out, but for the one at the top, which is the test.
         let mut path: Vec<&str> = self
@@ -202,7 +229,8 @@ impl Tap {
         let found = Found { subtest: Some(path.join("/")), ..point.found() };
         match (self.open.first().and_then(Option::as_deref), &self.test) {
             (Some(test), None) => {
-                let (test, platform) = split_platform(test);
+                let test = test.to_owned();
+                let (test, platform) = self.name(&test, sink);
                 sink.result(Found { test, platform, ..found })
             }
             _ => {

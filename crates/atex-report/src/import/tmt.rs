@@ -51,7 +51,7 @@ pub(super) fn import(lines: Lines, sink: &mut Sink<'_, '_, '_>) -> Result<(), St
     let whole = each_line(lines, sink, |text, number, sink| {
         if text.starts_with("- ") || text == "-" {
             held.import(sink)?;
-            held = Held { text: String::new(), from: number };
+            held.clear();
         }
         let is_nothing = matches!(text.trim_end(), "---" | "..." | "[]") || text.starts_with('#');
         if held.text.is_empty() && is_nothing {
@@ -59,18 +59,17 @@ pub(super) fn import(lines: Lines, sink: &mut Sink<'_, '_, '_>) -> Result<(), St
         }
         if held.text.len() + text.len() > LONGEST {
             sink.bad(number, 1, "expected an item, found one over 64 MiB");
-            held.text.clear();
+            held.clear();
             return Ok(());
         }
         if held.text.is_empty() {
             held.from = number;
         }
         // Blank lines are not handed over: their numbers are made good for.
-        while held.from + (held.text.matches('\n').count() as u64) < number && !held.text.is_empty() {
-            held.text.push('\n');
+        while held.from + held.lines < number {
+            held.line("");
         }
-        held.text.push_str(text);
-        held.text.push('\n');
+        held.line(text);
         Ok(())
     })?;
     if whole { held.import(sink) } else { Ok(()) }
@@ -81,9 +80,21 @@ pub(super) fn import(lines: Lines, sink: &mut Sink<'_, '_, '_>) -> Result<(), St
 struct Held {
     text: String,
     from: u64,
+    lines: u64,
 }
 
 impl Held {
+    fn clear(&mut self) {
+        self.text.clear();
+        self.lines = 0;
+    }
+
+    fn line(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.text.push('\n');
+        self.lines += 1;
+    }
+
     fn import(&self, sink: &mut Sink<'_, '_, '_>) -> Result<(), Stop> {
         if self.text.is_empty() {
             return Ok(());
@@ -107,6 +118,8 @@ impl Held {
             let platform = context.get("platform")?;
             platform.as_str().or_else(|| platform.get(0)?.as_str()).map(str::to_owned)
         });
+        // The same test on another guest is another test: neither takes back what the other says.
+        let test = sink.test(platform.as_deref(), &item.name);
         let host = item.guest.as_ref().and_then(|guest| guest.name.clone());
         let time = item.end_time.as_deref().and_then(|text| Time::from_str(text).ok());
         let found = |item: &Item| Found {
@@ -123,14 +136,14 @@ impl Held {
         };
         for subresult in item.subresult.iter().flatten() {
             let subtest = Some(subresult.name.clone());
-            sink.result(Found { test: item.name.clone(), subtest, ..found(subresult) })?;
+            sink.result(Found { test: test.clone(), subtest, ..found(subresult) })?;
         }
         let own = found(&item);
         let outcome = Outcome::of_status(own.status.as_deref());
         // What was not run has no result.
         let pending = item.result == "pending";
         if !pending {
-            sink.result(Found { test: item.name.clone(), ..own })?;
+            sink.result(Found { test: test.clone(), ..own })?;
         }
         sink.end(Ended {
             platform,
@@ -139,7 +152,7 @@ impl Held {
             time,
             host,
             note: if pending { Some("tmt has not run it".into()) } else { None },
-            test: item.name,
+            test,
             waived: None,
         })
     }

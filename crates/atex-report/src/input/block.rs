@@ -151,7 +151,7 @@ impl Block {
 const CUT: &str = "cut off in the middle of a line";
 
 /// Whether more text would make JSON of it.
-fn would_go_on(line: &str) -> bool {
+pub(super) fn would_go_on(line: &str) -> bool {
     serde_json::from_str::<serde::de::IgnoredAny>(line).is_err_and(|e| e.is_eof())
 }
 

@@ -11,6 +11,7 @@ pub(crate) mod run_dir;
 pub(crate) use run_dir::JOURNAL;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -23,6 +24,7 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
 use crate::event::Event;
 use crate::stop::Stop;
 use block::{Bad, Block};
+use grow::Over;
 
 /// How many bad lines are reported one by one; the rest is counted. A file that is not a stream of records has
 /// nothing else, and the first ones show what is wrong with it. `-v` reports all.
@@ -43,7 +45,7 @@ pub enum Source {
     File(PathBuf),
     /// A run directory.
     Run(PathBuf),
-    /// A file that grows until a tool says its `end`.
+    /// A file that grows until the run ends. One that is packed does not grow.
     GrowingFile(PathBuf),
     /// A run directory that grows until the run ends.
     GrowingRun(PathBuf),
@@ -133,6 +135,8 @@ impl<'a> Faults<'a> {
         let left = self.lines.saturating_sub(self.limit);
         if left > 0 {
             (self.say)(&format!("{left} more lines are no records either (-v names them)"));
+            // What is read next has more of its own.
+            self.limit = self.lines;
         }
     }
 }
@@ -158,6 +162,24 @@ pub fn read_from(
     read_streams([Stream::Open(name.to_owned(), from)].into(), faults, take)
 }
 
+/// What is wrong within a source that can be read on behind it: an error of a reader that holds one ends nothing.
+#[derive(Debug)]
+pub(crate) enum Within {
+    /// Something that is no record.
+    Line(String),
+    /// Something that cannot be read to its end.
+    Source(String),
+}
+
+impl fmt::Display for Within {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Within::Line(message) | Within::Source(message)) = self;
+        f.write_str(message)
+    }
+}
+
+impl std::error::Error for Within {}
+
 /// What is read.
 enum Stream {
     Source(Source),
@@ -169,6 +191,8 @@ enum Packet {
     Block(Block),
     /// A source ends too early: why.
     Fault(String),
+    /// Something within a source is wrong, and it goes on.
+    Within(Within),
     /// A line was too long to be read to its end, and nothing behind it can be.
     Endless(String),
 }
@@ -224,7 +248,8 @@ fn hand_over(
                 }
                 let _ = back.try_send(block);
             }
-            Packet::Fault(message) => faults.source(&message),
+            Packet::Fault(message) | Packet::Within(Within::Source(message)) => faults.source(&message),
+            Packet::Within(Within::Line(message)) => faults.line(&message),
             Packet::Endless(message) => {
                 faults.line(&message);
                 faults.sources += 1;
@@ -245,12 +270,14 @@ struct Unwanted;
 impl Pump {
     fn run(&self, streams: VecDeque<Stream>) {
         for stream in streams {
+            let over = Over::default();
+            let is_watched = matches!(&stream, Stream::Source(Source::GrowingFile(_)));
             let (name, opened) = match stream {
-                Stream::Source(source) => open::open(&source),
+                Stream::Source(source) => open::open(&source, &over),
                 Stream::Open(name, from) => (name, open::unpack(from)),
             };
             let done = match opened {
-                Ok(from) => self.read(&Arc::from(name), from),
+                Ok(from) => self.read(&Arc::from(name), from, is_watched.then_some(&over)),
                 Err(error) => self.send(Packet::Fault(format!("{name}: {}", reason(&error)))),
             };
             if done.is_err() {
@@ -269,7 +296,12 @@ impl Pump {
         block
     }
 
-    fn read(&self, name: &Arc<str>, mut from: Box<dyn Read + Send>) -> Result<(), Unwanted> {
+    fn read(
+        &self,
+        name: &Arc<str>,
+        mut from: Box<dyn Read + Send>,
+        over: Option<&Over>,
+    ) -> Result<(), Unwanted> {
         let mut buffer = vec![0; BLOCK];
         // What is there of a line whose end was not read, and the number of that line.
         let (mut held, mut number) = (0, 1);
@@ -283,7 +315,13 @@ impl Pump {
             let n = match from.read(&mut buffer[held..]) {
                 Ok(n) => n,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-                Err(e) => return self.send(Packet::Fault(format!("{name}:{number}: {}", reason(&e)))),
+                Err(e) => match e.downcast::<Within>() {
+                    Ok(within) => {
+                        self.send(Packet::Within(within))?;
+                        continue;
+                    }
+                    Err(e) => return self.send(Packet::Fault(format!("{name}:{number}: {}", reason(&e)))),
+                },
             };
             if n == 0 {
                 return self.last(name, &buffer[..held], number);
@@ -294,6 +332,9 @@ impl Pump {
                     let end = held + at + 1;
                     let mut block = self.block(name);
                     number = block.add(&buffer[..end], number);
+                    if let Some(over) = over {
+                        over.look(&block);
+                    }
                     self.send(Packet::Block(block))?;
                     buffer.copy_within(end..all, 0);
                     held = all - end;

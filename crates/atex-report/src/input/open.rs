@@ -4,11 +4,11 @@ use std::fs::File;
 use std::io::{self, Cursor, Read};
 
 use super::Source;
-use super::grow::GrowingFile;
+use super::grow::{GrowingFile, Over};
 use super::run_dir::RunDir;
 
-/// Opens it; in any case its name for messages.
-pub(super) fn open(source: &Source) -> (String, io::Result<Box<dyn Read + Send>>) {
+/// Opens it; in any case its name for messages. What is read of it tells when it is over.
+pub(super) fn open(source: &Source, over: &Over) -> (String, io::Result<Box<dyn Read + Send>>) {
     match source {
         Source::Stdin => ("stdin".to_owned(), unpack(Box::new(io::stdin()))),
         Source::File(path) => {
@@ -24,7 +24,13 @@ pub(super) fn open(source: &Source) -> (String, io::Result<Box<dyn Read + Send>>
             (path.display().to_string(), opened)
         }
         Source::GrowingFile(path) => {
-            let opened = GrowingFile::open(path).and_then(|file| unpack(Box::new(file)));
+            let opened = GrowingFile::open(path, over).and_then(|file| {
+                let (start, from) = peek(Box::new(file))?;
+                if !start.is_empty() {
+                    over.is_complete();
+                }
+                unpack_as(start, from)
+            });
             (path.display().to_string(), opened)
         }
     }
@@ -37,6 +43,10 @@ const ZSTD: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 /// Unpacks what is packed. Waits for no more than the first byte of what is not.
 pub(crate) fn unpack(from: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
     let (start, from) = peek(from)?;
+    unpack_as(start, from)
+}
+
+fn unpack_as(start: &[u8], from: Box<dyn Read + Send>) -> io::Result<Box<dyn Read + Send>> {
     let unpacked: Box<dyn Read + Send> = if start == GZIP {
         // Several, one after another, are one: what `cat a.gz b.gz` makes.
         Box::new(Unpacked::new(flate2::read::MultiGzDecoder::new(from), "gzip"))

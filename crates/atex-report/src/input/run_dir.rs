@@ -7,10 +7,13 @@ use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use atex_model::Object;
+use atex_cli::input::{LONGEST_LINE, reason};
 use atex_model::report::{End, EndTag, ResultKind, TestEnd, TestResult};
+use atex_model::{LineError, Object};
 use serde_json::Value;
 
+use super::Within;
+use super::block::would_go_on;
 use super::grow::Watch;
 
 /// The events of a run.
@@ -24,8 +27,12 @@ pub(crate) struct RunDir {
     path: PathBuf,
     journal: BufReader<File>,
     line: Vec<u8>,
+    /// The number of that line.
+    number: u64,
     /// The attempt whose results are being said.
     attempt: Option<Attempt>,
+    /// What is wrong, to be said when all is read that is ready.
+    fault: Option<Within>,
     /// What is to be read next, and how much of it was.
     ready: Vec<u8>,
     taken: usize,
@@ -39,6 +46,7 @@ pub(crate) struct RunDir {
 }
 
 struct Attempt {
+    path: PathBuf,
     results: BufReader<File>,
     end: TestEnd,
     n: u64,
@@ -59,7 +67,9 @@ impl RunDir {
             path,
             journal,
             line: Vec::new(),
+            number: 0,
             attempt: None,
+            fault: None,
             ready: Vec::new(),
             taken: 0,
             exit: None,
@@ -72,16 +82,26 @@ impl RunDir {
     /// Makes something ready to be read. `false`: there is nothing more.
     fn advance(&mut self) -> io::Result<bool> {
         if let Some(attempt) = &mut self.attempt {
-            if attempt.say_result(&mut self.ready)? {
-                return Ok(true);
+            match attempt.say_result(&mut self.ready) {
+                Ok(true) => return Ok(true),
+                Ok(false) => {}
+                // What settles the test counts also without its results.
+                Err(Unread::Rest(e)) => {
+                    let message = format!("{}: {}", attempt.path.display(), reason(&e));
+                    self.fault = Some(Within::Source(message));
+                }
+                Err(Unread::Line(fault)) => {
+                    self.fault = Some(fault);
+                    return Ok(true);
+                }
             }
             if let Some(attempt) = self.attempt.take() {
                 atex_model::to_line(&mut self.ready, &attempt.end);
             }
             return Ok(true);
         }
-        self.journal.read_until(b'\n', &mut self.line)?;
-        if !self.line.ends_with(b"\n") && self.watch.is_some() && !self.over {
+        let fits = read_line(&mut self.journal, &mut self.line)?;
+        if !self.line.ends_with(b"\n") && fits && self.watch.is_some() && !self.over {
             // What is ready is for whoever reads; the rest of the line is for the next time.
             if self.ready.is_empty()
                 && let Some(watch) = &self.watch
@@ -94,13 +114,32 @@ impl RunDir {
         if self.line.is_empty() {
             return Ok(self.say_end());
         }
-        self.say()?;
+        self.number += 1;
+        match self.check(fits) {
+            Ok(()) => self.say(),
+            Err(fault) => self.fault = Some(fault),
+        }
         self.line.clear();
         Ok(true)
     }
 
+    /// Whether the line of the journal is one; it then ends as lines do.
+    fn check(&mut self, fits: bool) -> Result<(), Within> {
+        let path = || self.path.join(JOURNAL);
+        if !fits {
+            return Err(too_long(&path(), self.number));
+        }
+        if !self.line.ends_with(b"\n") {
+            if let Some(fault) = cut(&self.line, &path(), self.number) {
+                return Err(fault);
+            }
+            self.line.push(b'\n');
+        }
+        Ok(())
+    }
+
     /// What a line of the journal means to readers of the stream.
-    fn say(&mut self) -> io::Result<()> {
+    fn say(&mut self) {
         let kind = std::str::from_utf8(&self.line).ok().and_then(|line| {
             let kind = atex_model::kind(line).ok()?;
             Some((line, kind))
@@ -114,7 +153,7 @@ impl RunDir {
                     self.ready.extend_from_slice(&self.line);
                 }
                 "passed-on" => {
-                    let Ok(PassedOn { line }) = serde_json::from_str(line) else { return Ok(()) };
+                    let Ok(PassedOn { line }) = serde_json::from_str(line) else { return };
                     self.ready.extend_from_slice(line.get().as_bytes());
                     self.ready.push(b'\n');
                 }
@@ -134,26 +173,29 @@ impl RunDir {
             // It shows with its fault.
             None => self.ready.extend_from_slice(&self.line),
         }
-        Ok(())
     }
 
-    fn test_end(&mut self, mut end: TestEnd) -> io::Result<()> {
+    fn test_end(&mut self, mut end: TestEnd) {
         let Some(artifacts) = &end.artifacts else {
-            atex_model::to_line(&mut self.ready, &end);
-            return Ok(());
+            return atex_model::to_line(&mut self.ready, &end);
         };
         let path = self.path.join(artifacts);
         end.artifacts = Some(path.to_string_lossy().into_owned());
-        match File::open(path.join(RESULTS)) {
+        let path = path.join(RESULTS);
+        match File::open(&path) {
             Ok(file) => {
                 let results = BufReader::with_capacity(64 << 10, file);
-                self.attempt = Some(Attempt { results, end, n: 0, line: Vec::new() });
+                self.attempt = Some(Attempt { path, results, end, n: 0, line: Vec::new() });
             }
-            // An attempt that could not begin has none.
-            Err(e) if e.kind() == io::ErrorKind::NotFound => atex_model::to_line(&mut self.ready, &end),
-            Err(e) => return Err(e),
+            Err(e) => {
+                // An attempt that could not begin has none.
+                if e.kind() != io::ErrorKind::NotFound {
+                    let message = format!("{}: {}", path.display(), reason(&e));
+                    self.fault = Some(Within::Source(message));
+                }
+                atex_model::to_line(&mut self.ready, &end);
+            }
         }
-        Ok(())
     }
 
     /// The `end` that the run would have said. `false`: it was said, or there is none.
@@ -169,18 +211,36 @@ impl RunDir {
     }
 }
 
+/// Why a result cannot be said.
+enum Unread {
+    /// It is no result, or cannot be told; the next one may be.
+    Line(Within),
+    /// Nothing more can be read.
+    Rest(io::Error),
+}
+
 impl Attempt {
     /// `false`: there is no result more.
-    fn say_result(&mut self, to: &mut Vec<u8>) -> io::Result<bool> {
+    fn say_result(&mut self, to: &mut Vec<u8>) -> Result<bool, Unread> {
         self.line.clear();
-        if self.results.read_until(b'\n', &mut self.line)? == 0 {
+        let fits = read_line(&mut self.results, &mut self.line).map_err(Unread::Rest)?;
+        if self.line.is_empty() {
             return Ok(false);
         }
         self.n += 1;
+        if !fits {
+            return Err(Unread::Line(too_long(&self.path, self.n)));
+        }
         match serde_json::from_slice::<Object>(&self.line) {
             Ok(stored) => atex_model::to_line(to, &self.result(stored)),
-            // It shows with its fault.
-            Err(_) => to.extend_from_slice(&self.line),
+            Err(e) => {
+                let torn =
+                    if self.line.ends_with(b"\n") { None } else { cut(&self.line, &self.path, self.n) };
+                let error =
+                    LineError { column: e.column().max(1), message: format!("expected a result: {e}") };
+                let message = error.at(&self.path.display().to_string(), self.n).to_string();
+                return Err(Unread::Line(torn.unwrap_or(Within::Line(message))));
+            }
         }
         Ok(true)
     }
@@ -211,6 +271,34 @@ impl Attempt {
     }
 }
 
+/// Reads a line, or what is there of it. `false`: it is too long, and was skipped but for its start.
+fn read_line(from: &mut BufReader<File>, line: &mut Vec<u8>) -> io::Result<bool> {
+    let limit = (LONGEST_LINE + 1).saturating_sub(line.len()) as u64;
+    from.by_ref().take(limit).read_until(b'\n', line)?;
+    if line.len() <= LONGEST_LINE {
+        return Ok(true);
+    }
+    if !line.ends_with(b"\n") {
+        from.skip_until(b'\n')?;
+    }
+    *line = vec![b'\n'];
+    Ok(false)
+}
+
+fn too_long(path: &Path, number: u64) -> Within {
+    let message = format!("expected a record, found a line over {} MiB", LONGEST_LINE >> 20);
+    Within::Line(
+        LineError { column: LONGEST_LINE, message }.at(&path.display().to_string(), number).to_string(),
+    )
+}
+
+/// A last line that would go on was cut off when its writer, or its system, died.
+fn cut(line: &[u8], path: &Path, number: u64) -> Option<Within> {
+    let text = String::from_utf8_lossy(line);
+    would_go_on(&text)
+        .then(|| Within::Source(format!("{}:{number}: cut off in the middle of a line", path.display())))
+}
+
 fn names(files: Option<&Value>) -> Vec<String> {
     let files = files.and_then(Value::as_array).into_iter().flatten();
     files.filter_map(|name| name.as_str().map(str::to_owned)).collect()
@@ -232,12 +320,15 @@ impl Read for RunDir {
         while self.taken == self.ready.len() {
             self.ready.clear();
             self.taken = 0;
+            if let Some(fault) = self.fault.take() {
+                return Err(io::Error::other(fault));
+            }
             // Some at once: a result is far smaller than what is asked for.
             let mut more = true;
-            while more && self.ready.len() < 64 << 10 {
+            while more && self.fault.is_none() && self.ready.len() < 64 << 10 {
                 more = self.advance()?;
             }
-            if self.ready.is_empty() && !more {
+            if self.ready.is_empty() && !more && self.fault.is_none() {
                 return Ok(0);
             }
         }

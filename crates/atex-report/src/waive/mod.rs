@@ -1,7 +1,8 @@
 //! Labels known failures. Nothing is taken away and no status is changed: what failed stays, with the label beside it.
 //!
 //! Waivers come in two forms, our own (`own`) and the sections of the contest project (`contest`); both become
-//! `Waiver`s. The first one that matches a result labels it. A test's end is labelled when all that failed in it is.
+//! `Waiver`s. The first one that matches a result labels it. A test's end is labelled when all that failed in it is and
+//! explains it, or when a waiver matches the end itself.
 
 mod contest;
 mod own;
@@ -249,9 +250,38 @@ struct Waiving<'w> {
     waivers: Vec<Waiver>,
     out: Out<'w>,
     identities: Identities,
-    /// How many failures of each open attempt are waived, and how many are not.
-    open: HashMap<Identity, (u64, u64, Option<Waived>)>,
+    open: HashMap<Identity, Failed>,
     whole: Whole,
+}
+
+/// What failed in an attempt that is open.
+#[derive(Debug, Default)]
+struct Failed {
+    /// Something that is not waived.
+    unwaived: bool,
+    /// The first label.
+    label: Option<Waived>,
+    /// The worst that is waived, of the test itself and of its subtests.
+    own: Option<Outcome>,
+    subtests: Option<Outcome>,
+}
+
+impl Failed {
+    fn add(&mut self, subtest: bool, outcome: Outcome, label: Option<&Waived>) {
+        let Some(label) = label else {
+            self.unwaived = true;
+            return;
+        };
+        let worst = if subtest { &mut self.subtests } else { &mut self.own };
+        *worst = Some(worst.map_or(outcome, |worst| worst.min(outcome)));
+        self.label.get_or_insert_with(|| label.clone());
+    }
+
+    /// Whether what is waived is why the test ended so. A worse end, such as a time limit that was reached, has another
+    /// reason; and where the test itself failed, its subtests are none.
+    fn explains(&self, end: Outcome) -> bool {
+        self.own.or(self.subtests).is_some_and(|worst| worst <= end)
+    }
 }
 
 /// Of how many attempts without an end it is remembered what failed in them.
@@ -307,30 +337,23 @@ impl Waiving<'_> {
             if self.open.len() >= OPEN {
                 self.open.clear();
             }
-            let (waived, not, first) = self.open.entry(identity).or_default();
-            if label.is_some() {
-                *waived += 1
-            } else {
-                *not += 1
-            }
-            if first.is_none() {
-                first.clone_from(&label);
-            }
+            let failed = self.open.entry(identity).or_default();
+            failed.add(row.subtest.is_some(), row.outcome(), label.as_ref());
         }
         Ok(label)
     }
 
     fn end(&mut self, end: &TestEnd) -> Result<Option<Waived>, Stop> {
         let identity = self.identities.hash((&*end.run, &*end.platform, &*end.test, end.attempt));
-        let (waived, not, first) = self.open.remove(&identity).unwrap_or_default();
+        let failed = self.open.remove(&identity).unwrap_or_default();
         let bad = matches!(end.outcome, Outcome::Fail | Outcome::Error) && end.cause == Cause::Test;
-        if !bad || end.waived.is_some() || not > 0 {
+        if !bad || end.waived.is_some() || failed.unwaived {
             return Ok(None);
         }
-        if waived > 0 {
-            return Ok(first);
+        if failed.explains(end.outcome) {
+            return Ok(failed.label);
         }
-        // It failed without a result that says so.
+        // No result says why it failed.
         self.label(&Subject {
             platform: &end.platform,
             test: &end.test,
