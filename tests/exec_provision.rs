@@ -396,7 +396,9 @@ fn a_signal_ends_the_run_and_everything_is_given_back() {
             // We have left at once: it sees the end of its input, and what runs there goes on.
             wait_until(|| lent(&dir, "ledger").is_empty());
             dir.write("go", "");
-            wait_until(|| fs::read_to_string(dir.join("run/hosts/0/test/end")).is_ok_and(|end| end.len() > 1));
+            wait_until(|| {
+                fs::read_to_string(dir.join("run/hosts/0/test/end")).is_ok_and(|end| end.len() > 1)
+            });
         } else {
             check(&dir, "ledger");
         }

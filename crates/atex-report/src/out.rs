@@ -136,7 +136,7 @@ pub struct Out<'w> {
 enum To<'w> {
     Stream(Box<dyn Write + 'w>),
     /// What has this name.
-    Place(PathBuf, Packer<BufWriter<Place>>),
+    Place(PathBuf, Box<Packer<BufWriter<Place>>>),
     Done,
 }
 
@@ -230,7 +230,7 @@ impl<'w> Out<'w> {
         self.drain()?;
         match std::mem::replace(&mut self.to, To::Done) {
             To::Stream(mut to) => to.flush().map_err(|e| stop("stdout", e)),
-            To::Place(path, to) => keep(to).map_err(|e| stop(&path.display(), e)),
+            To::Place(path, to) => keep(*to).map_err(|e| stop(&path.display(), e)),
             To::Done => Ok(()),
         }
     }
@@ -239,7 +239,7 @@ impl<'w> Out<'w> {
 impl To<'_> {
     fn open(path: &Path) -> io::Result<Self> {
         let place = BufWriter::new(Place::open(path)?);
-        Ok(To::Place(path.to_owned(), Packing::of(path).writer(place)?))
+        Ok(To::Place(path.to_owned(), Box::new(Packing::of(path).writer(place)?)))
     }
 }
 
