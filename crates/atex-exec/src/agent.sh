@@ -574,7 +574,8 @@ serve() { # G MAX ORPHAN [FULL]
     exec 3<orders 9>orders
     exec 8<&0
     say_ready
-    setsid sh "$W/agent" help "$1" "$2" "$3" "$full" </dev/null >/dev/null 2>&1 3<&- 7>&- 8<&- 9>&- &
+    # The guard is opened here, where somebody writes there: later there may be nobody any more, and it would wait for ever.
+    setsid sh "$W/agent" help "$1" "$2" "$3" "$full" </dev/null >/dev/null 2>&1 3<&- 7<guard 8<&- 9>&- &
     setsid sh "$W/agent" follow "$1" 0 0 <&8 3<&- 4>&- 5>&- 6>&- 7>&- 8<&- &
     # What is said here from now on is nothing that a test has printed.
     exec </dev/null >/dev/null 2>&1 8<&- 9>&-
@@ -675,7 +676,7 @@ help)
     trap 'kill -s KILL 0' EXIT
     max=$3 orphan=$4 full=$5
     export LC_ALL=C
-    exec 7<guard 8<>control.go 9<>output.go
+    exec 8<>control.go 9<>output.go
     dd=$(command -v dd)
     relay control <&8 5>&- 7<&- 8<&- 9<&- &
     relays=$!

@@ -159,8 +159,8 @@ impl Dispatcher {
                 // Nothing more can be put on record: it is not used.
                 Said::Host(host) => self.giver(of).give_back(&host.id, "cancelled"),
                 Said::Pending(hosts) => self.giver(of).pending = hosts,
-                // Its lease has ended.
-                Said::Released(_) => {}
+                // Mostly it was told to: then there is no such host any more.
+                Said::Released(id) => self.host_gone(of, &id, "it has been given back"),
                 Said::Gone { id, note, .. } => self.host_gone(of, &id, &note),
                 Said::Failed { count, note, retry } => self.provision_failed(of, count, note, retry),
                 Said::Unusable(problem) => {

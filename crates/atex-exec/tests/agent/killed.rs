@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, kill};
@@ -103,5 +104,26 @@ fn helpers_that_are_killed_at_any_moment_keep_nobody_waiting() {
             host.call(&["hello", "s0"], b"");
             host.await_that("nothing runs", || host.processes().is_empty());
         }
+    }
+}
+
+#[test]
+fn helpers_that_begin_after_all_is_over_do_not_stay() {
+    for shell in ["dash", "bash"] {
+        let host = Host::with_shell(shell);
+        host.greet();
+        let late = "#!/bin/sh\ncase $* in *' help '*) : >late; until [ -e go ]; do sleep 0.01; done ;; esac\n\
+            PATH=${PATH#*:} exec setsid \"$@\"\n";
+        let setsid = host.bin().join("setsid");
+        fs::write(&setsid, late).unwrap();
+        fs::set_permissions(&setsid, fs::Permissions::from_mode(0o755)).unwrap();
+        let mut session = host.serve();
+        let spool = host.work_dir().join("spool.1");
+        host.await_that("the helpers are about to begin", || spool.join("late").exists());
+        session.child.kill().unwrap();
+        session.child.wait().unwrap();
+        drop(session.stdin.take());
+        fs::write(spool.join("go"), "").unwrap();
+        host.await_that("nothing runs", || host.processes().is_empty());
     }
 }
