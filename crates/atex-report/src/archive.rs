@@ -48,6 +48,8 @@ const LEVEL: i32 = 9;
 
 /// What is below this in an archive is the run directory; what is below the other, reports.
 const RUN: &str = "run";
+/// The file of a run directory that has the values of variables which nobody else is to see.
+const SECRETS: &str = "env.json";
 const REPORTS: &str = "reports";
 
 /// Reports of a run, made and on disk.
@@ -89,7 +91,9 @@ impl Reports {
 
     fn archive(&self, run: &Path, to: &mut Place) -> io::Result<()> {
         // The archive may be made in the run directory, and is no part of what it holds.
-        let own = to.identities();
+        let mut left_out = to.identities();
+        // Archives are handed around, and these are for nobody but a run that goes on.
+        left_out.extend(std::fs::metadata(run.join(SECRETS)).ok().as_ref().map(identity));
         let mut tar = tar::Builder::new(zstd::Encoder::new(BufWriter::new(to), LEVEL)?);
         tar.follow_symlinks(false);
         tar.append_path_with_name(self.dir.path().join(RECORDS), RECORDS)?;
@@ -97,7 +101,7 @@ impl Reports {
             tar.append_path_with_name(self.dir.path().join(name), format!("{REPORTS}/{name}"))?;
         }
         tar.append_dir(RUN, run)?;
-        append(&mut tar, run, Path::new(RUN), &own)?;
+        append(&mut tar, run, Path::new(RUN), &left_out)?;
         tar.into_inner()?.finish()?.flush()
     }
 }
@@ -168,7 +172,7 @@ pub fn run(args: &Args, say: &mut dyn FnMut(&str)) -> Result<Exit, Failure> {
         }
     };
     let failed = |e: io::Error| Failure::trouble(format!("{}: {}", output.display(), reason(&e)));
-    // Nobody but the user reads it: values of secret variables are among its files.
+    // Nobody but the user reads it: tests may have printed anything.
     let mut to = Place::open(&output).map_err(failed)?;
     let reports = Reports::make(&run, args.unfinished)?;
     reports.archive(&run, &mut to).map_err(failed)?;

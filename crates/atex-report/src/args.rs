@@ -86,7 +86,8 @@ pub enum Command {
     /// Put a run directory and its reports into one file
     ///
     /// The reports are made first: a summary, JUnit XML, and the stream of records, with which the file begins, so that
-    /// every command reads the archive as it reads the stream. The run must have ended.
+    /// every command reads the archive as it reads the stream. The run must have ended. The values of `atex-exec --env
+    /// NAME` are left out.
     Archive(archive::Args),
     /// Take a run directory out of an archive
     Unarchive(archive::Unpacking),

@@ -580,10 +580,13 @@ fn an_archive_is_read_as_the_run_and_gives_it_back() {
     let dir = Dir::new();
     let run = run_dir(&dir);
     let (path, archive, back) = (run.to_str().unwrap(), dir.path("a.tar.zst"), dir.path("back"));
+    fs::write(run.join("env.json"), r#"{"TOKEN":"hunter2"}"#).unwrap();
     assert_eq!(output(&["archive", path, "-o", &archive]), (String::new(), vec![], 0));
     assert_eq!(output(&["jsonl", &archive]), output(&["jsonl", path]));
     assert_eq!(output(&["check", &archive]).2, 0);
     assert_eq!(output(&["unarchive", &archive, &back]), (String::new(), vec![], 0));
+    assert!(!Path::new(&back).join("env.json").exists(), "it is nobody else's business");
+    fs::remove_file(run.join("env.json")).unwrap();
     let same = Command::new("diff").args(["-r", path, &back]).output().unwrap();
     assert!(same.status.success(), "{}", String::from_utf8_lossy(&same.stdout));
     let (_, said, exit) = output(&["unarchive", &archive, &back]);
