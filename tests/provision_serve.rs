@@ -291,6 +291,35 @@ fn what_fails_is_said_and_not_tried_again_unasked() {
 }
 
 #[test]
+fn a_host_of_an_id_that_is_there_already_is_given_back() {
+    let dir = lab();
+    dir.script("same", "#!/bin/sh\n./lab | sed 's|\"lab/[^\"]*\"|\"vm\"|'\n");
+    let words = ["exec", "--serve", "./same"];
+    let mut talk = Talk::start(&dir, &words, &[]);
+    talk.say(&want(2));
+    let host = talk.expect("host");
+    assert_eq!(host["id"], "vm");
+    let failed = talk.next_of(&["host", "provision-failed"]).expect("it goes on");
+    assert_eq!(failed["retry"], false);
+    assert!(
+        failed["note"].as_str().unwrap().starts_with("vm: there is a host of this id already"),
+        "{failed}"
+    );
+    // Another process died with such a host.
+    let mut other = Talk::start(&dir, &words, &[]);
+    other.say(&want(1));
+    let theirs = other.expect("host");
+    other.kill();
+    talk.say(&json!({"type": "adopt", "host": theirs}));
+    assert_eq!(talk.expect("provision-failed")["retry"], false);
+    talk.say(&json!({"type": "shutdown"}));
+    assert_eq!(talk.expect("released")["id"], "vm");
+    assert_eq!(talk.end(), Some(0));
+    assert_eq!(held(&dir), [""; 0]);
+    assert!(leases(&dir).is_empty());
+}
+
+#[test]
 fn the_end_of_a_time_ends_a_host() {
     let dir = lab();
     let mut talk = Talk::start(&dir, &["exec", "--serve", "--ttl", "1s", "./lab"], &[]);

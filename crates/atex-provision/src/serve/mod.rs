@@ -24,7 +24,7 @@ use crate::stop::{Stop, Stopper};
 use crate::trouble::Trouble;
 use crate::{TOOL, Terms};
 use input::Message;
-use pool::{Pool, Ready};
+use pool::{Fate, Pool, Ready};
 
 /// How often the ledger is told that we live: often enough against the shortest time for which anybody keeps orphans.
 const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
@@ -254,6 +254,10 @@ impl<W: Write> Server<'_, W> {
 
     fn not_obtained(&mut self, trouble: Trouble) {
         self.pool.failed();
+        self.say_failed(trouble);
+    }
+
+    fn say_failed(&mut self, trouble: Trouble) {
         if self.ending.is_none() {
             let (note, retry) = (Some(trouble.message), trouble.again);
             self.say(&ProvisionFailed { kind: ProvisionFailedTag, count: 1, note, retry });
@@ -293,12 +297,20 @@ impl<W: Write> Server<'_, W> {
     }
 
     fn obtained(&mut self, entry: Entry) {
-        let id = entry.id.clone().unwrap_or_else(|| entry.token.clone());
-        let ready = Ready { token: entry.token.clone(), until: entry.until };
-        if self.pool.created(&id, ready) {
-            self.hand_out(&entry);
-        } else {
-            self.give_back(&id, entry.token, false);
+        let (id, ready) = ready(&entry);
+        let fate = self.pool.created(&id, ready);
+        if fate == Fate::Twice {
+            // It is not tried again unasked: the next one may well have the same id.
+            self.pool.spoilt();
+            self.say_failed(twice(&id));
+        }
+        self.decide(&id, &entry, fate);
+    }
+
+    fn decide(&mut self, id: &str, entry: &Entry, fate: Fate) {
+        match fate {
+            Fate::HandedOut => self.hand_out(entry),
+            Fate::Unwanted | Fate::Twice => self.give_back(id, entry.token.clone(), false),
         }
     }
 
@@ -306,9 +318,12 @@ impl<W: Write> Server<'_, W> {
         if self.ending == Some(Ending::Shutdown) {
             return self.give_back(&entry.id.clone().unwrap_or_default(), entry.token, true);
         }
-        let id = entry.id.clone().unwrap_or_else(|| entry.token.clone());
-        self.pool.ready.insert(id, Ready { token: entry.token.clone(), until: entry.until });
-        self.hand_out(&entry);
+        let (id, ready) = ready(&entry);
+        let fate = self.pool.adopted(&id, ready);
+        if fate == Fate::Twice {
+            self.say_failed(twice(&id));
+        }
+        self.decide(&id, &entry, fate);
     }
 
     fn hand_out(&mut self, entry: &Entry) {
@@ -402,6 +417,16 @@ impl<W: Write> Server<'_, W> {
             self.end(Ending::Orphaned);
         }
     }
+}
+
+/// A host as the pool knows it, with its id.
+fn ready(entry: &Entry) -> (String, Ready) {
+    let id = entry.id.clone().unwrap_or_else(|| entry.token.clone());
+    (id, Ready { token: entry.token.clone(), until: entry.until })
+}
+
+fn twice(id: &str) -> Trouble {
+    Trouble::lasting(format!("{id}: there is a host of this id already; each needs one of its own"))
 }
 
 /// A provider's limit of time that is nearer than this is moved …
