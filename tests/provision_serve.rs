@@ -1,10 +1,12 @@
 //! atex-provision --serve: what atex-exec and a provisioner say to each other, with real processes.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
+use atex_testkit::need;
 use atex_testkit::sandbox::Dir;
 use serde_json::{Value, json};
 
@@ -22,9 +24,17 @@ pub(crate) struct Talk {
 
 impl Talk {
     pub fn start(dir: &Dir, words: &[&str], variables: &[(&str, &str)]) -> Talk {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_atex-provision"));
+        Talk::behind(dir, &[], words, variables)
+    }
+
+    /// The same by a program, such as one that sets limits, which is to start it.
+    fn behind(dir: &Dir, program: &[String], words: &[&str], variables: &[(&str, &str)]) -> Talk {
+        let ours = [env!("CARGO_BIN_EXE_atex-provision").to_owned()];
+        let argv: Vec<&String> = program.iter().chain(&ours).collect();
+        let mut command = Command::new(argv[0]);
         let home = dir.home();
         command
+            .args(&argv[1..])
             .args(words)
             .current_dir(dir.path())
             .env_clear()
@@ -339,6 +349,56 @@ fn the_end_of_a_time_ends_a_host() {
 fn nothing_is_lost_wherever_serving_is_killed() {
     let dir = lab();
     killed_everywhere(&dir, &SERVE, &[], 1, |when| assert_eq!(held(&dir), [""; 0], "{when}"));
+}
+
+/// What starts a program as a user that nobody else is, in a folder where that one may do everything. Only root can.
+pub(crate) fn as_stranger(dir: &Dir, number: u32) -> Result<Vec<String>, String> {
+    let user = 200_000 + 2 * (std::process::id() % 100_000) + number;
+    let words = ["setpriv", &format!("--reuid={user}"), &format!("--regid={user}"), "--clear-groups"];
+    let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+    let all = std::fs::Permissions::from_mode(0o777);
+    for place in [dir.path(), dir.home(), dir.home().parent().unwrap().to_owned()] {
+        std::fs::set_permissions(&place, all.clone()).map_err(|e| e.to_string())?;
+    }
+    let mut tried = Command::new(&words[0]);
+    match tried.args(&words[1..]).args([env!("CARGO_BIN_EXE_atex-provision"), "--version"]).output() {
+        Ok(output) if output.status.success() => Ok(words),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        Err(e) => Err(format!("setpriv: {e}")),
+    }
+}
+
+#[test]
+fn a_machine_that_has_no_threads_left_holds_nobody_up() {
+    let dir = lab();
+    // All that it does the shell does itself.
+    dir.script(
+        "frugal",
+        "#!/bin/sh\nread -r r\ncd held || exit 1\nt=${r#*'\"lease\":\"'}; t=${t%%'\"'*}\ncase $r in\n\
+         *'\"create\"'*) echo x >\"$t\"; echo '{\"success\":true,\"host\":{\"addr\":\"h\"}}' ;;\n\
+         *'\"list\"'*) l=; [ ! -s \"$t\" ] || l='{\"lease\":\"'$t'\"}'; echo '{\"success\":true,\"leases\":['$l']}' ;;\n\
+         *) : >\"$t\"; echo '{\"success\":true}' ;;\nesac\n",
+    );
+    std::fs::set_permissions(dir.join("held"), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let stranger = as_stranger(&dir, 0);
+    let Some(mut program) = need(stranger.as_ref().map(|_| ()).map_err(Clone::clone), || stranger.unwrap())
+    else {
+        return;
+    };
+    // Three that there are always, three that want a host, and one program of the provider's: none is left to wait for that.
+    program.extend(["prlimit", "--nproc=7"].map(str::to_owned));
+    let mut talk = Talk::behind(&dir, &program, &["exec", "--serve", "./frugal"], &[]);
+    talk.say(&want(3));
+    (0..3).for_each(|_| {
+        talk.next_of(&["host", "provision-failed"]).expect("it goes on");
+    });
+    talk.say(&json!({"type": "shutdown"}));
+    assert!(talk.next("nothing").is_none());
+    assert!(matches!(talk.end(), Some(0 | 3)));
+    let left = std::fs::read_dir(dir.join("held")).unwrap();
+    let left =
+        left.filter(|entry| entry.as_ref().unwrap().metadata().is_ok_and(|m| m.is_file() && m.len() > 0));
+    assert_eq!(left.count(), 0);
 }
 
 #[test]

@@ -6,10 +6,11 @@ mod input;
 mod pool;
 
 use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use atex_cli::output::{Output, OutputError};
-use atex_cli::{Exit, Failure, signals};
+use atex_cli::{Exit, Failure, input::reason, signals};
 use atex_model::protocol::{
     Hello, HelloTag, HostGone, HostGoneTag, Pending, PendingTag, ProvisionFailed, ProvisionFailedTag,
     Released, ReleasedTag,
@@ -161,11 +162,8 @@ impl<W: Write> Server<'_, W> {
             Message::Release(id) => self.release(&id),
             Message::Extend(id, until) => self.extend(&id, until),
             Message::Adopt(host) => {
-                let leasing = self.leasing.clone();
-                self.begin(move || {
-                    let adopted = leasing.adopt(&host);
-                    News::Adopted(host, adopted)
-                });
+                let (leasing, of_it) = (self.leasing.clone(), host.clone());
+                self.begin(move || leasing.adopt(&of_it), |adopted| News::Adopted(host, adopted));
             }
             Message::Shutdown => self.end(Ending::Shutdown),
         }
@@ -173,9 +171,7 @@ impl<W: Write> Server<'_, W> {
 
     fn obtain(&mut self) {
         let (leasing, stop) = (self.leasing.clone(), self.stop.clone());
-        if !self.begin(move || News::Obtained(leasing.obtain(&stop))) {
-            self.not_obtained(Trouble::passing("no thread can be started"));
-        }
+        self.begin(move || leasing.obtain(&stop), News::Obtained);
     }
 
     fn release(&mut self, id: &str) {
@@ -202,7 +198,7 @@ impl<W: Write> Server<'_, W> {
 
     fn give_back(&mut self, id: &str, token: String, told: bool) {
         let (leasing, id) = (self.leasing.clone(), id.to_owned());
-        self.begin(move || News::GivenBack { id, told, result: leasing.give_back(&token) });
+        self.begin(move || leasing.give_back(&token), move |result| News::GivenBack { id, told, result });
     }
 
     fn extend(&mut self, id: &str, until: Time) {
@@ -211,7 +207,7 @@ impl<W: Write> Server<'_, W> {
             return;
         };
         let (leasing, id, token) = (self.leasing.clone(), id.to_owned(), ready.token.clone());
-        self.begin(move || News::Extended { id, result: leasing.extend(&token, until) });
+        self.begin(move || leasing.extend(&token, until), |result| News::Extended { id, result });
     }
 
     fn end(&mut self, ending: Ending) {
@@ -232,23 +228,27 @@ impl<W: Write> Server<'_, W> {
 
     // ---- What threads report ----
 
-    /// Has a thread do something. `false`: there is none to be had, and nothing was begun; what was to be given back is
-    /// `reap`'s then.
-    fn begin(&mut self, work: impl FnOnce() -> News + Send + 'static) -> bool {
-        let to = self.to.clone();
-        let report = move || {
-            let _ = to.send(work());
+    /// Has a thread do something, and reports what has come of it in any case: whoever ends waits for all reports.
+    fn begin<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce() -> Result<T, Trouble> + Send + 'static,
+        report: impl FnOnce(Result<T, Trouble>) -> News + Send + 'static,
+    ) {
+        self.busy += 1;
+        // Whoever gets to do it takes it: the thread, or we.
+        let task = Arc::new(Mutex::new(Some((work, report))));
+        let take = |task: &Mutex<Option<_>>| task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (to, of_thread) = (self.to.clone(), Arc::clone(&task));
+        let run = move || {
+            if let Some((work, report)) = take(&of_thread) {
+                let _ = to.send(report(without_panic(work)));
+            }
         };
-        match std::thread::Builder::new().stack_size(STACK).spawn(report) {
-            Ok(_) => {
-                self.busy += 1;
-                true
-            }
-            Err(e) => {
-                log::error!("a thread cannot be started: {e}");
-                self.exit = self.exit.max(Exit::Trouble);
-                false
-            }
+        if let Err(e) = std::thread::Builder::new().stack_size(STACK).spawn(run)
+            && let Some((_, report)) = take(&task)
+        {
+            let trouble = Trouble::passing(format!("a thread cannot be started: {}", reason(&e)));
+            let _ = self.to.send(report(Err(trouble)));
         }
     }
 
@@ -385,13 +385,12 @@ impl<W: Write> Server<'_, W> {
         let tokens: Vec<(String, String)> =
             self.pool.ready.iter().map(|(id, ready)| (id.clone(), ready.token.clone())).collect();
         for (id, token) in tokens {
-            let leasing = self.leasing.clone();
-            self.begin(move || {
-                let entry = leasing.ledger.get(&token).map_err(Trouble::passing);
-                let result =
-                    entry.and_then(|entry| entry.map_or(Ok(()), |entry| leasing.backend.beat(&entry)));
-                News::Beaten { id, result }
-            });
+            let (leasing, of_it) = (self.leasing.clone(), token.clone());
+            let beat = move || {
+                let entry = leasing.ledger.get(&of_it).map_err(Trouble::passing)?;
+                entry.map_or(Ok(()), |entry| leasing.backend.beat(&entry))
+            };
+            self.begin(beat, |result| News::Beaten { id, result });
         }
     }
 
@@ -419,6 +418,12 @@ impl<W: Write> Server<'_, W> {
     }
 }
 
+/// What comes of some work; a panic, which is a bug of ours, is trouble like other.
+fn without_panic<T>(work: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    done.unwrap_or_else(|_| Err(Trouble::passing("this program is at fault (a thread has panicked)")))
+}
+
 /// A host as the pool knows it, with its id.
 fn ready(entry: &Entry) -> (String, Ready) {
     let id = entry.id.clone().unwrap_or_else(|| entry.token.clone());
@@ -433,3 +438,15 @@ fn twice(id: &str) -> Trouble {
 const NEAR: Duration = Duration::from_secs(4 * 3600);
 /// … to this.
 const KEEP: Duration = Duration::from_secs(12 * 3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_reported_as_trouble() {
+        assert_eq!(without_panic(|| Ok(1)), Ok(1));
+        let trouble = without_panic(|| if true { panic!("a test's") } else { Ok(1) }).unwrap_err();
+        assert!(trouble.message.contains("panicked"), "{trouble}");
+    }
+}
