@@ -330,6 +330,25 @@ fn a_host_of_an_id_that_is_there_already_is_given_back() {
 }
 
 #[test]
+fn a_host_that_somebody_else_gave_back_is_gone() {
+    let dir = lab();
+    let mut talk = Talk::start(&dir, &["exec", "--serve", "--orphan-timeout", "3s", "./lab"], &[]);
+    talk.say(&want(1));
+    let host = talk.expect("host");
+    provision(&dir, &["release"]).arg(host["id"].as_str().unwrap()).run().success();
+    let gone = talk.expect("host-gone");
+    assert_eq!(
+        (&gone["id"], &gone["note"]),
+        (&host["id"], &json!("its lease was given back by somebody else"))
+    );
+    // What is still wanted comes.
+    assert_ne!(talk.expect("host")["id"], host["id"]);
+    talk.say(&json!({"type": "shutdown"}));
+    assert_eq!(talk.end(), Some(0));
+    assert_eq!(held(&dir), [""; 0]);
+}
+
+#[test]
 fn the_end_of_a_time_ends_a_host() {
     let dir = lab();
     let mut talk = Talk::start(&dir, &["exec", "--serve", "--ttl", "1s", "./lab"], &[]);

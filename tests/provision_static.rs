@@ -85,6 +85,23 @@ fn a_lock_ends_with_its_time_whoever_has_it() {
 }
 
 #[test]
+fn a_host_that_was_given_back_from_outside_is_used_by_one_only() {
+    let dir = Dir::new();
+    pool(&dir, 1);
+    let words = ["static", "pool", "--lock-dir", "lock", "--serve", "--orphan-timeout", "3s"];
+    let mut talk = Talk::start(&dir, &words, &[]);
+    talk.say(&json!({"type": "want", "hosts": 1}));
+    talk.expect("host");
+    provision(&dir, &["release", "host0"]).run().success();
+    assert_eq!(talk.expect("host-gone")["note"], "its lease was given back by somebody else");
+    // It is one of the list still, and may be had again.
+    assert_eq!(talk.expect("host")["id"], "host0");
+    talk.say(&json!({"type": "shutdown"}));
+    assert_eq!(talk.end(), Some(0));
+    assert!(!locked(&dir, "host0"));
+}
+
+#[test]
 fn nothing_is_lost_wherever_locking_is_killed() {
     let dir = Dir::new();
     pool(&dir, 2);

@@ -20,6 +20,9 @@ const GIVE_UP: Duration = Duration::from_secs(300);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
+/// How often the ledger is told that we live, at least.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
+
 /// How often creating is tried again when the provider asks for patience.
 const PATIENCE: u32 = 10;
 
@@ -38,6 +41,12 @@ pub(crate) struct Leasing {
 }
 
 impl Leasing {
+    /// How often the ledger is to be told that we live: three times within the time after which a holder that is silent is
+    /// taken for dead.
+    pub fn sign_of_life(&self) -> Duration {
+        (self.orphan / 3).clamp(Duration::from_secs(1), SIGN_OF_LIFE)
+    }
+
     /// A new host.
     pub fn obtain(&self, stop: &Stop) -> Result<Entry, Trouble> {
         let token = self.ledger.new_token().map_err(Trouble::lasting)?;
@@ -149,7 +158,9 @@ impl Leasing {
 
     /// Gives it back, and strikes it out once it is gone. One that is not in the ledger has been given back.
     pub fn give_back(&self, token: &str) -> Result<(), Trouble> {
-        give_back(&self.ledger, &*self.backend, token)
+        let result = give_back(&self.ledger, &*self.backend, token);
+        self.backend.forget(token);
+        result
     }
 
     /// Takes charge of a host that an earlier process got.
@@ -182,6 +193,19 @@ impl Leasing {
             // A provider that cannot be asked is no reason to give a host up.
             _ => Ok(entry),
         }
+    }
+
+    /// The lease of a host that we look after, unless somebody else has given it back: then nobody may use the host any more.
+    pub fn ours(&self, token: &str) -> Result<Entry, Trouble> {
+        let entry = self.ledger.get(token).map_err(Trouble::passing)?;
+        let ours =
+            entry.filter(|entry| entry.state == State::Held && entry.holder.as_ref() == Some(&Holder::me()));
+        ours.ok_or_else(|| Trouble::lasting("its lease was given back by somebody else"))
+    }
+
+    /// Says that somebody looks after it, where the provider wants to hear that.
+    pub fn beat(&self, token: &str) -> Result<(), Trouble> {
+        self.backend.beat(&self.ours(token)?)
     }
 
     /// Keeps it until then; gives when it really ends.

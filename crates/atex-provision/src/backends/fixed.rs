@@ -373,15 +373,17 @@ impl Backend for Fixed {
     }
 
     fn release(&self, held: &Held) -> Result<(), Trouble> {
-        let result = match &held.way {
+        match &held.way {
             None => Ok(()),
             Some(way) => {
                 let freed = self.ask(way, &["free", &self.lock_dir, &held.token], &Stop::never());
                 freed.map(|_| ()).map_err(|trouble| Trouble { again: false, ..trouble })
             }
-        };
-        self.state().mine.retain(|_, mine| mine.token != held.token);
-        result
+        }
+    }
+
+    fn forget(&self, token: &str) {
+        self.state().mine.retain(|_, mine| mine.token != token);
     }
 
     fn beat(&self, entry: &Entry) -> Result<(), Trouble> {

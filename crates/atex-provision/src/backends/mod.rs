@@ -75,6 +75,9 @@ pub(crate) trait Backend: Send + Sync {
         Ok(())
     }
 
+    /// This process has nothing to do with a lease any more, whoever has given it back.
+    fn forget(&self, _token: &str) {}
+
     /// The hosts that are there anyway: without `--serve` and `--ttl` they are described, not leased.
     fn standing(&self, _most: Option<u32>) -> Result<Option<Inventory>, Failure> {
         Ok(None)

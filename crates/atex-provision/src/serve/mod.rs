@@ -27,16 +27,13 @@ use crate::{TOOL, Terms};
 use input::Message;
 use pool::{Fate, Pool, Ready};
 
-/// How often the ledger is told that we live: often enough against the shortest time for which anybody keeps orphans.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
-
 /// What a thread reports.
 enum News {
     Obtained(Result<Entry, Trouble>),
     GivenBack { id: String, told: bool, result: Result<(), Trouble> },
     Adopted(Box<Host>, Result<Entry, Trouble>),
     Extended { id: String, result: Result<Entry, Trouble> },
-    Beaten { id: String, result: Result<(), Trouble> },
+    Beaten { id: String, token: String, result: Result<(), Trouble> },
 }
 
 /// Why there is an end.
@@ -74,7 +71,7 @@ pub(crate) fn serve<W: Write>(
         exit: Exit::Done,
         beat: gives.beat,
         extends: gives.extends && terms.ttl.is_none(),
-        next_sign: now + SIGN_OF_LIFE,
+        next_sign: now + leasing.sign_of_life(),
         next_beat: gives.beat.map(|every| now + every),
     };
     server.say(&Hello {
@@ -285,13 +282,10 @@ impl<W: Write> Server<'_, W> {
                 (None, Ok(_)) => {}
                 (_, Err(trouble)) => log::warn!("{id}: it cannot be kept longer: {trouble}"),
             },
-            News::Beaten { id, result: Err(trouble) } if !trouble.again => {
-                if let Some(ready) = self.pool.leave(&id) {
-                    self.gone(id.clone(), trouble.message);
-                    self.give_back(&id, ready.token, false);
-                }
+            News::Beaten { id, token, result: Err(trouble) } if !trouble.again => {
+                self.lost(id, token, trouble)
             }
-            News::Beaten { id, result: Err(trouble) } => log::info!("{id}: {trouble}"),
+            News::Beaten { id, result: Err(trouble), .. } => log::info!("{id}: {trouble}"),
             News::Beaten { .. } => {}
         }
     }
@@ -357,8 +351,8 @@ impl<W: Write> Server<'_, W> {
             }
         }
         if now >= self.next_sign {
-            self.next_sign = now + SIGN_OF_LIFE;
-            self.leasing.ledger.touch(self.pool.ready.values().map(|ready| ready.token.as_str()));
+            self.next_sign = now + self.leasing.sign_of_life();
+            self.sign_of_life();
             self.keep();
         }
         if let (Some(every), Some(next)) = (self.beat, self.next_beat)
@@ -382,15 +376,33 @@ impl<W: Write> Server<'_, W> {
     }
 
     fn beat(&mut self) {
-        let tokens: Vec<(String, String)> =
-            self.pool.ready.iter().map(|(id, ready)| (id.clone(), ready.token.clone())).collect();
-        for (id, token) in tokens {
+        let ready = self.pool.ready.iter().map(|(id, ready)| (id.clone(), ready.token.clone()));
+        for (id, token) in ready.collect::<Vec<_>>() {
             let (leasing, of_it) = (self.leasing.clone(), token.clone());
-            let beat = move || {
-                let entry = leasing.ledger.get(&of_it).map_err(Trouble::passing)?;
-                entry.map_or(Ok(()), |entry| leasing.backend.beat(&entry))
-            };
-            self.begin(beat, |result| News::Beaten { id, result });
+            self.begin(move || leasing.beat(&of_it), |result| News::Beaten { id, token, result });
+        }
+    }
+
+    /// Says that we live, and sees whether what we look after is still ours.
+    fn sign_of_life(&mut self) {
+        let lost = |(id, ready): (&String, &Ready)| match self.leasing.ours(&ready.token) {
+            Err(trouble) if !trouble.again => Some((id.clone(), ready.token.clone(), trouble)),
+            _ => None,
+        };
+        let lost: Vec<_> = self.pool.ready.iter().filter_map(lost).collect();
+        for (id, token, trouble) in lost {
+            self.lost(id, token, trouble);
+        }
+        self.leasing.ledger.touch(self.pool.ready.values().map(|ready| ready.token.as_str()));
+    }
+
+    /// A host that we had is not ours any more.
+    fn lost(&mut self, id: String, token: String, trouble: Trouble) {
+        // Meanwhile there may be another one of this id.
+        if self.pool.ready.get(&id).is_some_and(|ready| ready.token == token) {
+            self.pool.leave(&id);
+            self.gone(id.clone(), trouble.message);
+            self.give_back(&id, token, false);
         }
     }
 
