@@ -102,6 +102,45 @@ fn a_host_that_was_given_back_from_outside_is_used_by_one_only() {
 }
 
 #[test]
+fn a_host_that_is_adopted_is_locked_anew_and_given_to_nobody_else() {
+    let dir = Dir::new();
+    pool(&dir, 2);
+    let words = ["static", "pool", "--lock-dir", "lock", "--serve"];
+    let orphan = || {
+        let mut talk = Talk::start(&dir, &words, &[]);
+        talk.say(&json!({"type": "want", "hosts": 1}));
+        let host = talk.expect("host");
+        assert_eq!(talk.end(), Some(0));
+        host
+    };
+    let host = orphan();
+    let token = host["lease"]["token"].as_str().unwrap();
+    // Its time is over, as it is when nobody has been there for long.
+    dir.write("host0/lock/lock/state", format!("{token} 1 1 1 me\n"));
+    let mut talk = Talk::start(&dir, &words, &[]);
+    talk.say(&json!({"type": "adopt", "host": host}));
+    assert_eq!(talk.expect("host"), host);
+    let state = dir.read("host0/lock/lock/state");
+    let until: u64 = state.split(' ').nth(1).unwrap().parse().unwrap();
+    assert!(state.starts_with(token) && until > 1, "{state}");
+    talk.say(&json!({"type": "want", "hosts": 2}));
+    assert_eq!(talk.expect("host")["id"], "host1");
+    talk.say(&json!({"type": "shutdown"}));
+    assert_eq!(talk.end(), Some(0));
+    assert!(!locked(&dir, "host0") && !locked(&dir, "host1"));
+
+    // Somebody else has it by now.
+    let host = orphan();
+    dir.write("host0/lock/lock/state", "theirs 99999999999 0 0 somebody\n");
+    let mut talk = Talk::start(&dir, &words, &[]);
+    talk.say(&json!({"type": "adopt", "host": host}));
+    assert_eq!(talk.expect("host-gone")["id"], "host0");
+    talk.say(&json!({"type": "shutdown"}));
+    assert_eq!(talk.end(), Some(0));
+    assert!(locked(&dir, "host0") && leases(&dir).is_empty());
+}
+
+#[test]
 fn nothing_is_lost_wherever_locking_is_killed() {
     let dir = Dir::new();
     pool(&dir, 2);

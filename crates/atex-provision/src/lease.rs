@@ -185,8 +185,8 @@ impl Leasing {
         });
         let refused = || Trouble::lasting(format!("{}: {why}", host.id));
         let entry = adopted.map_err(Trouble::lasting)?.ok_or_else(refused)?;
-        match self.backend.holds(&entry) {
-            Ok(held) if held.is_empty() => {
+        match self.backend.adopt(&entry) {
+            Ok(false) => {
                 self.give_back(token)?;
                 Err(Trouble::lasting(format!("{}: it is gone", host.id)))
             }

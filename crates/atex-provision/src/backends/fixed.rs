@@ -228,6 +228,20 @@ impl Fixed {
         None
     }
 
+    /// Has a host that is locked already count as ours; `false`: we have it under another lease.
+    fn keep(&self, id: &str, way: &Connect, token: &str) -> bool {
+        let mut state = self.state();
+        if let Some(mine) = state.mine.get(id) {
+            return mine.token == token;
+        }
+        let flag = self.flag(way).unwrap_or_else(|message| {
+            log::warn!("{message}");
+            None
+        });
+        state.mine.insert(id.to_owned(), Mine { token: token.to_owned(), _flag: flag });
+        true
+    }
+
     /// The flag of a host on this machine; `None`: another process has it.
     fn flag(&self, way: &Connect) -> Result<Option<File>, String> {
         let key = serde_json::to_string(way).unwrap_or_default() + &self.lock_dir;
@@ -384,6 +398,19 @@ impl Backend for Fixed {
 
     fn forget(&self, token: &str) {
         self.state().mine.retain(|_, mine| mine.token != token);
+    }
+
+    fn adopt(&self, entry: &Entry) -> Result<bool, Trouble> {
+        let (Some(id), Some(way)) = (&entry.resource, way(entry)) else { return Ok(false) };
+        if !self.keep(id, &way, &entry.token) {
+            return Ok(false);
+        }
+        // A lock that has ended meanwhile may be anybody's the next moment. One that cannot be renewed now is renewed, or
+        // seen to be lost, later.
+        match self.beat(entry) {
+            Err(trouble) if !trouble.again => Ok(false),
+            renewed => renewed.map(|()| true),
+        }
     }
 
     fn beat(&self, entry: &Entry) -> Result<(), Trouble> {

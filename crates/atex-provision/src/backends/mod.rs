@@ -70,6 +70,11 @@ pub(crate) trait Backend: Send + Sync {
         Ok(())
     }
 
+    /// This process takes charge of what an earlier one had. `false`: it has gone, or somebody else has it.
+    fn adopt(&self, entry: &Entry) -> Result<bool, Trouble> {
+        Ok(!self.holds(entry)?.is_empty())
+    }
+
     /// Says that somebody looks after these, if the provider wants to hear that, see [`Gives::beat`].
     fn beat(&self, _entry: &Entry) -> Result<(), Trouble> {
         Ok(())
