@@ -29,6 +29,10 @@ list)
     ls | jq -Rnc --arg lease "$lease" '{success: true, leases: [inputs | select(startswith($lease)) | {lease: .}]}'
     ;;
 release)
+    if [ -e ../stuck ]; then
+        echo '{"success":false,"note":"the door is locked","retry":false}'
+        exit
+    fi
     # It has to be told twice.
     if [ -e ../lazy ]; then rm ../lazy; else rmdir "$lease" 2>/dev/null; fi
     echo '{"success":true}'

@@ -330,6 +330,28 @@ fn a_host_of_an_id_that_is_there_already_is_given_back() {
 }
 
 #[test]
+fn what_could_not_be_given_back_is_reaped_while_its_server_lives() {
+    let dir = lab();
+    let mut talk = Talk::start(&dir, &SERVE, &[]);
+    talk.say(&want(1));
+    let host = talk.expect("host");
+    dir.write("stuck", "");
+    talk.say(&want(0));
+    talk.say(&json!({"type": "release", "id": host["id"]}));
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while leases(&dir).iter().any(|lease| lease["state"] != "releasing" || !lease["holder"].is_null()) {
+        assert!(std::time::Instant::now() < deadline, "{:?}", leases(&dir));
+    }
+    provision(&dir, &["reap"]).run().code(3).stderr_has("the door is locked");
+    std::fs::remove_file(dir.join("stuck")).unwrap();
+    provision(&dir, &["reap"]).run().success();
+    assert_eq!(held(&dir), [""; 0]);
+    assert!(leases(&dir).is_empty());
+    talk.say(&json!({"type": "shutdown"}));
+    assert_eq!(talk.end(), Some(3));
+}
+
+#[test]
 fn a_host_that_somebody_else_gave_back_is_gone() {
     let dir = lab();
     let mut talk = Talk::start(&dir, &["exec", "--serve", "--orphan-timeout", "3s", "./lab"], &[]);

@@ -232,7 +232,15 @@ pub(crate) fn give_back(ledger: &Ledger, backend: &dyn Backend, token: &str) -> 
         true
     });
     let Some(entry) = releasing.map_err(Trouble::passing)? else { return Ok(()) };
-    free(backend, &entry)?;
+    if let Err(trouble) = free(backend, &entry) {
+        // Nobody is at it any more, though we may live for long: so `reap` may try.
+        let left = ledger.change(token, |entry| {
+            entry.holder = None;
+            true
+        });
+        left.map_err(Trouble::passing)?;
+        return Err(trouble);
+    }
     ledger.forget(token).map_err(Trouble::passing)
 }
 
