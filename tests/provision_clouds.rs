@@ -4,7 +4,7 @@
 use atex_testkit::sandbox::{Command, Dir};
 use serde_json::json;
 
-use crate::provision_leases::provision;
+use crate::provision_leases::{self, provision};
 use crate::provision_serve::{Talk, killed_everywhere};
 use crate::stream::of_type;
 
@@ -91,6 +91,29 @@ destroy) [ -e "domains/$name" ] || missing; rm "domains/$name" ;;
 esac
 "#;
 
+/// Several podmans: what each has is in a folder of its own. `hold` has builds wait.
+const PODMAN: &str = r#"#!/bin/sh
+mkdir -p "$HOME/pods/${CONTAINER_HOST:-here}" && cd "$HOME/pods/${CONTAINER_HOST:-here}" || exit 1
+echo "$*" >>../../podman-calls
+for last; do :; done
+case $1 in
+image) [ -e ../../built ] ;;
+build)
+    : >../../building
+    while [ -e ../../hold ]; do sleep 0.05; done
+    : >../../built ;;
+run)
+    for word; do [ "$before" != --name ] || name=$word; before=$word; done
+    : >"$name"
+    echo 0123456789abcdef ;;
+ps)
+    for name in *; do
+        if [ -e "$name" ]; then echo "{\"Id\":\"x\",\"Names\":[\"$name\"],\"Labels\":{\"atex.lease\":\"$name\"}}"; fi
+    done | jq -sc . ;;
+rm) rm -f "$last" ;;
+esac
+"#;
+
 const ORIGIN: &str = "<domain type='qemu'>\n  <name>origin</name>\n  <uuid>x</uuid>\n  <devices>\n    \
     <disk type='file' device='disk'><source file='/i.qcow2'/></disk>\n  </devices>\n  \
     <x value='user,hostfwd=tcp:127.0.0.1:2299-:22'/>\n</domain>\n";
@@ -100,6 +123,7 @@ fn cloud() -> Dir {
     dir.script("bin/virsh", VIRSH);
     dir.script("bin/openstack", OPENSTACK);
     dir.script("bin/bkr", BKR);
+    dir.script("bin/podman", PODMAN);
     let write = |path: &str, text: &str| {
         let path = dir.home().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -328,4 +352,83 @@ fn no_clone_is_lost_wherever_we_are_killed() {
     killed_everywhere(&dir, &words, &[("PATH", &path)], 2, |when| {
         assert_eq!(clones(&dir), [""; 0], "{when}")
     });
+}
+
+/// The containers that a podman has.
+fn containers(dir: &Dir, podman: &str) -> usize {
+    std::fs::read_dir(dir.home().join("pods").join(podman)).map_or(0, Iterator::count)
+}
+
+#[test]
+fn the_podman_that_has_a_container_is_asked_to_give_it_back() {
+    let dir = cloud();
+    let reserve = |host: &str| {
+        let mut command = call(&dir, &["podman", "--image", "x", "--ttl", "1s"]);
+        if !host.is_empty() {
+            command.env("CONTAINER_HOST", host);
+        }
+        let output = command.run();
+        output.success();
+        of_type(&output, "host").remove(0)
+    };
+    let there = reserve("there");
+    let token = there["lease"]["token"].as_str().unwrap();
+    assert_eq!(
+        there["connect"]["argv"],
+        json!(["env", "CONTAINER_HOST=there", "podman", "exec", "-i", token])
+    );
+    assert_eq!(containers(&dir, "there"), 1);
+    // From where no podman is named, and where another one is.
+    call(&dir, &["release"]).arg(token).run().success();
+    assert_eq!(containers(&dir, "there"), 0);
+    reserve("there");
+    reserve("");
+    assert_eq!((containers(&dir, "there"), containers(&dir, "here")), (1, 1));
+    // Until a second has passed there is nothing to do.
+    while !provision_leases::leases(&dir).is_empty() {
+        call(&dir, &["reap"]).env("CONTAINER_HOST", "elsewhere").run().success();
+    }
+    assert_eq!((containers(&dir, "there"), containers(&dir, "here")), (0, 0));
+}
+
+#[test]
+fn the_project_that_has_a_server_is_asked_to_give_it_back() {
+    let dir = cloud();
+    // A server is seen only from where its project is named, or the directory that says which clouds there are.
+    dir.script(
+        "bin/openstack",
+        OPENSTACK.replacen(
+            "cd ",
+            "[ \"$OS_PROJECT_NAME $OS_AUTH_URL\" = 'ci http://one' ] && [ -e clouds.yaml ] || { echo '[]'; exit 1; }\ncd ",
+            1,
+        ),
+    );
+    dir.write("clouds.yaml", "clouds: {}\n");
+    let mut reserve = call(&dir, &OPENSTACK_WORDS);
+    reserve.env("OS_PROJECT_NAME", "ci").env("OS_AUTH_URL", "http://one").env("OS_PASSWORD", "hunter2");
+    let output = reserve.run();
+    output.success();
+    let token = of_type(&output, "host")[0]["lease"]["token"].as_str().unwrap().to_owned();
+    let lease = std::fs::read_to_string(dir.home().join(".local/state/atex/leases").join(&token)).unwrap();
+    assert!(!lease.contains("hunter2"), "{lease}");
+    let elsewhere = dir.write("else/where", "").parent().unwrap().to_owned();
+    let mut release = call(&dir, &["release"]);
+    release.arg(&token).env("OS_PROJECT_NAME", "other").env("OS_REGION_NAME", "x").current_dir(&elsewhere);
+    release.run().success();
+    assert_eq!(ours(&dir, "cloud/servers"), [""; 0]);
+}
+
+#[test]
+fn the_libvirt_that_has_a_clone_is_asked_to_give_it_back() {
+    let dir = cloud();
+    // One that is named has nothing; the clones are those of the user's own configuration.
+    dir.script(
+        "bin/virsh",
+        VIRSH.replacen("cd ", "if [ -n \"$LIBVIRT_DEFAULT_URI\" ]; then [ \"$2\" = destroy ] || exit 0; echo 'Domain not found' >&2; exit 1; fi\ncd ", 1),
+    );
+    let output = call(&dir, &["libvirt", "--origin", "origin", "--no-login"]).run();
+    output.success();
+    assert_eq!(clones(&dir).len(), 1);
+    call(&dir, &["release"]).stdin(output.stdout).env("LIBVIRT_DEFAULT_URI", "other:///").run().success();
+    assert_eq!(clones(&dir), [""; 0]);
 }

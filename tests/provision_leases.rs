@@ -26,6 +26,7 @@ create)
     printf '{"success":true,"host":{"addr":"10.0.0.7","user":"root","id":"lab/%s"}}\n' "${lease##*-}"
     ;;
 list)
+    [ ! -e ../blind ] || cd ..
     ls | jq -Rnc --arg lease "$lease" '{success: true, leases: [inputs | select(startswith($lease)) | {lease: .}]}'
     ;;
 release)
@@ -154,6 +155,23 @@ fn what_cannot_be_had_is_said_and_leaves_nothing() {
     assert!(leases(&dir).is_empty());
     provision(&dir, &["exec", "./nowhere"]).run().code(3).stderr_has("it is not installed");
     provision(&dir, &["release", "nobody"]).run().code(2).stderr_has("nobody: there is no such lease");
+}
+
+#[test]
+fn a_provider_that_refuses_and_sees_nothing_is_not_believed() {
+    let dir = lab();
+    let reserved = provision(&dir, &RESERVE).run();
+    reserved.success();
+    dir.write("stuck", "");
+    dir.write("blind", "");
+    let refused = provision(&dir, &["release"]).stdin(reserved.stdout).run();
+    refused.code(3).stderr_has("the door is locked");
+    assert_eq!((held(&dir).len(), leases(&dir).len()), (2, 2));
+    std::fs::remove_file(dir.join("stuck")).unwrap();
+    std::fs::remove_file(dir.join("blind")).unwrap();
+    provision(&dir, &["reap"]).run().success();
+    assert_eq!(held(&dir), [""; 0]);
+    assert!(leases(&dir).is_empty());
 }
 
 #[test]

@@ -20,6 +20,7 @@ use crate::reserve::STACK;
 use crate::stop::Stop;
 use crate::trouble::Trouble;
 use crate::turns;
+use crate::variables::Variables;
 
 /// The largest answer that is read: a provider's list of a thousand machines is a tenth of this.
 const LARGEST: u64 = 64 << 20;
@@ -64,6 +65,22 @@ impl Call {
 
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Call {
         self.command.env(name, value);
+        self
+    }
+
+    pub fn without(mut self, variable: &str) -> Call {
+        self.command.env_remove(variable);
+        self
+    }
+
+    /// The variables as a provider was asked with them; those that were not set then are not set now.
+    pub fn variables(mut self, variables: &Variables) -> Call {
+        for (name, value) in variables.all() {
+            match value {
+                Some(value) => self.command.env(name, value),
+                None => self.command.env_remove(name),
+            };
+        }
         self
     }
 

@@ -387,13 +387,13 @@ impl Backend for Fixed {
     }
 
     fn release(&self, held: &Held) -> Result<(), Trouble> {
-        match &held.way {
-            None => Ok(()),
-            Some(way) => {
-                let freed = self.ask(way, &["free", &self.lock_dir, &held.token], &Stop::never());
-                freed.map(|_| ()).map_err(|trouble| Trouble { again: false, ..trouble })
-            }
+        if let Some(way) = &held.way
+            && let Err(trouble) = self.ask(way, &["free", &self.lock_dir, &held.token], &Stop::never())
+        {
+            // Whether the lock is there still, and what its time is, is asked next.
+            log::info!("{}: {trouble}", held.resource.as_deref().unwrap_or(&held.token));
         }
+        Ok(())
     }
 
     fn forget(&self, token: &str) {
