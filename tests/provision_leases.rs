@@ -2,11 +2,13 @@
 //! any death.
 
 use std::os::unix::process::ExitStatusExt as _;
+use std::time::{Duration, Instant};
 
 use atex_testkit::sandbox::{Command, Dir, Output};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
+use crate::provision_serve::Talk;
 use crate::stream::{of_type, records, tool};
 
 /// A provider for `atex-provision exec`. What it holds are directories in `held`; one that is not ours lies there too.
@@ -21,6 +23,7 @@ create)
         echo '{"success":false,"note":"no machine is left","retry":false}'
         exit
     fi
+    while [ -e ../slow ]; do sleep 0.05; done
     mkdir "$lease"
     [ ! -e ../forgetful ] || exit 9
     printf '{"success":true,"host":{"addr":"10.0.0.7","user":"root","id":"lab/%s"}}\n' "${lease##*-}"
@@ -155,6 +158,35 @@ fn what_cannot_be_had_is_said_and_leaves_nothing() {
     assert!(leases(&dir).is_empty());
     provision(&dir, &["exec", "./nowhere"]).run().code(3).stderr_has("it is not installed");
     provision(&dir, &["release", "nobody"]).run().code(2).stderr_has("nobody: there is no such lease");
+}
+
+#[test]
+fn a_lease_shows_that_its_holder_lives_from_its_intent_on() {
+    // What only a silent holder tells, on another machine, is that it is dead.
+    for mode in ["--ttl=1h", "--serve"] {
+        let dir = lab();
+        dir.write("slow", "");
+        let mut talk = Talk::start(&dir, &["exec", mode, "--orphan-timeout", "3s", "./lab"], &[]);
+        talk.say(&json!({"type": "want", "hosts": 1}));
+        let place = dir.home().join(".local/state/atex/leases");
+        let touched = || {
+            let entry = std::fs::read_dir(&place).into_iter().flatten().flatten().next()?;
+            entry.metadata().and_then(|data| data.modified()).ok()
+        };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let wait = |is_so: &dyn Fn() -> bool| {
+            while !is_so() {
+                assert!(Instant::now() < deadline, "{mode}: it does not come");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        };
+        wait(&|| leases(&dir).first().is_some_and(|lease| lease["state"] == "creating"));
+        let first = touched();
+        wait(&|| touched() > first);
+        assert_eq!(leases(&dir)[0]["state"], "creating");
+        std::fs::remove_file(dir.join("slow")).unwrap();
+        talk.expect("host");
+    }
 }
 
 #[test]

@@ -70,7 +70,7 @@ impl Leasing {
             at: self.backend.at(),
             state: State::Creating,
             owner: self.owner.clone(),
-            holder: Some(Holder::me()),
+            holder: Some(Holder::me().clone()),
             since: now,
             until: self.ttl.map(|ttl| later(now, ttl)),
             changed: now,
@@ -169,7 +169,7 @@ impl Leasing {
         let token = token.ok_or_else(|| Trouble::lasting(format!("{}: it has no lease", host.id)))?;
         let mut why = "its lease has ended";
         let adopted = self.ledger.change(token, |entry| {
-            let lives = |holder: &Holder| *holder != Holder::me() && holder.life() == Life::Lives;
+            let lives = |holder: &Holder| holder != Holder::me() && holder.life() == Life::Lives;
             if entry.backend != self.kind.name || entry.at != self.backend.at() {
                 why = "its lease is of another provider";
             } else if entry.state != State::Held {
@@ -177,7 +177,7 @@ impl Leasing {
             } else if entry.holder.as_ref().is_some_and(lives) {
                 why = "another process looks after it";
             } else {
-                entry.holder = Some(Holder::me());
+                entry.holder = Some(Holder::me().clone());
                 entry.owner = self.owner.clone();
                 return true;
             }
@@ -199,7 +199,7 @@ impl Leasing {
     pub fn ours(&self, token: &str) -> Result<Entry, Trouble> {
         let entry = self.ledger.get(token).map_err(Trouble::passing)?;
         let ours =
-            entry.filter(|entry| entry.state == State::Held && entry.holder.as_ref() == Some(&Holder::me()));
+            entry.filter(|entry| entry.state == State::Held && entry.holder.as_ref() == Some(Holder::me()));
         ours.ok_or_else(|| Trouble::lasting("its lease was given back by somebody else"))
     }
 
@@ -228,7 +228,7 @@ fn gone(token: &str) -> Trouble {
 pub(crate) fn give_back(ledger: &Ledger, backend: &dyn Backend, token: &str) -> Result<(), Trouble> {
     let releasing = ledger.change(token, |entry| {
         entry.state = State::Releasing;
-        entry.holder = Some(Holder::me());
+        entry.holder = Some(Holder::me().clone());
         true
     });
     let Some(entry) = releasing.map_err(Trouble::passing)? else { return Ok(()) };

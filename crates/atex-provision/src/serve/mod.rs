@@ -216,7 +216,7 @@ impl<W: Write> Server<'_, W> {
             all.into_iter().for_each(|(id, ready)| self.give_back(&id, ready.token, true));
         } else {
             // From now on they are orphans.
-            self.leasing.ledger.touch(all.iter().map(|(_, ready)| ready.token.as_str()));
+            self.leasing.ledger.touch();
             if !all.is_empty() {
                 log::warn!("{} hosts are kept for a resumed run; after that `reap` frees them", all.len());
             }
@@ -393,7 +393,7 @@ impl<W: Write> Server<'_, W> {
         for (id, token, trouble) in lost {
             self.lost(id, token, trouble);
         }
-        self.leasing.ledger.touch(self.pool.ready.values().map(|ready| ready.token.as_str()));
+        self.leasing.ledger.touch();
     }
 
     /// A host that we had is not ours any more.
