@@ -29,6 +29,7 @@ create)
     printf '{"success":true,"host":{"addr":"10.0.0.7","user":"root","id":"lab/%s"}}\n' "${lease##*-}"
     ;;
 list)
+    while [ -e ../slow ]; do sleep 0.05; done
     [ ! -e ../blind ] || cd ..
     ls | jq -Rnc --arg lease "$lease" '{success: true, leases: [inputs | select(startswith($lease)) | {lease: .}]}'
     ;;

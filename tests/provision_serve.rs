@@ -352,6 +352,33 @@ fn what_could_not_be_given_back_is_reaped_while_its_server_lives() {
 }
 
 #[test]
+fn what_is_adopted_after_all_was_to_be_given_back_is_given_back() {
+    let dir = lab();
+    let mut talk = Talk::start(&dir, &SERVE, &[]);
+    talk.say(&want(1));
+    let host = talk.expect("host");
+    talk.kill();
+    let mut talk = Talk::start(&dir, &SERVE, &[]);
+    talk.expect("hello");
+    // The provider thinks about it for so long that all else is known first.
+    dir.write("slow", "");
+    talk.say(&json!({"type": "adopt", "host": host}));
+    talk.say(&json!({"type": "shutdown"}));
+    talk.hang_up();
+    // What is said of the lease is that it was looked at: the end of the input is known by then.
+    let deadline = std::time::Instant::now() + PATIENCE;
+    let adopted = || leases(&dir)[0]["holder"]["pid"] == talk.child.id();
+    while !adopted() {
+        assert!(std::time::Instant::now() < deadline, "{:?}", leases(&dir));
+    }
+    std::fs::remove_file(dir.join("slow")).unwrap();
+    assert_eq!(talk.expect("released")["id"], host["id"]);
+    assert_eq!(talk.end(), Some(0));
+    assert_eq!(held(&dir), [""; 0]);
+    assert!(leases(&dir).is_empty());
+}
+
+#[test]
 fn a_host_that_somebody_else_gave_back_is_gone() {
     let dir = lab();
     let mut talk = Talk::start(&dir, &["exec", "--serve", "--orphan-timeout", "3s", "./lab"], &[]);

@@ -66,6 +66,7 @@ pub(crate) fn serve<W: Write>(
         stopper: Some(stopper),
         stop,
         ending: None,
+        is_signalled: false,
         busy: 0,
         said_pending: 0,
         exit: Exit::Done,
@@ -95,6 +96,8 @@ struct Server<'a, W: Write> {
     stopper: Option<Stopper>,
     stop: Stop,
     ending: Option<Ending>,
+    /// We were told to end by a signal.
+    is_signalled: bool,
     /// How many threads are at work.
     busy: u64,
     said_pending: u64,
@@ -138,13 +141,7 @@ impl<W: Write> Server<'_, W> {
                 },
                 recv(news) -> news => if let Ok(news) = news { self.learn(news) },
                 recv(signals) -> signal => if let Ok(signal) = signal {
-                    let exit = Exit::Signal(signal as u8);
-                    if matches!(self.exit, Exit::Signal(_)) {
-                        log::error!("ended before all was done; `atex-provision reap` does the rest");
-                        std::process::exit(i32::from(exit.code()));
-                    }
-                    self.exit = self.exit.max(exit);
-                    self.end(Ending::Orphaned);
+                    self.signalled(Exit::Signal(signal as u8));
                 },
                 recv(after(self.until_next())) -> _ => self.tick(),
             }
@@ -152,6 +149,19 @@ impl<W: Write> Server<'_, W> {
     }
 
     // ---- What we are told ----
+
+    fn signalled(&mut self, exit: Exit) {
+        if std::mem::replace(&mut self.is_signalled, true) {
+            log::error!("ended before all was done; `atex-provision reap` does the rest");
+            std::process::exit(i32::from(exit.code()));
+        }
+        if self.ending == Some(Ending::Shutdown) {
+            log::warn!("all is being given back; another signal ends this at once");
+        } else {
+            self.exit = self.exit.max(exit);
+            self.end(Ending::Orphaned);
+        }
+    }
 
     fn hear(&mut self, message: Message) {
         match message {
@@ -208,6 +218,10 @@ impl<W: Write> Server<'_, W> {
     }
 
     fn end(&mut self, ending: Ending) {
+        if self.ending == Some(Ending::Shutdown) {
+            // What comes after it, such as the end of the input, takes nothing back of it.
+            return;
+        }
         self.pool.closed = true;
         self.stopper = None;
         self.ending = Some(ending);
