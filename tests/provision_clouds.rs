@@ -58,13 +58,14 @@ job-submit)
     echo "Submitted: ['J:$id']" ;;
 job-results)
     read -r state <state
-    sed "s|<recipe |<recipe status=\"$state\" result=\"Pass\" system=\"m1.lab\" |" "jobs/${last#J:}" ;;
+    sed "s|<recipe |<recipe id=\"7${last#J:}\" job_id=\"${last#J:}\" status=\"$state\" result=\"Pass\" system=\"m1.lab\" |" "jobs/${last#J:}" ;;
 job-list)
     for word; do [ "$before" != --whiteboard ] || board=$word; before=$word; done
     cd jobs
     for id in *; do grep -q "<whiteboard>[^<]*$board" "$id" 2>/dev/null && echo "\"J:$id\""; done | jq -sc . ;;
 job-cancel) rm -f "jobs/${last#J:}" ;;
-watchdog-extend) ;;
+watchdog-extend)
+    case $last in [RT]:*) ;; *) echo "Taskspec type must be one of [R, T]" >&2; exit 1 ;; esac ;;
 *) exit 2 ;;
 esac
 "#;
@@ -292,9 +293,21 @@ fn a_watchdog_is_moved() {
     assert_eq!(talk.expect("hello")["extend"], true);
     talk.say(&json!({"type": "want", "hosts": 1}));
     let host = talk.expect("host");
-    talk.say(&json!({"type": "extend", "id": host["id"], "until": "2036-01-01T00:00:00.000Z"}));
-    let calls = || std::fs::read_to_string(dir.home().join("beaker/calls")).unwrap();
-    while !calls().contains("watchdog-extend --by ") {}
+    // From now on, not from when it was to end: to add both times would be twice as long.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let end = "2036-01-01T00:00:00.000Z";
+    talk.say(&json!({"type": "extend", "id": host["id"], "until": end}));
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let moved = || provision_leases::leases(&dir)[0]["until"] == end;
+    while !moved() {
+        assert!(std::time::Instant::now() < deadline, "it is not extended");
+    }
+    let calls = std::fs::read_to_string(dir.home().join("beaker/calls")).unwrap();
+    let call = calls.lines().find(|line| line.starts_with("watchdog-extend")).unwrap();
+    let words: Vec<&str> = call.split(' ').collect();
+    let [_, "--by", by, "R:71"] = words[..] else { panic!("{call}") };
+    let expected = 2_082_758_400 - now;
+    assert!((expected - 60..=expected).contains(&by.parse().unwrap()), "{by} for {expected}");
     talk.say(&json!({"type": "shutdown"}));
     assert_eq!(talk.end(), Some(0));
 }
