@@ -141,6 +141,33 @@ fn a_host_that_is_adopted_is_locked_anew_and_given_to_nobody_else() {
 }
 
 #[test]
+fn a_lock_whose_answer_was_lost_is_not_left_behind() {
+    let dir = Dir::new();
+    // The answer to the next question is lost, and with `lost` no other one comes through after it.
+    let flaky = dir.script(
+        "flaky",
+        "#!/bin/sh\nif [ -e lost ]; then [ -s lost ] || { echo x >lost; \"$@\" >/dev/null; }; exit 1; fi\n\
+         if [ -e lost-once ]; then rm lost-once; \"$@\" >/dev/null; exit 1; fi\nexec \"$@\"\n",
+    );
+    pool(&dir, 2);
+    let list = dir.read("pool").replacen("[\"env\"", &format!("[\"{}\",\"env\"", flaky.display()), 1);
+    dir.write("pool", list);
+    dir.write("lost-once", "");
+    let other = provision(&dir, &STATIC).run();
+    other.success();
+    assert_eq!(of_type(&other, "host")[0]["id"], "host1");
+    assert!(!locked(&dir, "host0") && locked(&dir, "host1"));
+    // Where nothing can be found out, the ledger knows which host it was.
+    dir.write("lost", "");
+    provision(&dir, &STATIC).run().code(3).stderr_has("host0: it does not say how it is with its lock");
+    assert!(locked(&dir, "host0"));
+    assert!(leases(&dir).iter().any(|lease| lease["resource"] == "host0"), "{:?}", leases(&dir));
+    std::fs::remove_file(dir.join("lost")).unwrap();
+    provision(&dir, &["reap"]).run().success();
+    assert!(!locked(&dir, "host0") && locked(&dir, "host1"));
+}
+
+#[test]
 fn nothing_is_lost_wherever_locking_is_killed() {
     let dir = Dir::new();
     pool(&dir, 2);
