@@ -191,6 +191,17 @@ fn a_lease_shows_that_its_holder_lives_from_its_intent_on() {
 }
 
 #[test]
+fn what_another_provisioner_leased_is_handed_on() {
+    let dir = lab();
+    let host = r#"{"type":"host","id":"lab17","connect":{"how":"local"},"lease":{"token":"lab17","provisioner":"labd"}}"#;
+    let output = provision(&dir, &["release"]).stdin(format!("{host}\n")).run();
+    output.success().stderr_has("lab17: its lease is one of labd");
+    assert_eq!(of_type(&output, "released").len(), 0);
+    assert_eq!(output.stdout.lines().next(), Some(host));
+    assert_eq!(records(&output).last().unwrap()["counts"], json!({"released": 0}));
+}
+
+#[test]
 fn a_provider_that_refuses_and_sees_nothing_is_not_believed() {
     let dir = lab();
     let reserved = provision(&dir, &RESERVE).run();
