@@ -445,3 +445,31 @@ fn the_libvirt_that_has_a_clone_is_asked_to_give_it_back() {
     call(&dir, &["release"]).stdin(output.stdout).env("LIBVIRT_DEFAULT_URI", "other:///").run().success();
     assert_eq!(clones(&dir), [""; 0]);
 }
+
+#[test]
+fn an_image_that_somebody_else_builds_is_not_waited_for_beyond_our_end() {
+    let dir = cloud();
+    set(&dir, "hold", "");
+    let words = ["podman", "--image", "x", "--setup", "true"];
+    let builder = call(&dir, &words).start();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let wait = |is_so: &dyn Fn() -> bool| {
+        while !is_so() {
+            assert!(std::time::Instant::now() < deadline, "it does not come");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    };
+    wait(&|| dir.home().join("building").exists());
+    let path = format!("{}:{}", dir.join("bin").display(), std::env::var("PATH").unwrap());
+    let mut talk = Talk::start(&dir, &[&words[..], &["--serve"]].concat(), &[("PATH", &path)]);
+    talk.say(&json!({"type": "want", "hosts": 1}));
+    // It has looked whether there is an image, as the first one has, twice.
+    let looks =
+        || std::fs::read_to_string(dir.home().join("podman-calls")).unwrap().matches("image exists").count();
+    wait(&|| looks() == 3);
+    talk.say(&json!({"type": "shutdown"}));
+    assert!(talk.next("host").is_none(), "it ends");
+    assert_eq!(talk.end(), Some(0));
+    std::fs::remove_file(dir.home().join("hold")).unwrap();
+    builder.finish().success();
+}

@@ -34,6 +34,8 @@ list)
     ls | jq -Rnc --arg lease "$lease" '{success: true, leases: [inputs | select(startswith($lease)) | {lease: .}]}'
     ;;
 release)
+    : >../releasing
+    while [ -e ../slow-release ]; do sleep 0.05; done
     if [ -e ../stuck ]; then
         echo '{"success":false,"note":"the door is locked","retry":false}'
         exit
@@ -199,6 +201,28 @@ fn what_another_provisioner_leased_is_handed_on() {
     assert_eq!(of_type(&output, "released").len(), 0);
     assert_eq!(output.stdout.lines().next(), Some(host));
     assert_eq!(records(&output).last().unwrap()["counts"], json!({"released": 0}));
+}
+
+#[test]
+fn a_second_signal_ends_it_also_while_all_is_given_back() {
+    let dir = lab();
+    dir.write("slow-release", "");
+    let mut reserve = provision(&dir, &RESERVE);
+    // Nobody can know of the hosts.
+    let running = reserve.through(&["sh", "-c", "exec \"$@\" >/dev/full", "sh"].map(str::to_owned)).start();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !dir.join("releasing").exists() {
+        assert!(Instant::now() < deadline, "nothing is given back");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    running.signal(Signal::SIGTERM);
+    running.wait_for_stderr("another signal ends this at once");
+    running.signal(Signal::SIGTERM);
+    running.finish().code(143).stderr_has("`atex-provision reap` does the rest");
+    std::fs::remove_file(dir.join("slow-release")).unwrap();
+    provision(&dir, &["reap", "--now"]).run().success();
+    assert_eq!(held(&dir), [""; 0]);
+    assert!(leases(&dir).is_empty());
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! The token is the container's name and its label `atex.lease`, which podman can be asked for.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +38,9 @@ const BUILD: Duration = Duration::from_secs(3600);
 
 /// How long systemd in a container may take to be up.
 const BOOT: Duration = Duration::from_secs(120);
+
+/// How often is looked whether an image that somebody else builds is there.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// The first process of a container: it waits for what is left behind in it.
 const IDLE: &str = "trap 'exit 0' TERM; while :; do sleep 86400 & wait; done";
@@ -131,7 +134,7 @@ impl Containers {
         if exists(stop)? {
             return Ok(name);
         }
-        let _only = self.build_lock(&name)?;
+        let _only = self.build_lock(&name, stop)?;
         if !exists(stop)? {
             log::info!("{name}: building it from {}", spec.image);
             let words = ["build", "--quiet", "--tag", &name, "--file", "-", "."];
@@ -141,14 +144,21 @@ impl Containers {
         Ok(name)
     }
 
-    fn build_lock(&self, name: &str) -> Result<File, Trouble> {
+    fn build_lock(&self, name: &str, stop: &Stop) -> Result<File, Trouble> {
         let path = self.locks.join(name.rsplit(':').next().unwrap_or(name));
-        let open = || {
-            std::fs::create_dir_all(&self.locks)?;
-            let file = File::options().create(true).truncate(false).write(true).open(&path)?;
-            file.lock().map(|()| file)
-        };
-        open().map_err(|e| Trouble::passing(format!("{}: {}", path.display(), reason(&e))))
+        let trouble = |e: &std::io::Error| Trouble::passing(format!("{}: {}", path.display(), reason(e)));
+        std::fs::create_dir_all(&self.locks).map_err(|e| trouble(&e))?;
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(|e| trouble(&e))?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                // A lock that is waited for by the kernel cannot be given up.
+                Err(TryLockError::WouldBlock) if stop.sleep(LOOK) => return Err(Trouble::stopped()),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(e)) => return Err(trouble(&e)),
+            }
+        }
     }
 }
 
