@@ -249,6 +249,10 @@ fn the_list_is_read_again_when_it_has_changed() {
     dir.write("host0/lock/lock/state", "theirs 99999999999 0 0 somebody\n");
     talk.say(&json!({"type": "want", "hosts": 1}));
     assert_eq!(talk.expect("host")["id"], "host1");
+    // More than there were in the beginning.
+    pool(&dir, 3);
+    talk.say(&json!({"type": "want", "hosts": 2}));
+    assert_eq!(talk.expect("host")["id"], "host2");
     talk.say(&json!({"type": "shutdown"}));
     assert_eq!(talk.end(), Some(0));
 }

@@ -13,7 +13,7 @@ use crossbeam_channel::{after, bounded, select};
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpid, getppid};
 
 use crate::fault;
 use crate::reserve::STACK;
@@ -130,8 +130,9 @@ impl Call {
         let (out, err) = (Stdio::from(stdout.try_clone()?), Stdio::from(stderr.try_clone()?));
         let command = self.command.stdin(input).stdout(out).stderr(err).process_group(0);
         // The signal comes when the thread ends that started it; that thread waits for it, see `wait`.
-        // SAFETY: between fork and exec only a system call is made, which takes no lock and no memory.
-        unsafe { command.pre_exec(|| Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)) };
+        let parent = getpid();
+        // SAFETY: between fork and exec only system calls are made, which take no lock and no memory.
+        unsafe { command.pre_exec(move || begin_as_child_of(parent)) };
         let mut child = command.spawn()?;
         let ended = wait(&mut child, self.limit, stop)?;
         let name = self.name.clone();
@@ -151,6 +152,13 @@ impl Call {
         };
         Ok(Ok(Ended { name, status, stdout: read(&mut stdout)?, stderr: read(&mut stderr)? }))
     }
+}
+
+/// Has the kernel kill this process with its parent.
+fn begin_as_child_of(parent: Pid) -> io::Result<()> {
+    prctl::set_pdeathsig(Signal::SIGKILL)?;
+    // One that has died before will not be told of.
+    if getppid() == parent { Ok(()) } else { Err(io::ErrorKind::Interrupted.into()) }
 }
 
 enum Waited {
@@ -319,6 +327,17 @@ mod tests {
         drop(stopper);
         let mut child = spawn("trap '' TERM; sleep 60");
         assert!(matches!(look_until_the_end(&mut child, long, &stop).unwrap(), Waited::Stopped));
+    }
+
+    #[test]
+    fn nothing_is_begun_for_a_parent_that_is_dead() {
+        use std::os::unix::process::CommandExt as _;
+        for (parent, begins) in [(getpid(), true), (Pid::from_raw(i32::MAX), false)] {
+            let mut command = Command::new("true");
+            // SAFETY: as in `execute`.
+            unsafe { command.pre_exec(move || begin_as_child_of(parent)) };
+            assert_eq!(command.status().is_ok(), begins);
+        }
     }
 
     #[test]

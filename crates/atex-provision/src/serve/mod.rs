@@ -18,6 +18,7 @@ use atex_model::protocol::{
 use atex_model::{Host, Time};
 use crossbeam_channel::{Receiver, Sender, after, select, unbounded};
 
+use crate::backends::Gives;
 use crate::lease::{Leasing, later};
 use crate::ledger::Entry;
 use crate::reserve::{STACK, UNDER_WAY};
@@ -55,11 +56,12 @@ pub(crate) fn serve<W: Write>(
     let messages = input::read();
     let (to, news) = unbounded();
     let gives = leasing.backend.gives(leasing.orphan)?;
-    let max = [gives.max, terms.hosts.map(u64::from).or(gives.usual)].into_iter().flatten().min();
+    let max = most(&gives, terms);
     let (stopper, stop) = Stop::new();
     let now = Instant::now();
     let mut server = Server {
         leasing,
+        terms,
         pool: Pool::new(max),
         out,
         to,
@@ -88,8 +90,14 @@ pub(crate) fn serve<W: Write>(
     Ok(server.exit)
 }
 
+/// How many hosts there can be at most.
+fn most(gives: &Gives, terms: &Terms) -> Option<u64> {
+    [gives.max, terms.hosts.map(u64::from).or(gives.usual)].into_iter().flatten().min()
+}
+
 struct Server<'a, W: Write> {
     leasing: &'a Leasing,
+    terms: &'a Terms,
     pool: Pool,
     out: &'a mut Output<W>,
     to: Sender<News>,
@@ -165,7 +173,13 @@ impl<W: Write> Server<'_, W> {
 
     fn hear(&mut self, message: Message) {
         match message {
-            Message::Want(hosts) => self.pool.want(hosts),
+            Message::Want(hosts) => {
+                // A list may have grown meanwhile.
+                if let Ok(gives) = self.leasing.backend.gives(self.leasing.orphan) {
+                    self.pool.max = most(&gives, self.terms);
+                }
+                self.pool.want(hosts);
+            }
             Message::Release(id) => self.release(&id),
             Message::Extend(id, until) => self.extend(&id, until),
             Message::Adopt(host) => {

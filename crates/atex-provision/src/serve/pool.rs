@@ -26,7 +26,7 @@ pub(super) struct Pool {
     /// How many are wanted, ready and under way.
     want: u64,
     /// How many there can be.
-    max: Option<u64>,
+    pub max: Option<u64>,
     /// The hosts that were handed out, by id.
     pub ready: IndexMap<String, Ready>,
     /// How many are being created.
