@@ -160,6 +160,37 @@ fn of_several_the_first_is_asked_first_and_each_has_its_limit() {
 }
 
 #[test]
+fn a_back_end_that_is_a_command_serves_too() {
+    let dir = Dir::new();
+    let lab = r#"#!/bin/sh
+echo "$*" >>told
+read -r request
+token=${request#*'"lease":"'} token=${token%%'"'*}
+mkdir -p lent
+case $request in
+*'"create"'*) : >"lent/$token"; echo '{"success":true,"host":{"connect":{"how":"local"}}}' ;;
+*'"list"'*) for f in lent/"$token"*; do
+    if [ -e "$f" ]; then echo "{\"lease\":\"${f#lent/}\"}"; fi; done | jq -sc '{success: true, leases: .}' ;;
+*) rm -f "lent/$token"; echo '{"success":true}' ;;
+esac
+"#;
+    dir.script("my lab", lab);
+    let program = env!("CARGO_BIN_EXE_atex-provision");
+    // With and without the mark behind which options are the command's own.
+    for (run, command) in [("one", "exec --max 2 -- './my lab' --fast"), ("two", "exec './my lab' --fast")] {
+        let provisioner = format!("{program} {command}");
+        let mut exec = tool(&dir, "atex-exec");
+        exec.args(["--run-dir", run, "--provision", &provisioner]).stdin(lines(&passing(3)));
+        let output = exec.run();
+        output.success();
+        assert_eq!(verdicts(&output).len(), 3);
+        assert!(dir.read("told").lines().all(|words| words == "--fast"), "{}", dir.read("told"));
+        assert_eq!(lent(&dir, "lent"), [""; 0]);
+        tool(&dir, "atex-provision").args(["leases"]).run().success().stdout_is("");
+    }
+}
+
+#[test]
 fn spares_and_a_limit_for_all() {
     let dir = Dir::new();
     let provisioner = example(&dir, "ledger");

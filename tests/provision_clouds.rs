@@ -4,7 +4,7 @@
 use atex_testkit::sandbox::{Command, Dir};
 use serde_json::json;
 
-use crate::provision_leases::provision;
+use crate::provision_leases::{self, provision};
 use crate::provision_serve::{Talk, killed_everywhere};
 use crate::stream::of_type;
 
@@ -58,13 +58,14 @@ job-submit)
     echo "Submitted: ['J:$id']" ;;
 job-results)
     read -r state <state
-    sed "s|<recipe |<recipe status=\"$state\" result=\"Pass\" system=\"m1.lab\" |" "jobs/${last#J:}" ;;
+    sed "s|<recipe |<recipe id=\"7${last#J:}\" job_id=\"${last#J:}\" status=\"$state\" result=\"Pass\" system=\"m1.lab\" |" "jobs/${last#J:}" ;;
 job-list)
     for word; do [ "$before" != --whiteboard ] || board=$word; before=$word; done
     cd jobs
     for id in *; do grep -q "<whiteboard>[^<]*$board" "$id" 2>/dev/null && echo "\"J:$id\""; done | jq -sc . ;;
 job-cancel) rm -f "jobs/${last#J:}" ;;
-watchdog-extend) ;;
+watchdog-extend)
+    case $last in [RT]:*) ;; *) echo "Taskspec type must be one of [R, T]" >&2; exit 1 ;; esac ;;
 *) exit 2 ;;
 esac
 "#;
@@ -91,6 +92,29 @@ destroy) [ -e "domains/$name" ] || missing; rm "domains/$name" ;;
 esac
 "#;
 
+/// Several podmans: what each has is in a folder of its own. `hold` has builds wait.
+const PODMAN: &str = r#"#!/bin/sh
+mkdir -p "$HOME/pods/${CONTAINER_HOST:-here}" && cd "$HOME/pods/${CONTAINER_HOST:-here}" || exit 1
+echo "$*" >>../../podman-calls
+for last; do :; done
+case $1 in
+image) [ -e ../../built ] ;;
+build)
+    : >../../building
+    while [ -e ../../hold ]; do sleep 0.05; done
+    : >../../built ;;
+run)
+    for word; do [ "$before" != --name ] || name=$word; before=$word; done
+    : >"$name"
+    echo 0123456789abcdef ;;
+ps)
+    for name in *; do
+        if [ -e "$name" ]; then echo "{\"Id\":\"x\",\"Names\":[\"$name\"],\"Labels\":{\"atex.lease\":\"$name\"}}"; fi
+    done | jq -sc . ;;
+rm) rm -f "$last" ;;
+esac
+"#;
+
 const ORIGIN: &str = "<domain type='qemu'>\n  <name>origin</name>\n  <uuid>x</uuid>\n  <devices>\n    \
     <disk type='file' device='disk'><source file='/i.qcow2'/></disk>\n  </devices>\n  \
     <x value='user,hostfwd=tcp:127.0.0.1:2299-:22'/>\n</domain>\n";
@@ -100,6 +124,7 @@ fn cloud() -> Dir {
     dir.script("bin/virsh", VIRSH);
     dir.script("bin/openstack", OPENSTACK);
     dir.script("bin/bkr", BKR);
+    dir.script("bin/podman", PODMAN);
     let write = |path: &str, text: &str| {
         let path = dir.home().join(path);
         std::fs::create_dir_all(path.parent().unwrap()).unwrap();
@@ -268,9 +293,21 @@ fn a_watchdog_is_moved() {
     assert_eq!(talk.expect("hello")["extend"], true);
     talk.say(&json!({"type": "want", "hosts": 1}));
     let host = talk.expect("host");
-    talk.say(&json!({"type": "extend", "id": host["id"], "until": "2036-01-01T00:00:00.000Z"}));
-    let calls = || std::fs::read_to_string(dir.home().join("beaker/calls")).unwrap();
-    while !calls().contains("watchdog-extend --by ") {}
+    // From now on, not from when it was to end: to add both times would be twice as long.
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let end = "2036-01-01T00:00:00.000Z";
+    talk.say(&json!({"type": "extend", "id": host["id"], "until": end}));
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let moved = || provision_leases::leases(&dir)[0]["until"] == end;
+    while !moved() {
+        assert!(std::time::Instant::now() < deadline, "it is not extended");
+    }
+    let calls = std::fs::read_to_string(dir.home().join("beaker/calls")).unwrap();
+    let call = calls.lines().find(|line| line.starts_with("watchdog-extend")).unwrap();
+    let words: Vec<&str> = call.split(' ').collect();
+    let [_, "--by", by, "R:71"] = words[..] else { panic!("{call}") };
+    let expected = 2_082_758_400 - now;
+    assert!((expected - 60..=expected).contains(&by.parse().unwrap()), "{by} for {expected}");
     talk.say(&json!({"type": "shutdown"}));
     assert_eq!(talk.end(), Some(0));
 }
@@ -328,4 +365,111 @@ fn no_clone_is_lost_wherever_we_are_killed() {
     killed_everywhere(&dir, &words, &[("PATH", &path)], 2, |when| {
         assert_eq!(clones(&dir), [""; 0], "{when}")
     });
+}
+
+/// The containers that a podman has.
+fn containers(dir: &Dir, podman: &str) -> usize {
+    std::fs::read_dir(dir.home().join("pods").join(podman)).map_or(0, Iterator::count)
+}
+
+#[test]
+fn the_podman_that_has_a_container_is_asked_to_give_it_back() {
+    let dir = cloud();
+    let reserve = |host: &str| {
+        let mut command = call(&dir, &["podman", "--image", "x", "--ttl", "1s"]);
+        if !host.is_empty() {
+            command.env("CONTAINER_HOST", host);
+        }
+        let output = command.run();
+        output.success();
+        of_type(&output, "host").remove(0)
+    };
+    let there = reserve("there");
+    let token = there["lease"]["token"].as_str().unwrap();
+    assert_eq!(
+        there["connect"]["argv"],
+        json!(["env", "CONTAINER_HOST=there", "podman", "exec", "-i", token])
+    );
+    assert_eq!(containers(&dir, "there"), 1);
+    // From where no podman is named, and where another one is.
+    call(&dir, &["release"]).arg(token).run().success();
+    assert_eq!(containers(&dir, "there"), 0);
+    reserve("there");
+    reserve("");
+    assert_eq!((containers(&dir, "there"), containers(&dir, "here")), (1, 1));
+    // Until a second has passed there is nothing to do.
+    while !provision_leases::leases(&dir).is_empty() {
+        call(&dir, &["reap"]).env("CONTAINER_HOST", "elsewhere").run().success();
+    }
+    assert_eq!((containers(&dir, "there"), containers(&dir, "here")), (0, 0));
+}
+
+#[test]
+fn the_project_that_has_a_server_is_asked_to_give_it_back() {
+    let dir = cloud();
+    // A server is seen only from where its project is named, or the directory that says which clouds there are.
+    dir.script(
+        "bin/openstack",
+        OPENSTACK.replacen(
+            "cd ",
+            "[ \"$OS_PROJECT_NAME $OS_AUTH_URL\" = 'ci http://one' ] && [ -e clouds.yaml ] || { echo '[]'; exit 1; }\ncd ",
+            1,
+        ),
+    );
+    dir.write("clouds.yaml", "clouds: {}\n");
+    let mut reserve = call(&dir, &OPENSTACK_WORDS);
+    reserve.env("OS_PROJECT_NAME", "ci").env("OS_AUTH_URL", "http://one").env("OS_PASSWORD", "hunter2");
+    let output = reserve.run();
+    output.success();
+    let token = of_type(&output, "host")[0]["lease"]["token"].as_str().unwrap().to_owned();
+    let lease = std::fs::read_to_string(dir.home().join(".local/state/atex/leases").join(&token)).unwrap();
+    assert!(!lease.contains("hunter2"), "{lease}");
+    let elsewhere = dir.write("else/where", "").parent().unwrap().to_owned();
+    let mut release = call(&dir, &["release"]);
+    release.arg(&token).env("OS_PROJECT_NAME", "other").env("OS_REGION_NAME", "x").current_dir(&elsewhere);
+    release.run().success();
+    assert_eq!(ours(&dir, "cloud/servers"), [""; 0]);
+}
+
+#[test]
+fn the_libvirt_that_has_a_clone_is_asked_to_give_it_back() {
+    let dir = cloud();
+    // One that is named has nothing; the clones are those of the user's own configuration.
+    dir.script(
+        "bin/virsh",
+        VIRSH.replacen("cd ", "if [ -n \"$LIBVIRT_DEFAULT_URI\" ]; then [ \"$2\" = destroy ] || exit 0; echo 'Domain not found' >&2; exit 1; fi\ncd ", 1),
+    );
+    let output = call(&dir, &["libvirt", "--origin", "origin", "--no-login"]).run();
+    output.success();
+    assert_eq!(clones(&dir).len(), 1);
+    call(&dir, &["release"]).stdin(output.stdout).env("LIBVIRT_DEFAULT_URI", "other:///").run().success();
+    assert_eq!(clones(&dir), [""; 0]);
+}
+
+#[test]
+fn an_image_that_somebody_else_builds_is_not_waited_for_beyond_our_end() {
+    let dir = cloud();
+    set(&dir, "hold", "");
+    let words = ["podman", "--image", "x", "--setup", "true"];
+    let builder = call(&dir, &words).start();
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    let wait = |is_so: &dyn Fn() -> bool| {
+        while !is_so() {
+            assert!(std::time::Instant::now() < deadline, "it does not come");
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+    };
+    wait(&|| dir.home().join("building").exists());
+    let path = format!("{}:{}", dir.join("bin").display(), std::env::var("PATH").unwrap());
+    let mut talk = Talk::start(&dir, &[&words[..], &["--serve"]].concat(), &[("PATH", &path)]);
+    talk.say(&json!({"type": "want", "hosts": 1}));
+    // It has looked whether there is an image, as the first one has, twice.
+    let looks =
+        || std::fs::read_to_string(dir.home().join("podman-calls")).unwrap().matches("image exists").count();
+    wait(&|| looks() == 3);
+    talk.say(&json!({"type": "shutdown"}));
+    assert!(talk.next("host").is_none(), "it ends");
+    assert_eq!(talk.end(), Some(0));
+    std::fs::remove_file(dir.home().join("hold")).unwrap();
+    builder.finish().success();
 }

@@ -187,7 +187,9 @@ fn machines_of_the_service_are_hosts() {
         (&environment["os"]["compose"], &environment["pool"]),
         (&json!("CentOS-Stream-10"), &json!("p"))
     );
-    assert_eq!(asked["settings"]["pipeline"]["timeout"], 240);
+    assert_eq!(environment["variables"]["TF_RESERVATION_DURATION"], "240");
+    // With the six hours that the queue may take.
+    assert_eq!(asked["settings"]["pipeline"]["timeout"], 600);
     // Without who made it where.
     assert_eq!(
         environment["secrets"]["TF_RESERVATION_AUTHORIZED_KEYS_BASE64"],
@@ -221,6 +223,20 @@ fn what_the_service_does_wrong_makes_no_second_machine() {
         .run()
         .code(2)
         .stderr_has("TESTING_FARM_API_TOKEN is not set");
+}
+
+#[test]
+fn a_second_machine_of_a_lease_is_given_back_with_it() {
+    let (dir, service) = (dir(), Service::start());
+    let output = call(&dir, &service, &WORDS).run();
+    output.success();
+    // Made by a request whose answer came to nobody.
+    let mut twin = service.state().requests["r1"].clone();
+    twin["id"] = json!("r2");
+    service.state().requests.insert("r2".to_owned(), twin);
+    assert_eq!(service.alive().len(), 2);
+    call(&dir, &service, &["release"]).stdin(output.stdout).run().success();
+    assert_eq!(service.alive(), [""; 0]);
 }
 
 #[test]

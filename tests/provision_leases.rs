@@ -2,11 +2,13 @@
 //! any death.
 
 use std::os::unix::process::ExitStatusExt as _;
+use std::time::{Duration, Instant};
 
 use atex_testkit::sandbox::{Command, Dir, Output};
 use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
+use crate::provision_serve::Talk;
 use crate::stream::{of_type, records, tool};
 
 /// A provider for `atex-provision exec`. What it holds are directories in `held`; one that is not ours lies there too.
@@ -21,14 +23,23 @@ create)
         echo '{"success":false,"note":"no machine is left","retry":false}'
         exit
     fi
+    while [ -e ../slow ]; do sleep 0.05; done
     mkdir "$lease"
     [ ! -e ../forgetful ] || exit 9
     printf '{"success":true,"host":{"addr":"10.0.0.7","user":"root","id":"lab/%s"}}\n' "${lease##*-}"
     ;;
 list)
+    while [ -e ../slow ]; do sleep 0.05; done
+    [ ! -e ../blind ] || cd ..
     ls | jq -Rnc --arg lease "$lease" '{success: true, leases: [inputs | select(startswith($lease)) | {lease: .}]}'
     ;;
 release)
+    : >../releasing
+    while [ -e ../slow-release ]; do sleep 0.05; done
+    if [ -e ../stuck ]; then
+        echo '{"success":false,"note":"the door is locked","retry":false}'
+        exit
+    fi
     # It has to be told twice.
     if [ -e ../lazy ]; then rm ../lazy; else rmdir "$lease" 2>/dev/null; fi
     echo '{"success":true}'
@@ -150,6 +161,85 @@ fn what_cannot_be_had_is_said_and_leaves_nothing() {
     assert!(leases(&dir).is_empty());
     provision(&dir, &["exec", "./nowhere"]).run().code(3).stderr_has("it is not installed");
     provision(&dir, &["release", "nobody"]).run().code(2).stderr_has("nobody: there is no such lease");
+}
+
+#[test]
+fn a_lease_shows_that_its_holder_lives_from_its_intent_on() {
+    // What only a silent holder tells, on another machine, is that it is dead.
+    for mode in ["--ttl=1h", "--serve"] {
+        let dir = lab();
+        dir.write("slow", "");
+        let mut talk = Talk::start(&dir, &["exec", mode, "--orphan-timeout", "3s", "./lab"], &[]);
+        talk.say(&json!({"type": "want", "hosts": 1}));
+        let place = dir.home().join(".local/state/atex/leases");
+        let touched = || {
+            let entry = std::fs::read_dir(&place).into_iter().flatten().flatten().next()?;
+            entry.metadata().and_then(|data| data.modified()).ok()
+        };
+        let deadline = Instant::now() + Duration::from_secs(60);
+        let wait = |is_so: &dyn Fn() -> bool| {
+            while !is_so() {
+                assert!(Instant::now() < deadline, "{mode}: it does not come");
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        };
+        wait(&|| leases(&dir).first().is_some_and(|lease| lease["state"] == "creating"));
+        let first = touched();
+        wait(&|| touched() > first);
+        assert_eq!(leases(&dir)[0]["state"], "creating");
+        std::fs::remove_file(dir.join("slow")).unwrap();
+        talk.expect("host");
+    }
+}
+
+#[test]
+fn what_another_provisioner_leased_is_handed_on() {
+    let dir = lab();
+    let host = r#"{"type":"host","id":"lab17","connect":{"how":"local"},"lease":{"token":"lab17","provisioner":"labd"}}"#;
+    let output = provision(&dir, &["release"]).stdin(format!("{host}\n")).run();
+    output.success().stderr_has("lab17: its lease is one of labd");
+    assert_eq!(of_type(&output, "released").len(), 0);
+    assert_eq!(output.stdout.lines().next(), Some(host));
+    assert_eq!(records(&output).last().unwrap()["counts"], json!({"released": 0}));
+}
+
+#[test]
+fn a_second_signal_ends_it_also_while_all_is_given_back() {
+    let dir = lab();
+    dir.write("slow-release", "");
+    let mut reserve = provision(&dir, &RESERVE);
+    // Nobody can know of the hosts.
+    let running = reserve.through(&["sh", "-c", "exec \"$@\" >/dev/full", "sh"].map(str::to_owned)).start();
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !dir.join("releasing").exists() {
+        assert!(Instant::now() < deadline, "nothing is given back");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    running.signal(Signal::SIGTERM);
+    running.wait_for_stderr("another signal ends this at once");
+    running.signal(Signal::SIGTERM);
+    running.finish().code(143).stderr_has("`atex-provision reap` does the rest");
+    std::fs::remove_file(dir.join("slow-release")).unwrap();
+    provision(&dir, &["reap", "--now"]).run().success();
+    assert_eq!(held(&dir), [""; 0]);
+    assert!(leases(&dir).is_empty());
+}
+
+#[test]
+fn a_provider_that_refuses_and_sees_nothing_is_not_believed() {
+    let dir = lab();
+    let reserved = provision(&dir, &RESERVE).run();
+    reserved.success();
+    dir.write("stuck", "");
+    dir.write("blind", "");
+    let refused = provision(&dir, &["release"]).stdin(reserved.stdout).run();
+    refused.code(3).stderr_has("the door is locked");
+    assert_eq!((held(&dir).len(), leases(&dir).len()), (2, 2));
+    std::fs::remove_file(dir.join("stuck")).unwrap();
+    std::fs::remove_file(dir.join("blind")).unwrap();
+    provision(&dir, &["reap"]).run().success();
+    assert_eq!(held(&dir), [""; 0]);
+    assert!(leases(&dir).is_empty());
 }
 
 #[test]

@@ -7,7 +7,7 @@ use atex_testkit::sandbox::{Dir, Output};
 use serde_json::{Value, json};
 
 use crate::provision_leases::{leases, provision};
-use crate::provision_serve::killed_everywhere;
+use crate::provision_serve::{as_stranger, killed_everywhere};
 use crate::stream::{of_type, tool};
 
 /// Whether the kernel gives namespaces to us.
@@ -55,6 +55,28 @@ fn a_leased_host_has_a_directory_of_its_own() {
     on(&dir, &hosts[0], "echo x >\"$HOME/mine\"; echo x >\"$TMPDIR/mine\"").success();
     on(&dir, &hosts[1], "ls -A; ls -A $TMPDIR").success().stdout_is("");
     provision(&dir, &["release"]).stdin(output.stdout).run().success();
+    assert_eq!(left(&dir), [""; 0]);
+}
+
+#[test]
+fn a_directory_that_a_test_has_closed_goes_too() {
+    let dir = Dir::new();
+    let stranger = as_stranger(&dir, 1);
+    let Some(user) = need(stranger.as_ref().map(|_| ()).map_err(Clone::clone), || stranger.unwrap()) else {
+        return;
+    };
+    let run = |words: &[&str], input: &str| {
+        let output = provision(&dir, words).through(&user).stdin(input).run();
+        output.success();
+        output
+    };
+    let hosts = run(&["local", "--ttl", "1h", "--dir", "hosts"], "");
+    let host = of_type(&hosts, "host").remove(0);
+    let argv: Vec<String> = serde_json::from_value(host["connect"]["argv"].clone()).unwrap();
+    let mut test = dir.command(&argv[0]);
+    test.through(&user).args(&argv[1..]).args(["sh", "-c", "mkdir -p a/b && touch a/b/c && chmod 0 a/b a"]);
+    test.run().success();
+    run(&["release"], &hosts.stdout);
     assert_eq!(left(&dir), [""; 0]);
 }
 

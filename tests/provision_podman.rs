@@ -135,7 +135,10 @@ fn containers_are_hosts() {
     assert!(provisioned < alone * 3 + std::time::Duration::from_secs(3), "{provisioned:?} against {alone:?}");
     let host = of_type(&one, "host").remove(0);
     let token = host["lease"]["token"].as_str().unwrap();
-    assert_eq!(host["connect"], json!({"how": "command", "argv": ["podman", "exec", "-i", token]}));
+    let set = store.variables.iter().map(|(name, value)| format!("{name}={value}"));
+    let mut argv: Vec<String> = std::iter::once("env".to_owned()).chain(set).collect();
+    argv.extend(["podman", "exec", "-i", token].map(str::to_owned));
+    assert_eq!(host["connect"], json!({"how": "command", "argv": argv}));
     let inspect = store
         .run("podman", &["inspect", "--format", "{{.Config.Timeout}} {{.HostConfig.Memory}}", token])
         .run();

@@ -1,10 +1,12 @@
 //! atex-provision --serve: what atex-exec and a provisioner say to each other, with real processes.
 
 use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
+use atex_testkit::need;
 use atex_testkit::sandbox::Dir;
 use serde_json::{Value, json};
 
@@ -22,9 +24,17 @@ pub(crate) struct Talk {
 
 impl Talk {
     pub fn start(dir: &Dir, words: &[&str], variables: &[(&str, &str)]) -> Talk {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_atex-provision"));
+        Talk::behind(dir, &[], words, variables)
+    }
+
+    /// The same by a program, such as one that sets limits, which is to start it.
+    fn behind(dir: &Dir, program: &[String], words: &[&str], variables: &[(&str, &str)]) -> Talk {
+        let ours = [env!("CARGO_BIN_EXE_atex-provision").to_owned()];
+        let argv: Vec<&String> = program.iter().chain(&ours).collect();
+        let mut command = Command::new(argv[0]);
         let home = dir.home();
         command
+            .args(&argv[1..])
             .args(words)
             .current_dir(dir.path())
             .env_clear()
@@ -291,6 +301,103 @@ fn what_fails_is_said_and_not_tried_again_unasked() {
 }
 
 #[test]
+fn a_host_of_an_id_that_is_there_already_is_given_back() {
+    let dir = lab();
+    dir.script("same", "#!/bin/sh\n./lab | sed 's|\"lab/[^\"]*\"|\"vm\"|'\n");
+    let words = ["exec", "--serve", "./same"];
+    let mut talk = Talk::start(&dir, &words, &[]);
+    talk.say(&want(2));
+    let host = talk.expect("host");
+    assert_eq!(host["id"], "vm");
+    let failed = talk.next_of(&["host", "provision-failed"]).expect("it goes on");
+    assert_eq!(failed["retry"], false);
+    assert!(
+        failed["note"].as_str().unwrap().starts_with("vm: there is a host of this id already"),
+        "{failed}"
+    );
+    // Another process died with such a host.
+    let mut other = Talk::start(&dir, &words, &[]);
+    other.say(&want(1));
+    let theirs = other.expect("host");
+    other.kill();
+    talk.say(&json!({"type": "adopt", "host": theirs}));
+    assert_eq!(talk.expect("provision-failed")["retry"], false);
+    talk.say(&json!({"type": "shutdown"}));
+    assert_eq!(talk.expect("released")["id"], "vm");
+    assert_eq!(talk.end(), Some(0));
+    assert_eq!(held(&dir), [""; 0]);
+    assert!(leases(&dir).is_empty());
+}
+
+#[test]
+fn what_could_not_be_given_back_is_reaped_while_its_server_lives() {
+    let dir = lab();
+    let mut talk = Talk::start(&dir, &SERVE, &[]);
+    talk.say(&want(1));
+    let host = talk.expect("host");
+    dir.write("stuck", "");
+    talk.say(&want(0));
+    talk.say(&json!({"type": "release", "id": host["id"]}));
+    let deadline = std::time::Instant::now() + PATIENCE;
+    while leases(&dir).iter().any(|lease| lease["state"] != "releasing" || !lease["holder"].is_null()) {
+        assert!(std::time::Instant::now() < deadline, "{:?}", leases(&dir));
+    }
+    provision(&dir, &["reap"]).run().code(3).stderr_has("the door is locked");
+    std::fs::remove_file(dir.join("stuck")).unwrap();
+    provision(&dir, &["reap"]).run().success();
+    assert_eq!(held(&dir), [""; 0]);
+    assert!(leases(&dir).is_empty());
+    talk.say(&json!({"type": "shutdown"}));
+    assert_eq!(talk.end(), Some(3));
+}
+
+#[test]
+fn what_is_adopted_after_all_was_to_be_given_back_is_given_back() {
+    let dir = lab();
+    let mut talk = Talk::start(&dir, &SERVE, &[]);
+    talk.say(&want(1));
+    let host = talk.expect("host");
+    talk.kill();
+    let mut talk = Talk::start(&dir, &SERVE, &[]);
+    talk.expect("hello");
+    // The provider thinks about it for so long that all else is known first.
+    dir.write("slow", "");
+    talk.say(&json!({"type": "adopt", "host": host}));
+    talk.say(&json!({"type": "shutdown"}));
+    talk.hang_up();
+    // What is said of the lease is that it was looked at: the end of the input is known by then.
+    let deadline = std::time::Instant::now() + PATIENCE;
+    let adopted = || leases(&dir)[0]["holder"]["pid"] == talk.child.id();
+    while !adopted() {
+        assert!(std::time::Instant::now() < deadline, "{:?}", leases(&dir));
+    }
+    std::fs::remove_file(dir.join("slow")).unwrap();
+    assert_eq!(talk.expect("released")["id"], host["id"]);
+    assert_eq!(talk.end(), Some(0));
+    assert_eq!(held(&dir), [""; 0]);
+    assert!(leases(&dir).is_empty());
+}
+
+#[test]
+fn a_host_that_somebody_else_gave_back_is_gone() {
+    let dir = lab();
+    let mut talk = Talk::start(&dir, &["exec", "--serve", "--orphan-timeout", "3s", "./lab"], &[]);
+    talk.say(&want(1));
+    let host = talk.expect("host");
+    provision(&dir, &["release"]).arg(host["id"].as_str().unwrap()).run().success();
+    let gone = talk.expect("host-gone");
+    assert_eq!(
+        (&gone["id"], &gone["note"]),
+        (&host["id"], &json!("its lease was given back by somebody else"))
+    );
+    // What is still wanted comes.
+    assert_ne!(talk.expect("host")["id"], host["id"]);
+    talk.say(&json!({"type": "shutdown"}));
+    assert_eq!(talk.end(), Some(0));
+    assert_eq!(held(&dir), [""; 0]);
+}
+
+#[test]
 fn the_end_of_a_time_ends_a_host() {
     let dir = lab();
     let mut talk = Talk::start(&dir, &["exec", "--serve", "--ttl", "1s", "./lab"], &[]);
@@ -310,6 +417,56 @@ fn the_end_of_a_time_ends_a_host() {
 fn nothing_is_lost_wherever_serving_is_killed() {
     let dir = lab();
     killed_everywhere(&dir, &SERVE, &[], 1, |when| assert_eq!(held(&dir), [""; 0], "{when}"));
+}
+
+/// What starts a program as a user that nobody else is, in a folder where that one may do everything. Only root can.
+pub(crate) fn as_stranger(dir: &Dir, number: u32) -> Result<Vec<String>, String> {
+    let user = 200_000 + 2 * (std::process::id() % 100_000) + number;
+    let words = ["setpriv", &format!("--reuid={user}"), &format!("--regid={user}"), "--clear-groups"];
+    let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+    let all = std::fs::Permissions::from_mode(0o777);
+    for place in [dir.path(), dir.home(), dir.home().parent().unwrap().to_owned()] {
+        std::fs::set_permissions(&place, all.clone()).map_err(|e| e.to_string())?;
+    }
+    let mut tried = Command::new(&words[0]);
+    match tried.args(&words[1..]).args([env!("CARGO_BIN_EXE_atex-provision"), "--version"]).output() {
+        Ok(output) if output.status.success() => Ok(words),
+        Ok(output) => Err(String::from_utf8_lossy(&output.stderr).trim().to_owned()),
+        Err(e) => Err(format!("setpriv: {e}")),
+    }
+}
+
+#[test]
+fn a_machine_that_has_no_threads_left_holds_nobody_up() {
+    let dir = lab();
+    // All that it does the shell does itself.
+    dir.script(
+        "frugal",
+        "#!/bin/sh\nread -r r\ncd held || exit 1\nt=${r#*'\"lease\":\"'}; t=${t%%'\"'*}\ncase $r in\n\
+         *'\"create\"'*) echo x >\"$t\"; echo '{\"success\":true,\"host\":{\"addr\":\"h\"}}' ;;\n\
+         *'\"list\"'*) l=; [ ! -s \"$t\" ] || l='{\"lease\":\"'$t'\"}'; echo '{\"success\":true,\"leases\":['$l']}' ;;\n\
+         *) : >\"$t\"; echo '{\"success\":true}' ;;\nesac\n",
+    );
+    std::fs::set_permissions(dir.join("held"), std::fs::Permissions::from_mode(0o777)).unwrap();
+    let stranger = as_stranger(&dir, 0);
+    let Some(mut program) = need(stranger.as_ref().map(|_| ()).map_err(Clone::clone), || stranger.unwrap())
+    else {
+        return;
+    };
+    // Three that there are always, three that want a host, and one program of the provider's: none is left to wait for that.
+    program.extend(["prlimit", "--nproc=7"].map(str::to_owned));
+    let mut talk = Talk::behind(&dir, &program, &["exec", "--serve", "./frugal"], &[]);
+    talk.say(&want(3));
+    (0..3).for_each(|_| {
+        talk.next_of(&["host", "provision-failed"]).expect("it goes on");
+    });
+    talk.say(&json!({"type": "shutdown"}));
+    assert!(talk.next("nothing").is_none());
+    assert!(matches!(talk.end(), Some(0 | 3)));
+    let left = std::fs::read_dir(dir.join("held")).unwrap();
+    let left =
+        left.filter(|entry| entry.as_ref().unwrap().metadata().is_ok_and(|m| m.is_file() && m.len() > 0));
+    assert_eq!(left.count(), 0);
 }
 
 #[test]

@@ -85,6 +85,89 @@ fn a_lock_ends_with_its_time_whoever_has_it() {
 }
 
 #[test]
+fn a_host_that_was_given_back_from_outside_is_used_by_one_only() {
+    let dir = Dir::new();
+    pool(&dir, 1);
+    let words = ["static", "pool", "--lock-dir", "lock", "--serve", "--orphan-timeout", "3s"];
+    let mut talk = Talk::start(&dir, &words, &[]);
+    talk.say(&json!({"type": "want", "hosts": 1}));
+    talk.expect("host");
+    provision(&dir, &["release", "host0"]).run().success();
+    assert_eq!(talk.expect("host-gone")["note"], "its lease was given back by somebody else");
+    // It is one of the list still, and may be had again.
+    assert_eq!(talk.expect("host")["id"], "host0");
+    talk.say(&json!({"type": "shutdown"}));
+    assert_eq!(talk.end(), Some(0));
+    assert!(!locked(&dir, "host0"));
+}
+
+#[test]
+fn a_host_that_is_adopted_is_locked_anew_and_given_to_nobody_else() {
+    let dir = Dir::new();
+    pool(&dir, 2);
+    let words = ["static", "pool", "--lock-dir", "lock", "--serve"];
+    let orphan = || {
+        let mut talk = Talk::start(&dir, &words, &[]);
+        talk.say(&json!({"type": "want", "hosts": 1}));
+        let host = talk.expect("host");
+        assert_eq!(talk.end(), Some(0));
+        host
+    };
+    let host = orphan();
+    let token = host["lease"]["token"].as_str().unwrap();
+    // Its time is over, as it is when nobody has been there for long.
+    dir.write("host0/lock/lock/state", format!("{token} 1 1 1 me\n"));
+    let mut talk = Talk::start(&dir, &words, &[]);
+    talk.say(&json!({"type": "adopt", "host": host}));
+    assert_eq!(talk.expect("host"), host);
+    let state = dir.read("host0/lock/lock/state");
+    let until: u64 = state.split(' ').nth(1).unwrap().parse().unwrap();
+    assert!(state.starts_with(token) && until > 1, "{state}");
+    talk.say(&json!({"type": "want", "hosts": 2}));
+    assert_eq!(talk.expect("host")["id"], "host1");
+    talk.say(&json!({"type": "shutdown"}));
+    assert_eq!(talk.end(), Some(0));
+    assert!(!locked(&dir, "host0") && !locked(&dir, "host1"));
+
+    // Somebody else has it by now.
+    let host = orphan();
+    dir.write("host0/lock/lock/state", "theirs 99999999999 0 0 somebody\n");
+    let mut talk = Talk::start(&dir, &words, &[]);
+    talk.say(&json!({"type": "adopt", "host": host}));
+    assert_eq!(talk.expect("host-gone")["id"], "host0");
+    talk.say(&json!({"type": "shutdown"}));
+    assert_eq!(talk.end(), Some(0));
+    assert!(locked(&dir, "host0") && leases(&dir).is_empty());
+}
+
+#[test]
+fn a_lock_whose_answer_was_lost_is_not_left_behind() {
+    let dir = Dir::new();
+    // The answer to the next question is lost, and with `lost` no other one comes through after it.
+    let flaky = dir.script(
+        "flaky",
+        "#!/bin/sh\nif [ -e lost ]; then [ -s lost ] || { echo x >lost; \"$@\" >/dev/null; }; exit 1; fi\n\
+         if [ -e lost-once ]; then rm lost-once; \"$@\" >/dev/null; exit 1; fi\nexec \"$@\"\n",
+    );
+    pool(&dir, 2);
+    let list = dir.read("pool").replacen("[\"env\"", &format!("[\"{}\",\"env\"", flaky.display()), 1);
+    dir.write("pool", list);
+    dir.write("lost-once", "");
+    let other = provision(&dir, &STATIC).run();
+    other.success();
+    assert_eq!(of_type(&other, "host")[0]["id"], "host1");
+    assert!(!locked(&dir, "host0") && locked(&dir, "host1"));
+    // Where nothing can be found out, the ledger knows which host it was.
+    dir.write("lost", "");
+    provision(&dir, &STATIC).run().code(3).stderr_has("host0: it does not say how it is with its lock");
+    assert!(locked(&dir, "host0"));
+    assert!(leases(&dir).iter().any(|lease| lease["resource"] == "host0"), "{:?}", leases(&dir));
+    std::fs::remove_file(dir.join("lost")).unwrap();
+    provision(&dir, &["reap"]).run().success();
+    assert!(!locked(&dir, "host0") && locked(&dir, "host1"));
+}
+
+#[test]
 fn nothing_is_lost_wherever_locking_is_killed() {
     let dir = Dir::new();
     pool(&dir, 2);
@@ -166,6 +249,10 @@ fn the_list_is_read_again_when_it_has_changed() {
     dir.write("host0/lock/lock/state", "theirs 99999999999 0 0 somebody\n");
     talk.say(&json!({"type": "want", "hosts": 1}));
     assert_eq!(talk.expect("host")["id"], "host1");
+    // More than there were in the beginning.
+    pool(&dir, 3);
+    talk.say(&json!({"type": "want", "hosts": 2}));
+    assert_eq!(talk.expect("host")["id"], "host2");
     talk.say(&json!({"type": "shutdown"}));
     assert_eq!(talk.end(), Some(0));
 }

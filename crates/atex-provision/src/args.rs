@@ -133,7 +133,8 @@ pub struct Terms {
     /// Provide hosts as they are asked for over standard input, until that ends
     ///
     /// This is what atex-exec starts, see its --provision.
-    #[arg(long)]
+    // Once more does no harm: atex-exec puts it in front of what the user typed.
+    #[arg(long, overrides_with = "serve")]
     pub serve: bool,
 
     /// For how long hosts are kept for a resumed run once nobody looks after them

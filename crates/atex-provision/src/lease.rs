@@ -20,6 +20,9 @@ const GIVE_UP: Duration = Duration::from_secs(300);
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(15);
 
+/// How often the ledger is told that we live, at least.
+const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
+
 /// How often creating is tried again when the provider asks for patience.
 const PATIENCE: u32 = 10;
 
@@ -38,6 +41,12 @@ pub(crate) struct Leasing {
 }
 
 impl Leasing {
+    /// How often the ledger is to be told that we live: three times within the time after which a holder that is silent is
+    /// taken for dead.
+    pub fn sign_of_life(&self) -> Duration {
+        (self.orphan / 3).clamp(Duration::from_secs(1), SIGN_OF_LIFE)
+    }
+
     /// A new host.
     pub fn obtain(&self, stop: &Stop) -> Result<Entry, Trouble> {
         let token = self.ledger.new_token().map_err(Trouble::lasting)?;
@@ -61,7 +70,7 @@ impl Leasing {
             at: self.backend.at(),
             state: State::Creating,
             owner: self.owner.clone(),
-            holder: Some(Holder::me()),
+            holder: Some(Holder::me().clone()),
             since: now,
             until: self.ttl.map(|ttl| later(now, ttl)),
             changed: now,
@@ -149,7 +158,9 @@ impl Leasing {
 
     /// Gives it back, and strikes it out once it is gone. One that is not in the ledger has been given back.
     pub fn give_back(&self, token: &str) -> Result<(), Trouble> {
-        give_back(&self.ledger, &*self.backend, token)
+        let result = give_back(&self.ledger, &*self.backend, token);
+        self.backend.forget(token);
+        result
     }
 
     /// Takes charge of a host that an earlier process got.
@@ -158,7 +169,7 @@ impl Leasing {
         let token = token.ok_or_else(|| Trouble::lasting(format!("{}: it has no lease", host.id)))?;
         let mut why = "its lease has ended";
         let adopted = self.ledger.change(token, |entry| {
-            let lives = |holder: &Holder| *holder != Holder::me() && holder.life() == Life::Lives;
+            let lives = |holder: &Holder| holder != Holder::me() && holder.life() == Life::Lives;
             if entry.backend != self.kind.name || entry.at != self.backend.at() {
                 why = "its lease is of another provider";
             } else if entry.state != State::Held {
@@ -166,7 +177,7 @@ impl Leasing {
             } else if entry.holder.as_ref().is_some_and(lives) {
                 why = "another process looks after it";
             } else {
-                entry.holder = Some(Holder::me());
+                entry.holder = Some(Holder::me().clone());
                 entry.owner = self.owner.clone();
                 return true;
             }
@@ -174,14 +185,27 @@ impl Leasing {
         });
         let refused = || Trouble::lasting(format!("{}: {why}", host.id));
         let entry = adopted.map_err(Trouble::lasting)?.ok_or_else(refused)?;
-        match self.backend.holds(&entry) {
-            Ok(held) if held.is_empty() => {
+        match self.backend.adopt(&entry) {
+            Ok(false) => {
                 self.give_back(token)?;
                 Err(Trouble::lasting(format!("{}: it is gone", host.id)))
             }
             // A provider that cannot be asked is no reason to give a host up.
             _ => Ok(entry),
         }
+    }
+
+    /// The lease of a host that we look after, unless somebody else has given it back: then nobody may use the host any more.
+    pub fn ours(&self, token: &str) -> Result<Entry, Trouble> {
+        let entry = self.ledger.get(token).map_err(Trouble::passing)?;
+        let ours =
+            entry.filter(|entry| entry.state == State::Held && entry.holder.as_ref() == Some(Holder::me()));
+        ours.ok_or_else(|| Trouble::lasting("its lease was given back by somebody else"))
+    }
+
+    /// Says that somebody looks after it, where the provider wants to hear that.
+    pub fn beat(&self, token: &str) -> Result<(), Trouble> {
+        self.backend.beat(&self.ours(token)?)
     }
 
     /// Keeps it until then; gives when it really ends.
@@ -204,11 +228,19 @@ fn gone(token: &str) -> Trouble {
 pub(crate) fn give_back(ledger: &Ledger, backend: &dyn Backend, token: &str) -> Result<(), Trouble> {
     let releasing = ledger.change(token, |entry| {
         entry.state = State::Releasing;
-        entry.holder = Some(Holder::me());
+        entry.holder = Some(Holder::me().clone());
         true
     });
     let Some(entry) = releasing.map_err(Trouble::passing)? else { return Ok(()) };
-    free(backend, &entry)?;
+    if let Err(trouble) = free(backend, &entry) {
+        // Nobody is at it any more, though we may live for long: so `reap` may try.
+        let left = ledger.change(token, |entry| {
+            entry.holder = None;
+            true
+        });
+        left.map_err(Trouble::passing)?;
+        return Err(trouble);
+    }
     ledger.forget(token).map_err(Trouble::passing)
 }
 
@@ -242,7 +274,9 @@ fn free_all(
         fault::point("released");
         let found = ask();
         match &found {
-            Ok(held) if held.is_empty() => return Ok(()),
+            Ok(found) if found.is_empty() && released.is_ok() => return Ok(()),
+            // A provider that refuses, and has nothing, may be the wrong one, or may not show everything.
+            Ok(found) if found.is_empty() => known = Some(held),
             Ok(held) => {
                 known = Some(held.clone());
                 if !told {

@@ -26,6 +26,7 @@ mod serve;
 mod stop;
 mod trouble;
 mod turns;
+mod variables;
 
 use clap::CommandFactory as _;
 

@@ -5,7 +5,7 @@ use std::ffi::OsStr;
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use atex_cli::input::reason;
 use atex_cli::text::visible::visible;
@@ -13,12 +13,14 @@ use crossbeam_channel::{after, bounded, select};
 use nix::sys::prctl;
 use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpid, getppid};
 
 use crate::fault;
+use crate::reserve::STACK;
 use crate::stop::Stop;
 use crate::trouble::Trouble;
 use crate::turns;
+use crate::variables::Variables;
 
 /// The largest answer that is read: a provider's list of a thousand machines is a tenth of this.
 const LARGEST: u64 = 64 << 20;
@@ -28,6 +30,9 @@ const SHOWN: usize = 300;
 
 /// So long a program may clean up behind itself once its time is over.
 const GRACE: Duration = Duration::from_secs(2);
+
+/// How often is looked whether a program has ended, where nobody can be had to wait for that.
+const LOOK: Duration = Duration::from_millis(20);
 
 /// A call of a program.
 pub(crate) struct Call {
@@ -60,6 +65,22 @@ impl Call {
 
     pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Call {
         self.command.env(name, value);
+        self
+    }
+
+    pub fn without(mut self, variable: &str) -> Call {
+        self.command.env_remove(variable);
+        self
+    }
+
+    /// The variables as a provider was asked with them; those that were not set then are not set now.
+    pub fn variables(mut self, variables: &Variables) -> Call {
+        for (name, value) in variables.all() {
+            match value {
+                Some(value) => self.command.env(name, value),
+                None => self.command.env_remove(name),
+            };
+        }
         self
     }
 
@@ -109,8 +130,9 @@ impl Call {
         let (out, err) = (Stdio::from(stdout.try_clone()?), Stdio::from(stderr.try_clone()?));
         let command = self.command.stdin(input).stdout(out).stderr(err).process_group(0);
         // The signal comes when the thread ends that started it; that thread waits for it, see `wait`.
-        // SAFETY: between fork and exec only a system call is made, which takes no lock and no memory.
-        unsafe { command.pre_exec(|| Ok(prctl::set_pdeathsig(Signal::SIGKILL)?)) };
+        let parent = getpid();
+        // SAFETY: between fork and exec only system calls are made, which take no lock and no memory.
+        unsafe { command.pre_exec(move || begin_as_child_of(parent)) };
         let mut child = command.spawn()?;
         let ended = wait(&mut child, self.limit, stop)?;
         let name = self.name.clone();
@@ -132,6 +154,13 @@ impl Call {
     }
 }
 
+/// Has the kernel kill this process with its parent.
+fn begin_as_child_of(parent: Pid) -> io::Result<()> {
+    prctl::set_pdeathsig(Signal::SIGKILL)?;
+    // One that has died before will not be told of.
+    if getppid() == parent { Ok(()) } else { Err(io::ErrorKind::Interrupted.into()) }
+}
+
 enum Waited {
     Ended(ExitStatus),
     TimedOut,
@@ -139,16 +168,19 @@ enum Waited {
 }
 
 fn wait(child: &mut Child, limit: Duration, stop: &Stop) -> io::Result<Waited> {
-    let pid = Pid::from_raw(i32::try_from(child.id()).expect("the kernel's process ids are positive i32"));
+    let pid = pid_of(child);
     std::thread::scope(|scope| {
         let (said, end) = bounded(1);
         // It stays a zombie until it has been waited for: till then its number is no one else's.
-        scope.spawn(move || {
+        let listen = move || {
             while waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT)
                 == Err(nix::errno::Errno::EINTR)
             {}
             let _ = said.send(());
-        });
+        };
+        if std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, listen).is_err() {
+            return look_until_the_end(child, limit, stop);
+        }
         let broken_off = select! {
             recv(end) -> _ => None,
             recv(after(limit)) -> _ => Some(Waited::TimedOut),
@@ -162,6 +194,36 @@ fn wait(child: &mut Child, limit: Duration, stop: &Stop) -> io::Result<Waited> {
         let status = child.wait()?;
         Ok(broken_off.unwrap_or(Waited::Ended(status)))
     })
+}
+
+/// The same where no thread is to be had that could wait for its end: it is looked for again and again.
+fn look_until_the_end(child: &mut Child, limit: Duration, stop: &Stop) -> io::Result<Waited> {
+    let pid = pid_of(child);
+    let begun = Instant::now();
+    let broken_off = loop {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Waited::Ended(status));
+        }
+        if begun.elapsed() >= limit {
+            break Waited::TimedOut;
+        }
+        if stop.sleep(LOOK) {
+            break Waited::Stopped;
+        }
+    };
+    let _ = killpg(pid, Signal::SIGTERM);
+    let told = Instant::now();
+    while child.try_wait()?.is_none() && told.elapsed() < GRACE {
+        std::thread::sleep(LOOK);
+    }
+    // Others of its group may be there still.
+    let _ = killpg(pid, Signal::SIGKILL);
+    child.wait()?;
+    Ok(broken_off)
+}
+
+fn pid_of(child: &Child) -> Pid {
+    Pid::from_raw(i32::try_from(child.id()).expect("the kernel's process ids are positive i32"))
 }
 
 impl Ended {
@@ -248,6 +310,34 @@ mod tests {
         let waiting = std::thread::spawn(move || shell("sleep 60").text(&stop));
         drop(stopper);
         assert_eq!(waiting.join().unwrap().unwrap_err(), Trouble::stopped());
+    }
+
+    #[test]
+    fn an_end_is_found_without_a_thread_that_waits_for_it() {
+        use std::os::unix::process::CommandExt as _;
+        let spawn = |script| Command::new("sh").args(["-c", script]).process_group(0).spawn().unwrap();
+        let (never, long) = (Stop::never(), Duration::from_secs(60));
+        let mut child = spawn("exit 7");
+        let Waited::Ended(status) = look_until_the_end(&mut child, long, &never).unwrap() else { panic!() };
+        assert_eq!(status.code(), Some(7));
+        let mut child = spawn("sleep 60");
+        let short = Duration::from_millis(30);
+        assert!(matches!(look_until_the_end(&mut child, short, &never).unwrap(), Waited::TimedOut));
+        let (stopper, stop) = Stop::new();
+        drop(stopper);
+        let mut child = spawn("trap '' TERM; sleep 60");
+        assert!(matches!(look_until_the_end(&mut child, long, &stop).unwrap(), Waited::Stopped));
+    }
+
+    #[test]
+    fn nothing_is_begun_for_a_parent_that_is_dead() {
+        use std::os::unix::process::CommandExt as _;
+        for (parent, begins) in [(getpid(), true), (Pid::from_raw(i32::MAX), false)] {
+            let mut command = Command::new("true");
+            // SAFETY: as in `execute`.
+            unsafe { command.pre_exec(move || begin_as_child_of(parent)) };
+            assert_eq!(command.status().is_ok(), begins);
+        }
     }
 
     #[test]

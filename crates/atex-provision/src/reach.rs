@@ -19,21 +19,40 @@ const LONGEST: usize = 1 << 20;
 #[derive(Default)]
 pub(crate) struct Reach(Mutex<Option<Arc<Connector>>>);
 
+/// A script without an answer.
+pub(crate) struct Unanswered {
+    pub trouble: Trouble,
+    /// There was a connection, and only what came of it is not known.
+    pub may_have_run: bool,
+}
+
 impl Reach {
     /// Runs a script of POSIX sh with arguments; gives what it printed, whatever its exit status.
     pub fn script(
         &self,
         way: &Connect,
-        (script, arguments): (&str, &[&str]),
+        script: (&str, &[&str]),
         limit: Duration,
         stop: &Stop,
     ) -> Result<String, Trouble> {
+        self.attempt(way, script, limit, stop).map_err(|unanswered| unanswered.trouble)
+    }
+
+    /// The same, for scripts that change something: it says whether one that gave no answer may have run.
+    pub fn attempt(
+        &self,
+        way: &Connect,
+        (script, arguments): (&str, &[&str]),
+        limit: Duration,
+        stop: &Stop,
+    ) -> Result<String, Unanswered> {
+        let not_begun = |trouble| Unanswered { trouble, may_have_run: false };
         let words = ["sh", "-s", "--"].iter().chain(arguments).copied();
-        let command = shlex::try_join(words).map_err(Trouble::lasting)?;
-        let connector = self.connector()?;
-        let _turn = turns::take(stop)?;
+        let command = shlex::try_join(words).map_err(|e| not_begun(Trouble::lasting(e)))?;
+        let connector = self.connector().map_err(not_begun)?;
+        let _turn = turns::take(stop).map_err(not_begun)?;
         fault::point("before a script on a host");
-        let connection = open(&connector, way, stop)?;
+        let connection = open(&connector, way, stop).map_err(not_begun)?;
         let (to, events) = unbounded();
         let session = connection.run(&command, Stdin::bytes(script), move |event| {
             let _ = to.send(event);
@@ -60,7 +79,8 @@ impl Reach {
         });
         let _ = closed.recv();
         fault::point("after a script on a host");
-        result.map(|()| String::from_utf8_lossy(&said).into_owned())
+        let said = result.map(|()| String::from_utf8_lossy(&said).into_owned());
+        said.map_err(|trouble| Unanswered { trouble, may_have_run: true })
     }
 
     fn connector(&self) -> Result<Arc<Connector>, Trouble> {

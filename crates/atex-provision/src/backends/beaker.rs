@@ -150,12 +150,17 @@ impl Lab {
         Call::new("bkr").args(words.collect::<Vec<_>>()).limit(CALL)
     }
 
+    /// How far a job has come.
+    fn recipe(&self, job: &str, stop: &Stop) -> Result<job::Recipe, Trouble> {
+        let xml = self.call(&["job-results", job]).text(stop)?;
+        job::Recipe::of(&xml).ok_or_else(|| {
+            Trouble::passing(format!("bkr: expected the XML of {job} with a recipe, found something else"))
+        })
+    }
+
     /// The machine of a job that is reserved.
     fn system(&self, job: &str, stop: &Stop) -> Result<Option<String>, Trouble> {
-        let xml = self.call(&["job-results", job]).text(stop)?;
-        let recipe = job::Recipe::of(&xml).ok_or_else(|| {
-            Trouble::passing(format!("bkr: expected the XML of {job} with a recipe, found something else"))
-        })?;
+        let recipe = self.recipe(job, stop)?;
         match recipe.status.as_str() {
             "Reserved" => Ok(recipe.system.filter(|system| !system.is_empty())),
             "Cancelled" | "Aborted" | "Completed" => {
@@ -166,8 +171,9 @@ impl Lab {
         }
     }
 
+    /// Also the jobs of others: whoever gives back may have another login, and tokens are ours alone.
     fn unfinished(&self, whiteboard: &str) -> Result<Vec<String>, Trouble> {
-        let words = ["job-list", "--mine", "--unfinished", "--whiteboard", whiteboard, "--format", "json"];
+        let words = ["job-list", "--unfinished", "--whiteboard", whiteboard, "--format", "json"];
         let jobs = self.call(&words).run(&Stop::never())?.json()?;
         Ok(jobs.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect())
     }
@@ -224,11 +230,13 @@ impl Backend for Lab {
 
     fn extend(&self, entry: &Entry, until: Time) -> Result<(), Trouble> {
         let Some(job) = &entry.resource else { return Ok(()) };
-        let by = until.seconds_since(entry.until.unwrap_or_else(atex_cli::now));
-        if by < 1.0 {
+        if entry.until.is_some_and(|end| until <= end) {
             return Ok(());
         }
-        let by = format!("{}", by.ceil());
-        self.call(&["watchdog-extend", "--by", &by, job]).text(&Stop::never()).map(|_| ())
+        // Beaker knows watchdogs of recipes, not of jobs, and counts from the time at which it is told.
+        let recipe = self.recipe(job, &Stop::never())?;
+        let by = format!("{}", until.seconds_since(atex_cli::now()).max(1.0).ceil());
+        let recipe = format!("R:{}", recipe.id);
+        self.call(&["watchdog-extend", "--by", &by, &recipe]).text(&Stop::never()).map(|_| ())
     }
 }

@@ -15,7 +15,7 @@ use super::{Backend, Gives, Held, Made, Order, Spec, Surroundings, text};
 use crate::inventory::{self, Format, Inventory, Item, Source};
 use crate::lease::later;
 use crate::ledger::Entry;
-use crate::reach::Reach;
+use crate::reach::{Reach, Unanswered};
 use crate::stop::Stop;
 use crate::trouble::Trouble;
 
@@ -152,6 +152,13 @@ enum Lock {
     Mine,
 }
 
+/// Why a host is not locked.
+enum Unlocked {
+    Known(Trouble),
+    /// It may be locked nevertheless.
+    Unknown(Trouble),
+}
+
 impl Fixed {
     fn new(lock_dir: String, around: &Surroundings) -> Fixed {
         let flags = around.state.join("atex/hosts");
@@ -186,22 +193,12 @@ impl Fixed {
     }
 
     fn ask(&self, way: &Connect, words: &[&str], stop: &Stop) -> Result<Lock, Trouble> {
-        let said = self.reach.script(way, (LOCK, words), ANSWER, stop)?;
-        // What a login prints before is nobody's.
-        let answer = said.lines().rev().find_map(|line| line.strip_prefix("atex-lock: "));
-        let answer = answer.ok_or_else(|| Trouble::passing("it does not say how it is with its lock"))?;
-        let (word, rest) = answer.split_once(' ').unwrap_or((answer, ""));
-        Ok(match word {
-            "taken" => Lock::Taken,
-            "held" => {
-                let (seconds, owner) = rest.split_once(' ').unwrap_or((rest, ""));
-                Lock::Held(seconds.parse().unwrap_or_default(), visible(owner).into_owned())
-            }
-            "lost" => Lock::Lost(visible(rest).into_owned()),
-            "mine" => Lock::Mine,
-            "none" | "freed" => Lock::Free,
-            _ => return Err(Trouble::lasting(visible(rest))),
-        })
+        self.attempt(way, words, stop).map_err(|unanswered| unanswered.trouble)
+    }
+
+    fn attempt(&self, way: &Connect, words: &[&str], stop: &Stop) -> Result<Lock, Unanswered> {
+        let said = self.reach.attempt(way, (LOCK, words), ANSWER, stop)?;
+        answer(&said).map_err(|trouble| Unanswered { trouble, may_have_run: true })
     }
 
     /// The next host that may be free, now ours to try.
@@ -228,6 +225,20 @@ impl Fixed {
         None
     }
 
+    /// Has a host that is locked already count as ours; `false`: we have it under another lease.
+    fn keep(&self, id: &str, way: &Connect, token: &str) -> bool {
+        let mut state = self.state();
+        if let Some(mine) = state.mine.get(id) {
+            return mine.token == token;
+        }
+        let flag = self.flag(way).unwrap_or_else(|message| {
+            log::warn!("{message}");
+            None
+        });
+        state.mine.insert(id.to_owned(), Mine { token: token.to_owned(), _flag: flag });
+        true
+    }
+
     /// The flag of a host on this machine; `None`: another process has it.
     fn flag(&self, way: &Connect) -> Result<Option<File>, String> {
         let key = serde_json::to_string(way).unwrap_or_default() + &self.lock_dir;
@@ -243,13 +254,23 @@ impl Fixed {
         }
     }
 
-    fn lock(&self, host: &Host, order: &Order) -> Result<Lock, Trouble> {
-        (order.note)(&host.id, Some(host))?;
+    /// Tries to lock a host. After an error nothing is known of the lock if it may have been taken and cannot be freed: then the
+    /// ledger has to go on naming that host.
+    fn lock(&self, host: &Host, order: &Order) -> Result<Lock, Unlocked> {
+        (order.note)(&host.id, Some(host)).map_err(Unlocked::Known)?;
         let (seconds, every) = times(order);
         let (seconds, every) = (seconds.as_secs().to_string(), every.as_secs().to_string());
         let owner = order.owner.to_string();
         let words = ["take", &self.lock_dir, order.token, &seconds, &every, &owner];
-        self.ask(&host.connect, &words, order.stop)
+        self.attempt(&host.connect, &words, order.stop).map_err(|Unanswered { trouble, may_have_run }| {
+            let free = ["free", &self.lock_dir, order.token];
+            // To its end also when we are told to end: it is what keeps the lock from outliving us.
+            if !may_have_run || self.ask(&host.connect, &free, &Stop::never()).is_ok() {
+                Unlocked::Known(trouble)
+            } else {
+                Unlocked::Unknown(trouble)
+            }
+        })
     }
 
     fn drop_mine(&self, id: &str, pause: Option<Duration>) {
@@ -280,6 +301,25 @@ fn hosts_of(inventory: Inventory) -> Vec<Host> {
         Item::Other(_) => None,
     };
     inventory.items.into_iter().filter_map(host).collect()
+}
+
+/// What a host says of its lock.
+fn answer(said: &str) -> Result<Lock, Trouble> {
+    // What a login prints before is nobody's.
+    let answer = said.lines().rev().find_map(|line| line.strip_prefix("atex-lock: "));
+    let answer = answer.ok_or_else(|| Trouble::passing("it does not say how it is with its lock"))?;
+    let (word, rest) = answer.split_once(' ').unwrap_or((answer, ""));
+    Ok(match word {
+        "taken" => Lock::Taken,
+        "held" => {
+            let (seconds, owner) = rest.split_once(' ').unwrap_or((rest, ""));
+            Lock::Held(seconds.parse().unwrap_or_default(), visible(owner).into_owned())
+        }
+        "lost" => Lock::Lost(visible(rest).into_owned()),
+        "mine" => Lock::Mine,
+        "none" | "freed" => Lock::Free,
+        _ => return Err(Trouble::lasting(visible(rest))),
+    })
 }
 
 /// The way to the host of an entry.
@@ -320,7 +360,11 @@ impl Backend for Fixed {
                         let resource = Some(host.id.clone());
                         return Ok(Made { host, resource, until: None });
                     }
-                    Err(trouble) => {
+                    Err(Unlocked::Unknown(trouble)) => {
+                        self.drop_mine(&host.id, Some(REST));
+                        return Err(Trouble { message: format!("{}: {trouble}", host.id), ..trouble });
+                    }
+                    Err(Unlocked::Known(trouble)) => {
                         self.drop_mine(&host.id, Some(REST));
                         if order.stop.is_stopped() {
                             return Err(Trouble::stopped());
@@ -373,15 +417,30 @@ impl Backend for Fixed {
     }
 
     fn release(&self, held: &Held) -> Result<(), Trouble> {
-        let result = match &held.way {
-            None => Ok(()),
-            Some(way) => {
-                let freed = self.ask(way, &["free", &self.lock_dir, &held.token], &Stop::never());
-                freed.map(|_| ()).map_err(|trouble| Trouble { again: false, ..trouble })
-            }
-        };
-        self.state().mine.retain(|_, mine| mine.token != held.token);
-        result
+        if let Some(way) = &held.way
+            && let Err(trouble) = self.ask(way, &["free", &self.lock_dir, &held.token], &Stop::never())
+        {
+            // Whether the lock is there still, and what its time is, is asked next.
+            log::info!("{}: {trouble}", held.resource.as_deref().unwrap_or(&held.token));
+        }
+        Ok(())
+    }
+
+    fn forget(&self, token: &str) {
+        self.state().mine.retain(|_, mine| mine.token != token);
+    }
+
+    fn adopt(&self, entry: &Entry) -> Result<bool, Trouble> {
+        let (Some(id), Some(way)) = (&entry.resource, way(entry)) else { return Ok(false) };
+        if !self.keep(id, &way, &entry.token) {
+            return Ok(false);
+        }
+        // A lock that has ended meanwhile may be anybody's the next moment. One that cannot be renewed now is renewed, or
+        // seen to be lost, later.
+        match self.beat(entry) {
+            Err(trouble) if !trouble.again => Ok(false),
+            renewed => renewed.map(|()| true),
+        }
     }
 
     fn beat(&self, entry: &Entry) -> Result<(), Trouble> {

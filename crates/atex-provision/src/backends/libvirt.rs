@@ -74,8 +74,9 @@ and the origin is never changed.
   atex-provision libvirt --origin cs9 --identity ~/.ssh/ci -n 2";
 
     fn open(self, around: &Surroundings) -> Result<Arc<dyn Backend>, Failure> {
-        let variable = || std::env::var("LIBVIRT_DEFAULT_URI").ok().filter(|uri| !uri.is_empty());
-        let uri = self.connect.clone().or_else(variable);
+        let variable = |name: &str| std::env::var(name).ok().filter(|uri| !uri.is_empty());
+        let variables = || variable("VIRSH_DEFAULT_CONNECT_URI").or_else(|| variable("LIBVIRT_DEFAULT_URI"));
+        let uri = self.connect.clone().or_else(variables);
         Ok(Arc::new(Machines { uri, spec: Some(self), around: around.clone(), reach: Reach::default() }))
     }
 
@@ -95,7 +96,9 @@ struct Machines {
 impl Machines {
     fn virsh(&self, words: &[&str]) -> Call {
         let uri = self.uri.iter().flat_map(|uri| ["--connect", uri]);
-        Call::new("virsh").args(["--quiet"]).args(uri).args(words).env("LC_ALL", "C").limit(CALL)
+        // Where no libvirt was named, that of the user's own configuration is meant, whatever is named later.
+        let call = Call::new("virsh").without("LIBVIRT_DEFAULT_URI").without("VIRSH_DEFAULT_CONNECT_URI");
+        call.args(["--quiet"]).args(uri).args(words).env("LC_ALL", "C").limit(CALL)
     }
 
     /// The description of a clone.

@@ -5,7 +5,7 @@
 
 use std::fs::{self, DirBuilder};
 use std::io;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -95,7 +95,7 @@ impl Backend for Machine {
             let mode = if part == "home" { 0o700 } else { 0o1777 };
             let part = dir.join(part);
             DirBuilder::new().recursive(true).mode(0o700).create(&part).map_err(|e| trouble(&part, &e))?;
-            let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+            let mode = PermissionsExt::from_mode(mode);
             fs::set_permissions(&part, mode).map_err(|e| trouble(&part, &e))?;
         }
         fault::point("directory made");
@@ -157,11 +157,38 @@ impl Backend for Machine {
         }
         fault::point("keeper killed");
         let dir = self.dir.join(&held.token);
-        match fs::remove_dir_all(&dir) {
+        match remove(&dir) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(trouble(&dir, &e)),
             _ => Ok(()),
         }
     }
+}
+
+/// Removes a directory, and in it also what a test has left closed to its own user.
+fn remove(dir: &Path) -> io::Result<()> {
+    match fs::remove_dir_all(dir) {
+        Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
+            unlock(dir)?;
+            fs::remove_dir_all(dir)
+        }
+        removed => removed,
+    }
+}
+
+/// Makes all directories such that one can remove what is in them.
+fn unlock(dir: &Path) -> io::Result<()> {
+    let mut open = vec![dir.to_owned()];
+    while let Some(dir) = open.pop() {
+        // Nothing that is alive is left in there which could put a link in its place.
+        fs::set_permissions(&dir, PermissionsExt::from_mode(0o700))?;
+        for entry in fs::read_dir(&dir)? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                open.push(entry.path());
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Starts what keeps the namespaces of a host; gives the number of their first process.

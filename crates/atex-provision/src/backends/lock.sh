@@ -48,17 +48,24 @@ write() {
     say trouble "$lock cannot be written there (is the disk full?)"
 }
 
-# The agents of runs of which nobody has been heard for a while.
-left() {
+# The agents of runs.
+agents() {
     for agent in /var/atex-*/agent /tmp/atex-*/agent; do
-        [ -f "$agent" ] || continue
+        [ ! -f "$agent" ] || echo "$agent"
+    done
+}
+
+# Those of which nobody has been heard for a while.
+left() {
+    for agent in $(agents); do
         heard=$(find "${agent%/*}" -name beat -mmin -10 2>/dev/null)
         [ -n "$heard" ] || echo "$agent"
     done
 }
 
+# Also one that is looked after runs.
 runs() {
-    for agent in $(left); do
+    for agent in $(agents); do
         case $(sh "$agent" look 2>/dev/null) in *state=running*) return 0 ;; esac
     done
     return 1

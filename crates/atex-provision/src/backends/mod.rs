@@ -70,10 +70,18 @@ pub(crate) trait Backend: Send + Sync {
         Ok(())
     }
 
+    /// This process takes charge of what an earlier one had. `false`: it has gone, or somebody else has it.
+    fn adopt(&self, entry: &Entry) -> Result<bool, Trouble> {
+        Ok(!self.holds(entry)?.is_empty())
+    }
+
     /// Says that somebody looks after these, if the provider wants to hear that, see [`Gives::beat`].
     fn beat(&self, _entry: &Entry) -> Result<(), Trouble> {
         Ok(())
     }
+
+    /// This process has nothing to do with a lease any more, whoever has given it back.
+    fn forget(&self, _token: &str) {}
 
     /// The hosts that are there anyway: without `--serve` and `--ttl` they are described, not leased.
     fn standing(&self, _most: Option<u32>) -> Result<Option<Inventory>, Failure> {

@@ -2,7 +2,7 @@
 //!
 //! The token is the server's name and its property `atex_lease`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +18,37 @@ use crate::program::Call;
 use crate::reach::Reach;
 use crate::stop::Stop;
 use crate::trouble::Trouble;
+use crate::variables::Variables;
+
+/// By which variables the user says which project of which cloud is meant, without those that are secrets. What else there is
+/// for logging in is taken from the environment as it is.
+const VARIABLES: [&str; 22] = [
+    "OS_APPLICATION_CREDENTIAL_ID",
+    "OS_APPLICATION_CREDENTIAL_NAME",
+    "OS_AUTH_TYPE",
+    "OS_AUTH_URL",
+    "OS_CACERT",
+    "OS_CLIENT_CONFIG_FILE",
+    "OS_CLIENT_SECURE_FILE",
+    "OS_DEFAULT_DOMAIN",
+    "OS_ENDPOINT_TYPE",
+    "OS_IDENTITY_API_VERSION",
+    "OS_INTERFACE",
+    "OS_PROJECT_DOMAIN_ID",
+    "OS_PROJECT_DOMAIN_NAME",
+    "OS_PROJECT_ID",
+    "OS_PROJECT_NAME",
+    "OS_REGION_NAME",
+    "OS_TENANT_ID",
+    "OS_TENANT_NAME",
+    "OS_USERNAME",
+    "OS_USER_DOMAIN_ID",
+    "OS_USER_DOMAIN_NAME",
+    "OS_USER_ID",
+];
+
+/// Files of the working directory that say which clouds there are.
+const FILES: [&str; 3] = ["clouds.yaml", "clouds.yml", "clouds.json"];
 
 const PROPERTY: &str = "atex_lease";
 
@@ -76,17 +107,34 @@ of its servers.
 
     fn open(self, around: &Surroundings) -> Result<Arc<dyn Backend>, Failure> {
         let cloud = self.cloud.clone().or_else(|| std::env::var("OS_CLOUD").ok());
-        Ok(Arc::new(Cloud { cloud, spec: Some(self), around: around.clone(), reach: Reach::default() }))
+        let has_clouds = FILES.iter().any(|file| around.directory.join(file).exists());
+        Ok(Arc::new(Cloud {
+            cloud,
+            clouds_in: has_clouds.then(|| around.directory.clone()),
+            environment: Variables::now(&VARIABLES),
+            spec: Some(self),
+            around: around.clone(),
+            reach: Reach::default(),
+        }))
     }
 
     fn reopen(at: &Value, around: &Surroundings) -> Result<Arc<dyn Backend>, Failure> {
-        let cloud = text(at, "cloud");
-        Ok(Arc::new(Cloud { cloud, spec: None, around: around.clone(), reach: Reach::default() }))
+        Ok(Arc::new(Cloud {
+            cloud: text(at, "cloud"),
+            clouds_in: text(at, "clouds_in").map(PathBuf::from),
+            environment: Variables::of(&VARIABLES, at),
+            spec: None,
+            around: around.clone(),
+            reach: Reach::default(),
+        }))
     }
 }
 
 struct Cloud {
     cloud: Option<String>,
+    /// The working directory, if it says which clouds there are.
+    clouds_in: Option<PathBuf>,
+    environment: Variables,
     spec: Option<Openstack>,
     around: Surroundings,
     reach: Reach,
@@ -95,7 +143,10 @@ struct Cloud {
 impl Cloud {
     fn call(&self, words: &[&str]) -> Call {
         let cloud = self.cloud.iter().flat_map(|cloud| ["--os-cloud", cloud]);
-        let call = Call::new("openstack").directory(&self.around.directory);
+        // Clouds of a directory where somebody happens to be now are others.
+        let elsewhere = || if self.spec.is_some() { &self.around.directory } else { Path::new("/") };
+        let directory = self.clouds_in.as_deref().unwrap_or_else(elsewhere);
+        let call = Call::new("openstack").directory(directory).variables(&self.environment);
         call.args(cloud).args(words).limit(CALL)
     }
 
@@ -164,7 +215,7 @@ fn address_in(addresses: &Value, network: Option<&str>) -> Option<String> {
 
 impl Backend for Cloud {
     fn at(&self) -> Value {
-        json!({"cloud": self.cloud})
+        json!({"cloud": self.cloud, "clouds_in": self.clouds_in, "environment": self.environment.to_value()})
     }
 
     fn create(&self, order: &Order) -> Result<Made, Trouble> {

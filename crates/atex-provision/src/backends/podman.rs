@@ -2,7 +2,7 @@
 //!
 //! The token is the container's name and its label `atex.lease`, which podman can be asked for.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,16 @@ use super::{Backend, Held, Made, Order, Spec, Surroundings};
 use crate::program::Call;
 use crate::stop::Stop;
 use crate::trouble::Trouble;
+use crate::variables::Variables;
+
+/// By which variables the user says which podman is meant, and which of its stores.
+const VARIABLES: [&str; 5] = [
+    "CONTAINER_HOST",
+    "CONTAINER_CONNECTION",
+    "CONTAINER_SSHKEY",
+    "CONTAINERS_CONF",
+    "CONTAINERS_STORAGE_CONF",
+];
 
 const LABEL: &str = "atex.lease";
 
@@ -28,6 +38,9 @@ const BUILD: Duration = Duration::from_secs(3600);
 
 /// How long systemd in a container may take to be up.
 const BOOT: Duration = Duration::from_secs(120);
+
+/// How often is looked whether an image that somebody else builds is there.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// The first process of a container: it waits for what is left behind in it.
 const IDLE: &str = "trap 'exit 0' TERM; while :; do sleep 86400 & wait; done";
@@ -80,28 +93,32 @@ time. What podman holds is found by the label atex.lease.
 
     fn open(self, around: &Surroundings) -> Result<Arc<dyn Backend>, Failure> {
         let networks = self.network.as_deref() == Some(OWN);
-        Ok(Arc::new(Containers { spec: Some(self), networks, locks: around.state.join("atex/images") }))
+        let (environment, locks) = (Variables::now(&VARIABLES), around.state.join("atex/images"));
+        Ok(Arc::new(Containers { spec: Some(self), environment, networks, locks }))
     }
 
     fn reopen(at: &Value, around: &Surroundings) -> Result<Arc<dyn Backend>, Failure> {
         let networks = at["networks"] == true;
-        Ok(Arc::new(Containers { spec: None, networks, locks: around.state.join("atex/images") }))
+        let (environment, locks) = (Variables::of(&VARIABLES, at), around.state.join("atex/images"));
+        Ok(Arc::new(Containers { spec: None, environment, networks, locks }))
     }
 }
 
 struct Containers {
     spec: Option<Podman>,
+    /// What says which podman is meant.
+    environment: Variables,
     /// Whether hosts may have networks of their own.
     networks: bool,
     /// Where it is seen to that an image is built once.
     locks: PathBuf,
 }
 
-fn podman<'a>(words: impl IntoIterator<Item = &'a str>) -> Call {
-    Call::new("podman").args(words).limit(START)
-}
-
 impl Containers {
+    fn podman<'a>(&self, words: impl IntoIterator<Item = &'a str>) -> Call {
+        Call::new("podman").args(words).variables(&self.environment).limit(START)
+    }
+
     /// The image that hosts are made of, which is built if it is not there.
     fn image(&self, spec: &Podman, stop: &Stop) -> Result<String, Trouble> {
         if spec.setup.is_empty() {
@@ -113,35 +130,41 @@ impl Containers {
             recipe.push_str(&format!("RUN {}\n", json!(["sh", "-c", command])));
         }
         let name = format!("localhost/atex-built:{}", &blake3::hash(recipe.as_bytes()).to_hex()[..16]);
-        let exists = |stop| Ok::<_, Trouble>(podman(["image", "exists", &name]).run(stop)?.is_success());
+        let exists = |stop| Ok::<_, Trouble>(self.podman(["image", "exists", &name]).run(stop)?.is_success());
         if exists(stop)? {
             return Ok(name);
         }
-        let _only = self.build_lock(&name)?;
+        let _only = self.build_lock(&name, stop)?;
         if !exists(stop)? {
             log::info!("{name}: building it from {}", spec.image);
             let words = ["build", "--quiet", "--tag", &name, "--file", "-", "."];
             let empty = tempfile::tempdir().map_err(|e| Trouble::passing(reason(&e)))?;
-            podman(words).directory(empty.path()).input(recipe).limit(BUILD).text(stop)?;
+            self.podman(words).directory(empty.path()).input(recipe).limit(BUILD).text(stop)?;
         }
         Ok(name)
     }
 
-    fn build_lock(&self, name: &str) -> Result<File, Trouble> {
+    fn build_lock(&self, name: &str, stop: &Stop) -> Result<File, Trouble> {
         let path = self.locks.join(name.rsplit(':').next().unwrap_or(name));
-        let open = || {
-            std::fs::create_dir_all(&self.locks)?;
-            let file = File::options().create(true).truncate(false).write(true).open(&path)?;
-            file.lock().map(|()| file)
-        };
-        open().map_err(|e| Trouble::passing(format!("{}: {}", path.display(), reason(&e))))
+        let trouble = |e: &std::io::Error| Trouble::passing(format!("{}: {}", path.display(), reason(e)));
+        std::fs::create_dir_all(&self.locks).map_err(|e| trouble(&e))?;
+        let file = File::options().create(true).truncate(false).write(true).open(&path);
+        let file = file.map_err(|e| trouble(&e))?;
+        loop {
+            match file.try_lock() {
+                Ok(()) => return Ok(file),
+                // A lock that is waited for by the kernel cannot be given up.
+                Err(TryLockError::WouldBlock) if stop.sleep(LOOK) => return Err(Trouble::stopped()),
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(e)) => return Err(trouble(&e)),
+            }
+        }
     }
 }
 
 impl Backend for Containers {
     fn at(&self) -> Value {
-        // Which podman that is, the user says by the same environment that podman reads.
-        json!({"host": std::env::var("CONTAINER_HOST").ok(), "networks": self.networks})
+        json!({"environment": self.environment.to_value(), "networks": self.networks})
     }
 
     fn create(&self, order: &Order) -> Result<Made, Trouble> {
@@ -153,7 +176,7 @@ impl Backend for Containers {
         let mut option = |name: &str, value: &str| words.extend([name.to_owned(), value.to_owned()]);
         match spec.network.as_deref() {
             Some(OWN) => {
-                podman(["network", "create", "--label", &label, order.token]).text(order.stop)?;
+                self.podman(["network", "create", "--label", &label, order.token]).text(order.stop)?;
                 option("--network", order.token);
             }
             Some(network) => option("--network", network),
@@ -173,14 +196,18 @@ impl Backend for Containers {
         } else {
             words.extend(["--entrypoint", "", &image, "sh", "-c", IDLE].map(str::to_owned));
         }
-        let printed = podman(words.iter().map(String::as_str)).text(order.stop)?;
+        let printed = self.podman(words.iter().map(String::as_str)).text(order.stop)?;
         if spec.systemd {
             // What it says of its state is not asked for: one service that failed is no reason to have no host.
             let words = ["exec", order.token, "systemctl", "is-system-running", "--wait"];
-            podman(words).limit(BOOT).run(order.stop)?;
+            self.podman(words).limit(BOOT).run(order.stop)?;
         }
         let container = printed.lines().last().unwrap_or_default().trim();
-        let argv = ["podman", "exec", "-i", order.token].map(str::to_owned).to_vec();
+        // Whoever uses the host may be asked for another podman by the environment.
+        let set: Vec<String> =
+            self.environment.set().map(|(name, value)| format!("{name}={value}")).collect();
+        let mut argv = if set.is_empty() { set } else { [vec!["env".to_owned()], set].concat() };
+        argv.extend(["podman", "exec", "-i", order.token].map(str::to_owned));
         let host = Host::new(format!("podman/{}", order.short()), Connect::Command(Command { argv }));
         Ok(Made { host, resource: Some(container.chars().take(12).collect()), until: None })
     }
@@ -188,9 +215,10 @@ impl Backend for Containers {
     fn strays(&self, prefix: &str) -> Result<Vec<Held>, Trouble> {
         let stop = Stop::never();
         // With what a podman that was killed has left half made, of which only the name is known.
-        let containers = podman(["ps", "--all", "--external", "--format", "json"]).run(&stop)?.json()?;
+        let containers = self.podman(["ps", "--all", "--external", "--format", "json"]).run(&stop)?.json()?;
         let networks = match self.networks {
-            true => podman(["network", "ls", "--filter", "label=atex.lease", "--format", "json"])
+            true => self
+                .podman(["network", "ls", "--filter", "label=atex.lease", "--format", "json"])
                 .run(&stop)?
                 .json()?,
             false => Value::Null,
@@ -213,14 +241,14 @@ impl Backend for Containers {
     fn release(&self, held: &Held) -> Result<(), Trouble> {
         let stop = Stop::never();
         let gone =
-            podman(["rm", "--force", "--ignore", "--time", "0", "--volumes", &held.token]).run(&stop)?;
+            self.podman(["rm", "--force", "--ignore", "--time", "0", "--volumes", &held.token]).run(&stop)?;
         if !gone.is_success() && !gone.says("no such container") {
             return Err(gone.trouble());
         }
         if !self.networks {
             return Ok(());
         }
-        let network = podman(["network", "rm", "--force", &held.token]).run(&stop)?;
+        let network = self.podman(["network", "rm", "--force", &held.token]).run(&stop)?;
         if network.is_success() || network.says("network not found") || network.says("unable to find network")
         {
             Ok(())

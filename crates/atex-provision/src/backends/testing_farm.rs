@@ -170,7 +170,7 @@ impl Backend for Farm {
         let (spec, key) =
             self.spec.as_ref().ok_or_else(|| Trouble::lasting("testing-farm: no compose was named"))?;
         let reserved = order.ttl.unwrap_or(RESERVED);
-        let body = request::body(spec, key, order.token, reserved);
+        let body = request::body(spec, key, order.token, (reserved, spec.create_timeout));
         let id = self.request(&body, order.token, order.stop)?;
         (order.note)(&id, None)?;
         let often = spec.poll.map_or(OFTEN, |often| (often, often));
@@ -188,10 +188,14 @@ impl Backend for Farm {
     }
 
     fn holds(&self, entry: &Entry) -> Result<Vec<Held>, Trouble> {
-        let Some(id) = &entry.resource else { return self.alive(&entry.token) };
-        let state = self.service.get(&format!("/v0.1/requests/{}", http::escape(id)), &Stop::never())?;
-        let alive = state["state"].as_str().is_some_and(|state| ALIVE.contains(&state));
-        Ok(if alive { vec![Held::new(&entry.token, Some(id))] } else { Vec::new() })
+        if let Some(id) = &entry.resource {
+            let state = self.service.get(&format!("/v0.1/requests/{}", http::escape(id)), &Stop::never())?;
+            if state["state"].as_str().is_some_and(|state| ALIVE.contains(&state)) {
+                return Ok(vec![Held::new(&entry.token, Some(id))]);
+            }
+        }
+        // A request whose answer was lost may have made another one than that which is known.
+        self.alive(&entry.token)
     }
 
     fn release(&self, held: &Held) -> Result<(), Trouble> {

@@ -3,6 +3,7 @@
 use std::io::Write;
 
 use atex_cli::output::{Output, OutputError};
+use atex_cli::text::visible::visible;
 use atex_cli::{Failure, input::Lines};
 use atex_model::protocol::{Released, ReleasedTag};
 use atex_model::{Host, HostTag};
@@ -132,7 +133,7 @@ fn read(prefix: String) -> Receiver<Named> {
     named
 }
 
-/// What a record says is to be released; `None`: it is not ours to know.
+/// What a record says is to be released; `None`: it is not ours to know, and is handed on.
 fn host_to_release(
     text: &str,
     prefix: &str,
@@ -142,12 +143,21 @@ fn host_to_release(
     }
     let host: Host = atex_model::parse(text)?;
     let Some(lease) = host.lease else { return Ok(None) };
-    if lease.token.starts_with("atex-") && !lease.token.starts_with(prefix) {
+    if lease.token.starts_with(prefix) {
+        return Ok(Some(Ok(Wanted { id: host.id, token: lease.token })));
+    }
+    if lease.token.starts_with("atex-") {
         let message =
             format!("{}: its lease is in the ledger of another user or machine; release it there", host.id);
         return Ok(Some(Err(Trouble::lasting(message))));
     }
-    Ok(Some(Ok(Wanted { id: host.id, token: lease.token })))
+    let whose = lease.provisioner.unwrap_or_else(|| "another provisioner".to_owned());
+    log::warn!(
+        "{}: its lease is one of {}, which has to be told to release it",
+        visible(&host.id),
+        visible(&whose)
+    );
+    Ok(None)
 }
 
 fn by_name(ledger: &Ledger, names: &[String]) -> Result<Receiver<Named>, Failure> {

@@ -32,7 +32,8 @@ fn judge(known: &Known, facts: &Facts, now: Time, at_once: bool) -> Option<&'sta
         Some(Life::Elsewhere) => waited,
         Some(Life::Dead) => true,
         Some(Life::Lives) => return None,
-        None => false,
+        // A host that is held by nobody was reserved. What is under way with nobody at it has been given up.
+        None => entry.state != State::Held,
     };
     let over = entry.until.is_some_and(|until| until <= now);
     match entry.state {
@@ -118,6 +119,8 @@ mod tests {
             (Releasing, None, Some(Dead), false, short, false, true),
             (Creating, None, Some(Elsewhere), false, short, false, false),
             (Creating, None, Some(Elsewhere), false, long, false, true),
+            (Creating, None, None, false, short, false, true),
+            (Releasing, None, None, false, short, false, true),
             // A resumed run could go on with these.
             (Held, None, Some(Dead), false, short, false, false),
             (Held, None, Some(Dead), false, short, true, true),

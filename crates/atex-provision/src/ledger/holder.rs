@@ -1,6 +1,7 @@
 //! The process that looks after a lease, told from any later process with the same number.
 
 use std::fs;
+use std::sync::LazyLock;
 use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
@@ -26,9 +27,12 @@ pub(crate) enum Life {
 
 impl Holder {
     /// This process.
-    pub fn me() -> Holder {
-        let pid = std::process::id();
-        Holder { pid, start: start_of(pid).unwrap_or_default(), boot: boot() }
+    pub fn me() -> &'static Holder {
+        static ME: LazyLock<Holder> = LazyLock::new(|| {
+            let pid = std::process::id();
+            Holder { pid, start: start_of(pid).unwrap_or_default(), boot: boot() }
+        });
+        &ME
     }
 
     pub fn life(&self) -> Life {
@@ -77,7 +81,7 @@ mod tests {
 
     #[test]
     fn a_process_is_told_from_others_with_its_number() {
-        let me = Holder::me();
+        let me = Holder::me().clone();
         assert_eq!(me.life(), Life::Lives);
         assert_eq!(Holder { start: me.start + 1, ..me.clone() }.life(), Life::Dead);
         assert_eq!(Holder { boot: "another".into(), ..me.clone() }.life(), Life::Elsewhere);

@@ -10,10 +10,12 @@
 mod entry;
 mod holder;
 
+use std::collections::HashSet;
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use atex_cli::{Failure, input::reason};
@@ -37,6 +39,8 @@ const UNFINISHED: &str = ".new-";
 pub(crate) struct Ledger {
     dir: PathBuf,
     id: String,
+    /// The leases that this process holds, from the intent on.
+    held: Mutex<HashSet<String>>,
 }
 
 /// A lease, and how long ago its holder was last alive.
@@ -61,7 +65,7 @@ impl Ledger {
             let part = dir.join(part);
             DirBuilder::new().recursive(true).mode(0o700).create(&part).map_err(|e| trouble(&part, &e))?;
         }
-        let mut ledger = Ledger { dir, id: String::new() };
+        let mut ledger = Ledger { dir, id: String::new(), held: Mutex::default() };
         let _lock = ledger.lock()?;
         let file = ledger.dir.join("ledger");
         ledger.id = match fs::read_to_string(&file) {
@@ -133,7 +137,7 @@ impl Ledger {
         let known = self.read(&self.file(token)?)?.filter(may_be);
         let Some(Known { mut entry, .. }) = known else { return Ok(None) };
         entry.state = State::Releasing;
-        entry.holder = Some(Holder::me());
+        entry.holder = Some(Holder::me().clone());
         self.write(&entry)?;
         Ok(Some(entry))
     }
@@ -142,6 +146,7 @@ impl Ledger {
     pub fn forget(&self, token: &str) -> Result<(), Failure> {
         let _lock = self.lock()?;
         let file = self.file(token)?;
+        self.held().remove(token);
         fault::point("before forgetting");
         match fs::remove_file(&file) {
             Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(trouble(&file, &e)),
@@ -171,14 +176,20 @@ impl Ledger {
         Ok((entries, wrong))
     }
 
-    /// Says that the holder of these lives. One that is gone is passed over.
-    pub fn touch<'a>(&self, tokens: impl Iterator<Item = &'a str>) {
-        for token in tokens {
-            let Ok(file) = self.file(token) else { continue };
+    /// Says of all leases that this process holds that their holder lives.
+    pub fn touch(&self) {
+        let held: Vec<String> = self.held().iter().cloned().collect();
+        for token in held {
+            let Ok(file) = self.file(&token) else { continue };
+            // One that is gone was given back by somebody else.
             if let Ok(file) = File::options().append(true).open(file) {
                 let _ = file.set_modified(std::time::SystemTime::now());
             }
         }
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashSet<String>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The providers that were asked for anything lately; others are forgotten.
@@ -216,7 +227,13 @@ impl Ledger {
     fn write(&self, entry: &Entry) -> Result<(), Failure> {
         let mut text = Vec::new();
         atex_model::to_line(&mut text, &Entry { changed: atex_cli::now(), ..entry.clone() });
-        self.replace(&self.file(&entry.token)?, &text)
+        self.replace(&self.file(&entry.token)?, &text)?;
+        if entry.holder.as_ref() == Some(Holder::me()) {
+            self.held().insert(entry.token.clone());
+        } else {
+            self.held().remove(&entry.token);
+        }
+        Ok(())
     }
 
     fn read(&self, file: &Path) -> Result<Option<Known>, Failure> {
@@ -316,7 +333,7 @@ mod tests {
             at: json!({"url": "x"}),
             state: State::Creating,
             owner: Owner::Name("me".into()),
-            holder: Some(Holder::me()),
+            holder: Some(Holder::me().clone()),
             since: Time(1_795_291_200_000),
             changed: Time(0),
             until: None,

@@ -6,10 +6,11 @@ mod input;
 mod pool;
 
 use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use atex_cli::output::{Output, OutputError};
-use atex_cli::{Exit, Failure, signals};
+use atex_cli::{Exit, Failure, input::reason, signals};
 use atex_model::protocol::{
     Hello, HelloTag, HostGone, HostGoneTag, Pending, PendingTag, ProvisionFailed, ProvisionFailedTag,
     Released, ReleasedTag,
@@ -17,6 +18,7 @@ use atex_model::protocol::{
 use atex_model::{Host, Time};
 use crossbeam_channel::{Receiver, Sender, after, select, unbounded};
 
+use crate::backends::Gives;
 use crate::lease::{Leasing, later};
 use crate::ledger::Entry;
 use crate::reserve::{STACK, UNDER_WAY};
@@ -24,10 +26,7 @@ use crate::stop::{Stop, Stopper};
 use crate::trouble::Trouble;
 use crate::{TOOL, Terms};
 use input::Message;
-use pool::{Pool, Ready};
-
-/// How often the ledger is told that we live: often enough against the shortest time for which anybody keeps orphans.
-const SIGN_OF_LIFE: Duration = Duration::from_secs(60);
+use pool::{Fate, Pool, Ready};
 
 /// What a thread reports.
 enum News {
@@ -35,7 +34,7 @@ enum News {
     GivenBack { id: String, told: bool, result: Result<(), Trouble> },
     Adopted(Box<Host>, Result<Entry, Trouble>),
     Extended { id: String, result: Result<Entry, Trouble> },
-    Beaten { id: String, result: Result<(), Trouble> },
+    Beaten { id: String, token: String, result: Result<(), Trouble> },
 }
 
 /// Why there is an end.
@@ -57,23 +56,25 @@ pub(crate) fn serve<W: Write>(
     let messages = input::read();
     let (to, news) = unbounded();
     let gives = leasing.backend.gives(leasing.orphan)?;
-    let max = [gives.max, terms.hosts.map(u64::from).or(gives.usual)].into_iter().flatten().min();
+    let max = most(&gives, terms);
     let (stopper, stop) = Stop::new();
     let now = Instant::now();
     let mut server = Server {
         leasing,
+        terms,
         pool: Pool::new(max),
         out,
         to,
         stopper: Some(stopper),
         stop,
         ending: None,
+        is_signalled: false,
         busy: 0,
         said_pending: 0,
         exit: Exit::Done,
         beat: gives.beat,
         extends: gives.extends && terms.ttl.is_none(),
-        next_sign: now + SIGN_OF_LIFE,
+        next_sign: now + leasing.sign_of_life(),
         next_beat: gives.beat.map(|every| now + every),
     };
     server.say(&Hello {
@@ -89,14 +90,22 @@ pub(crate) fn serve<W: Write>(
     Ok(server.exit)
 }
 
+/// How many hosts there can be at most.
+fn most(gives: &Gives, terms: &Terms) -> Option<u64> {
+    [gives.max, terms.hosts.map(u64::from).or(gives.usual)].into_iter().flatten().min()
+}
+
 struct Server<'a, W: Write> {
     leasing: &'a Leasing,
+    terms: &'a Terms,
     pool: Pool,
     out: &'a mut Output<W>,
     to: Sender<News>,
     stopper: Option<Stopper>,
     stop: Stop,
     ending: Option<Ending>,
+    /// We were told to end by a signal.
+    is_signalled: bool,
     /// How many threads are at work.
     busy: u64,
     said_pending: u64,
@@ -140,13 +149,7 @@ impl<W: Write> Server<'_, W> {
                 },
                 recv(news) -> news => if let Ok(news) = news { self.learn(news) },
                 recv(signals) -> signal => if let Ok(signal) = signal {
-                    let exit = Exit::Signal(signal as u8);
-                    if matches!(self.exit, Exit::Signal(_)) {
-                        log::error!("ended before all was done; `atex-provision reap` does the rest");
-                        std::process::exit(i32::from(exit.code()));
-                    }
-                    self.exit = self.exit.max(exit);
-                    self.end(Ending::Orphaned);
+                    self.signalled(Exit::Signal(signal as u8));
                 },
                 recv(after(self.until_next())) -> _ => self.tick(),
             }
@@ -155,17 +158,33 @@ impl<W: Write> Server<'_, W> {
 
     // ---- What we are told ----
 
+    fn signalled(&mut self, exit: Exit) {
+        if std::mem::replace(&mut self.is_signalled, true) {
+            log::error!("ended before all was done; `atex-provision reap` does the rest");
+            std::process::exit(i32::from(exit.code()));
+        }
+        if self.ending == Some(Ending::Shutdown) {
+            log::warn!("all is being given back; another signal ends this at once");
+        } else {
+            self.exit = self.exit.max(exit);
+            self.end(Ending::Orphaned);
+        }
+    }
+
     fn hear(&mut self, message: Message) {
         match message {
-            Message::Want(hosts) => self.pool.want(hosts),
+            Message::Want(hosts) => {
+                // A list may have grown meanwhile.
+                if let Ok(gives) = self.leasing.backend.gives(self.leasing.orphan) {
+                    self.pool.max = most(&gives, self.terms);
+                }
+                self.pool.want(hosts);
+            }
             Message::Release(id) => self.release(&id),
             Message::Extend(id, until) => self.extend(&id, until),
             Message::Adopt(host) => {
-                let leasing = self.leasing.clone();
-                self.begin(move || {
-                    let adopted = leasing.adopt(&host);
-                    News::Adopted(host, adopted)
-                });
+                let (leasing, of_it) = (self.leasing.clone(), host.clone());
+                self.begin(move || leasing.adopt(&of_it), |adopted| News::Adopted(host, adopted));
             }
             Message::Shutdown => self.end(Ending::Shutdown),
         }
@@ -173,9 +192,7 @@ impl<W: Write> Server<'_, W> {
 
     fn obtain(&mut self) {
         let (leasing, stop) = (self.leasing.clone(), self.stop.clone());
-        if !self.begin(move || News::Obtained(leasing.obtain(&stop))) {
-            self.not_obtained(Trouble::passing("no thread can be started"));
-        }
+        self.begin(move || leasing.obtain(&stop), News::Obtained);
     }
 
     fn release(&mut self, id: &str) {
@@ -202,7 +219,7 @@ impl<W: Write> Server<'_, W> {
 
     fn give_back(&mut self, id: &str, token: String, told: bool) {
         let (leasing, id) = (self.leasing.clone(), id.to_owned());
-        self.begin(move || News::GivenBack { id, told, result: leasing.give_back(&token) });
+        self.begin(move || leasing.give_back(&token), move |result| News::GivenBack { id, told, result });
     }
 
     fn extend(&mut self, id: &str, until: Time) {
@@ -211,10 +228,14 @@ impl<W: Write> Server<'_, W> {
             return;
         };
         let (leasing, id, token) = (self.leasing.clone(), id.to_owned(), ready.token.clone());
-        self.begin(move || News::Extended { id, result: leasing.extend(&token, until) });
+        self.begin(move || leasing.extend(&token, until), |result| News::Extended { id, result });
     }
 
     fn end(&mut self, ending: Ending) {
+        if self.ending == Some(Ending::Shutdown) {
+            // What comes after it, such as the end of the input, takes nothing back of it.
+            return;
+        }
         self.pool.closed = true;
         self.stopper = None;
         self.ending = Some(ending);
@@ -223,7 +244,7 @@ impl<W: Write> Server<'_, W> {
             all.into_iter().for_each(|(id, ready)| self.give_back(&id, ready.token, true));
         } else {
             // From now on they are orphans.
-            self.leasing.ledger.touch(all.iter().map(|(_, ready)| ready.token.as_str()));
+            self.leasing.ledger.touch();
             if !all.is_empty() {
                 log::warn!("{} hosts are kept for a resumed run; after that `reap` frees them", all.len());
             }
@@ -232,28 +253,36 @@ impl<W: Write> Server<'_, W> {
 
     // ---- What threads report ----
 
-    /// Has a thread do something. `false`: there is none to be had, and nothing was begun; what was to be given back is
-    /// `reap`'s then.
-    fn begin(&mut self, work: impl FnOnce() -> News + Send + 'static) -> bool {
-        let to = self.to.clone();
-        let report = move || {
-            let _ = to.send(work());
+    /// Has a thread do something, and reports what has come of it in any case: whoever ends waits for all reports.
+    fn begin<T: Send + 'static>(
+        &mut self,
+        work: impl FnOnce() -> Result<T, Trouble> + Send + 'static,
+        report: impl FnOnce(Result<T, Trouble>) -> News + Send + 'static,
+    ) {
+        self.busy += 1;
+        // Whoever gets to do it takes it: the thread, or we.
+        let task = Arc::new(Mutex::new(Some((work, report))));
+        let take = |task: &Mutex<Option<_>>| task.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (to, of_thread) = (self.to.clone(), Arc::clone(&task));
+        let run = move || {
+            if let Some((work, report)) = take(&of_thread) {
+                let _ = to.send(report(without_panic(work)));
+            }
         };
-        match std::thread::Builder::new().stack_size(STACK).spawn(report) {
-            Ok(_) => {
-                self.busy += 1;
-                true
-            }
-            Err(e) => {
-                log::error!("a thread cannot be started: {e}");
-                self.exit = self.exit.max(Exit::Trouble);
-                false
-            }
+        if let Err(e) = std::thread::Builder::new().stack_size(STACK).spawn(run)
+            && let Some((_, report)) = take(&task)
+        {
+            let trouble = Trouble::passing(format!("a thread cannot be started: {}", reason(&e)));
+            let _ = self.to.send(report(Err(trouble)));
         }
     }
 
     fn not_obtained(&mut self, trouble: Trouble) {
         self.pool.failed();
+        self.say_failed(trouble);
+    }
+
+    fn say_failed(&mut self, trouble: Trouble) {
         if self.ending.is_none() {
             let (note, retry) = (Some(trouble.message), trouble.again);
             self.say(&ProvisionFailed { kind: ProvisionFailedTag, count: 1, note, retry });
@@ -281,24 +310,29 @@ impl<W: Write> Server<'_, W> {
                 (None, Ok(_)) => {}
                 (_, Err(trouble)) => log::warn!("{id}: it cannot be kept longer: {trouble}"),
             },
-            News::Beaten { id, result: Err(trouble) } if !trouble.again => {
-                if let Some(ready) = self.pool.leave(&id) {
-                    self.gone(id.clone(), trouble.message);
-                    self.give_back(&id, ready.token, false);
-                }
+            News::Beaten { id, token, result: Err(trouble) } if !trouble.again => {
+                self.lost(id, token, trouble)
             }
-            News::Beaten { id, result: Err(trouble) } => log::info!("{id}: {trouble}"),
+            News::Beaten { id, result: Err(trouble), .. } => log::info!("{id}: {trouble}"),
             News::Beaten { .. } => {}
         }
     }
 
     fn obtained(&mut self, entry: Entry) {
-        let id = entry.id.clone().unwrap_or_else(|| entry.token.clone());
-        let ready = Ready { token: entry.token.clone(), until: entry.until };
-        if self.pool.created(&id, ready) {
-            self.hand_out(&entry);
-        } else {
-            self.give_back(&id, entry.token, false);
+        let (id, ready) = ready(&entry);
+        let fate = self.pool.created(&id, ready);
+        if fate == Fate::Twice {
+            // It is not tried again unasked: the next one may well have the same id.
+            self.pool.spoilt();
+            self.say_failed(twice(&id));
+        }
+        self.decide(&id, &entry, fate);
+    }
+
+    fn decide(&mut self, id: &str, entry: &Entry, fate: Fate) {
+        match fate {
+            Fate::HandedOut => self.hand_out(entry),
+            Fate::Unwanted | Fate::Twice => self.give_back(id, entry.token.clone(), false),
         }
     }
 
@@ -306,9 +340,12 @@ impl<W: Write> Server<'_, W> {
         if self.ending == Some(Ending::Shutdown) {
             return self.give_back(&entry.id.clone().unwrap_or_default(), entry.token, true);
         }
-        let id = entry.id.clone().unwrap_or_else(|| entry.token.clone());
-        self.pool.ready.insert(id, Ready { token: entry.token.clone(), until: entry.until });
-        self.hand_out(&entry);
+        let (id, ready) = ready(&entry);
+        let fate = self.pool.adopted(&id, ready);
+        if fate == Fate::Twice {
+            self.say_failed(twice(&id));
+        }
+        self.decide(&id, &entry, fate);
     }
 
     fn hand_out(&mut self, entry: &Entry) {
@@ -342,8 +379,8 @@ impl<W: Write> Server<'_, W> {
             }
         }
         if now >= self.next_sign {
-            self.next_sign = now + SIGN_OF_LIFE;
-            self.leasing.ledger.touch(self.pool.ready.values().map(|ready| ready.token.as_str()));
+            self.next_sign = now + self.leasing.sign_of_life();
+            self.sign_of_life();
             self.keep();
         }
         if let (Some(every), Some(next)) = (self.beat, self.next_beat)
@@ -367,16 +404,33 @@ impl<W: Write> Server<'_, W> {
     }
 
     fn beat(&mut self) {
-        let tokens: Vec<(String, String)> =
-            self.pool.ready.iter().map(|(id, ready)| (id.clone(), ready.token.clone())).collect();
-        for (id, token) in tokens {
-            let leasing = self.leasing.clone();
-            self.begin(move || {
-                let entry = leasing.ledger.get(&token).map_err(Trouble::passing);
-                let result =
-                    entry.and_then(|entry| entry.map_or(Ok(()), |entry| leasing.backend.beat(&entry)));
-                News::Beaten { id, result }
-            });
+        let ready = self.pool.ready.iter().map(|(id, ready)| (id.clone(), ready.token.clone()));
+        for (id, token) in ready.collect::<Vec<_>>() {
+            let (leasing, of_it) = (self.leasing.clone(), token.clone());
+            self.begin(move || leasing.beat(&of_it), |result| News::Beaten { id, token, result });
+        }
+    }
+
+    /// Says that we live, and sees whether what we look after is still ours.
+    fn sign_of_life(&mut self) {
+        let lost = |(id, ready): (&String, &Ready)| match self.leasing.ours(&ready.token) {
+            Err(trouble) if !trouble.again => Some((id.clone(), ready.token.clone(), trouble)),
+            _ => None,
+        };
+        let lost: Vec<_> = self.pool.ready.iter().filter_map(lost).collect();
+        for (id, token, trouble) in lost {
+            self.lost(id, token, trouble);
+        }
+        self.leasing.ledger.touch();
+    }
+
+    /// A host that we had is not ours any more.
+    fn lost(&mut self, id: String, token: String, trouble: Trouble) {
+        // Meanwhile there may be another one of this id.
+        if self.pool.ready.get(&id).is_some_and(|ready| ready.token == token) {
+            self.pool.leave(&id);
+            self.gone(id.clone(), trouble.message);
+            self.give_back(&id, token, false);
         }
     }
 
@@ -404,7 +458,35 @@ impl<W: Write> Server<'_, W> {
     }
 }
 
+/// What comes of some work; a panic, which is a bug of ours, is trouble like other.
+fn without_panic<T>(work: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
+    let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(work));
+    done.unwrap_or_else(|_| Err(Trouble::passing("this program is at fault (a thread has panicked)")))
+}
+
+/// A host as the pool knows it, with its id.
+fn ready(entry: &Entry) -> (String, Ready) {
+    let id = entry.id.clone().unwrap_or_else(|| entry.token.clone());
+    (id, Ready { token: entry.token.clone(), until: entry.until })
+}
+
+fn twice(id: &str) -> Trouble {
+    Trouble::lasting(format!("{id}: there is a host of this id already; each needs one of its own"))
+}
+
 /// A provider's limit of time that is nearer than this is moved …
 const NEAR: Duration = Duration::from_secs(4 * 3600);
 /// … to this.
 const KEEP: Duration = Duration::from_secs(12 * 3600);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_is_reported_as_trouble() {
+        assert_eq!(without_panic(|| Ok(1)), Ok(1));
+        let trouble = without_panic(|| if true { panic!("a test's") } else { Ok(1) }).unwrap_err();
+        assert!(trouble.message.contains("panicked"), "{trouble}");
+    }
+}

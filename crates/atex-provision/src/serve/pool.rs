@@ -10,13 +10,23 @@ pub(super) struct Ready {
     pub until: Option<Time>,
 }
 
+/// What is to be done with a host that has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    HandedOut,
+    /// Nobody wants it any more.
+    Unwanted,
+    /// There is a host of this id, and another lease: nobody could say which of them is meant.
+    Twice,
+}
+
 /// The state of a pool.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
     /// How many are wanted, ready and under way.
     want: u64,
     /// How many there can be.
-    max: Option<u64>,
+    pub max: Option<u64>,
     /// The hosts that were handed out, by id.
     pub ready: IndexMap<String, Ready>,
     /// How many are being created.
@@ -57,19 +67,32 @@ impl Pool {
         if self.closed { 0 } else { self.want.saturating_sub(there) }
     }
 
-    /// One has come into being; `false`: nobody wants it any more.
-    pub fn created(&mut self, id: &str, ready: Ready) -> bool {
+    /// One has come into being.
+    pub fn created(&mut self, id: &str, ready: Ready) -> Fate {
         self.creating = self.creating.saturating_sub(1);
-        let wanted = !self.closed && (self.ready.len() as u64) < self.want;
-        if wanted {
-            self.ready.insert(id.to_owned(), ready);
+        if self.closed || self.ready.len() as u64 >= self.want {
+            return Fate::Unwanted;
         }
-        wanted
+        self.adopted(id, ready)
+    }
+
+    /// One that an earlier process had is ours now. The same lease may be adopted twice.
+    pub fn adopted(&mut self, id: &str, ready: Ready) -> Fate {
+        if self.ready.get(id).is_some_and(|there| there.token != ready.token) {
+            return Fate::Twice;
+        }
+        self.ready.insert(id.to_owned(), ready);
+        Fate::HandedOut
     }
 
     /// One did not come into being.
     pub fn failed(&mut self) {
         self.creating = self.creating.saturating_sub(1);
+        self.failed += 1;
+    }
+
+    /// One that has come into being cannot be used.
+    pub fn spoilt(&mut self) {
         self.failed += 1;
     }
 
@@ -100,7 +123,7 @@ mod tests {
         pool.want(3);
         assert_eq!((pool.begin(2), pool.pending()), (2, 3));
         assert_eq!(pool.begin(2), 0);
-        assert!(pool.created("a", ready("t1")));
+        assert_eq!(pool.created("a", ready("t1")), Fate::HandedOut);
         assert_eq!((pool.begin(2), pool.pending()), (1, 2));
         // More than there can be.
         pool.want(9);
@@ -125,15 +148,27 @@ mod tests {
         pool.begin(9);
         pool.want(1);
         assert_eq!(pool.pending(), 1);
-        assert!(pool.created("a", ready("t1")));
-        assert!(!pool.created("b", ready("t2")));
+        assert_eq!(pool.created("a", ready("t1")), Fate::HandedOut);
+        assert_eq!(pool.created("b", ready("t2")), Fate::Unwanted);
         // One that leaves is replaced.
         assert_eq!(pool.leave("a"), Some(ready("t1")));
         assert_eq!(pool.leave("a"), None);
         assert_eq!(pool.begin(9), 1);
         pool.closed = true;
-        assert!(!pool.created("c", ready("t3")));
+        assert_eq!(pool.created("c", ready("t3")), Fate::Unwanted);
         assert_eq!((pool.begin(9), pool.pending()), (0, 0));
+    }
+
+    #[test]
+    fn an_id_is_of_one_host() {
+        let mut pool = Pool::default();
+        pool.want(3);
+        pool.begin(9);
+        assert_eq!(pool.created("a", ready("t1")), Fate::HandedOut);
+        assert_eq!(pool.created("a", ready("t2")), Fate::Twice);
+        assert_eq!(pool.adopted("a", ready("t3")), Fate::Twice);
+        assert_eq!(pool.adopted("a", ready("t1")), Fate::HandedOut);
+        assert_eq!(pool.ready.get("a"), Some(&ready("t1")));
     }
 
     #[test]

@@ -161,6 +161,7 @@ pub(super) fn submitted(said: &str) -> Option<String> {
 
 /// How far the first recipe of a job has come.
 pub(super) struct Recipe {
+    pub id: String,
     pub status: String,
     pub result: String,
     pub system: Option<String>,
@@ -170,7 +171,9 @@ impl Recipe {
     pub fn of(xml: &str) -> Option<Recipe> {
         let tag = xml.split("<recipe ").nth(1)?.split('>').next()?;
         let result = attribute(tag, "result").unwrap_or_default();
-        Some(Recipe { status: attribute(tag, "status")?, result, system: attribute(tag, "system") })
+        let (id, status) = (attribute(tag, "id")?, attribute(tag, "status")?);
+        let is_number = !id.is_empty() && id.bytes().all(|byte| byte.is_ascii_digit());
+        is_number.then_some(Recipe { id, status, result, system: attribute(tag, "system") })
     }
 }
 
@@ -222,7 +225,10 @@ mod tests {
         let xml = "<job id=\"1\" status=\"Running\"><whiteboard>atex atex-1-2</whiteboard><recipeSet status=\"Queued\">\
                    <recipe id=\"7\" job_id=\"1\" system='m.lab' status=\"Reserved\" result=\"Pass\"><x status=\"y\"/>";
         let recipe = Recipe::of(xml).unwrap();
-        assert_eq!((recipe.status.as_str(), recipe.result.as_str()), ("Reserved", "Pass"));
+        assert_eq!(
+            (recipe.id.as_str(), recipe.status.as_str(), recipe.result.as_str()),
+            ("7", "Reserved", "Pass")
+        );
         assert_eq!(recipe.system.as_deref(), Some("m.lab"));
         assert_eq!(token(xml).as_deref(), Some("atex-1-2"));
         assert!(Recipe::of("<job/>").is_none());

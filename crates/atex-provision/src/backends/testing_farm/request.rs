@@ -15,9 +15,16 @@ pub(super) fn object(text: &str) -> Result<Value, String> {
     if value.is_object() { Ok(value) } else { Err("expected a JSON object".to_owned()) }
 }
 
-/// A request that reserves one machine.
-pub(super) fn body(spec: &TestingFarm, key: &str, token: &str, reserved: Duration) -> Value {
+/// A request that reserves one machine for so long, after it has waited for it for at most so long.
+pub(super) fn body(
+    spec: &TestingFarm,
+    key: &str,
+    token: &str,
+    (reserved, queue): (Duration, Duration),
+) -> Value {
     let minutes = reserved.as_secs().div_ceil(60);
+    // The service ends the whole request then, be it in the queue or reserved.
+    let all = minutes + queue.as_secs().div_ceil(60);
     let mut provisioning = json!({"tags": {"ArtemisUseSpot": "false", TAG: token}});
     if !spec.networks.is_empty() {
         let rule = |network: &String| json!({"type": "ingress", "protocol": "-1", "cidr": network, "port_min": 0, "port_max": 65535});
@@ -42,7 +49,7 @@ pub(super) fn body(spec: &TestingFarm, key: &str, token: &str, reserved: Duratio
     json!({
         "test": {"fmf": reserve},
         "environments": [environment],
-        "settings": {"pipeline": {"timeout": minutes}},
+        "settings": {"pipeline": {"timeout": all}},
     })
 }
 
