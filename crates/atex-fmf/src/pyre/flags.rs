@@ -66,7 +66,7 @@ impl Translator<'_> {
         let Some(rest) = rest.strip_prefix(':') else {
             return Err(match rest.starts_with(')') && !letters.is_empty() {
                 true => "global flags not at the start of the expression".into(),
-                false => format!("unknown extension (?{}", &self.rest[..letters.len() + 1]),
+                false => format!("unknown extension (?{letters}{}", rest.chars().next().unwrap_or(' ')),
             });
         };
         let (on, off) = match letters.split_once('-') {

@@ -4,7 +4,7 @@
 //! that lacks a feature (look-around, back references) by `fancy-regex`, whose steps are limited.
 //!
 //! `$` also matches before a final newline, which takes a look-ahead. Since hardly any text ends in one, there are two
-//! translations, and the costly one is made for such texts only.
+//! translations, and the costly one is made for such texts only. Likewise for `\B`, which an empty text does not have.
 
 mod flags;
 mod replace;
@@ -16,7 +16,7 @@ use std::sync::{Arc, OnceLock};
 use crate::error::{Error, ErrorClass};
 use crate::value::Text;
 use replace::Template;
-use translate::Dollar;
+use translate::Texts;
 
 /// Replaced text longer than this is refused: repeated replacements can double it each time.
 const MAX_REPLACED: usize = 4 << 20;
@@ -25,11 +25,13 @@ const MAX_REPLACED: usize = 4 << 20;
 #[derive(Debug)]
 pub struct Pattern {
     source: String,
-    /// For texts that do not end in a newline, and for all others if the pattern has no `$`.
+    /// For all texts but those that the pattern means something else for.
     engine: Engine,
     has_dollar: bool,
+    has_not_boundary: bool,
     groups: translate::Groups,
     before_newline: OnceLock<Result<Engine, Error>>,
+    for_empty: OnceLock<Result<Engine, Error>>,
     /// Finds matches that are not empty; nothing if there can be none.
     not_empty: OnceLock<Option<fancy_regex::Regex>>,
     anchored: bool,
@@ -74,25 +76,31 @@ impl Pattern {
 
     fn compile(source: &str, anchored: bool) -> Result<Self, Error> {
         let translated =
-            translate::translate(source, Dollar::End).map_err(|why| bad_pattern(source, &why))?;
+            translate::translate(source, Texts::Most).map_err(|why| bad_pattern(source, &why))?;
         Ok(Self {
             source: source.to_owned(),
             engine: Engine::new(source, &anchor(&translated.pattern, anchored))?,
             has_dollar: translated.has_dollar,
+            has_not_boundary: translated.has_not_boundary,
             groups: translated.groups,
             before_newline: OnceLock::new(),
+            for_empty: OnceLock::new(),
             not_empty: OnceLock::new(),
             anchored,
         })
     }
 
     fn engine_for(&self, text: &str) -> Result<&Engine, Error> {
-        if !self.has_dollar || !text.ends_with('\n') {
+        let (engine, texts) = if self.has_dollar && text.ends_with('\n') {
+            (&self.before_newline, Texts::EndInNewline)
+        } else if self.has_not_boundary && text.is_empty() {
+            (&self.for_empty, Texts::Empty)
+        } else {
             return Ok(&self.engine);
-        }
-        self.before_newline
+        };
+        engine
             .get_or_init(|| {
-                let translated = translate::translate(&self.source, Dollar::EndOrNewline)
+                let translated = translate::translate(&self.source, texts)
                     .map_err(|why| bad_pattern(&self.source, &why))?;
                 Engine::new(&self.source, &anchor(&translated.pattern, self.anchored))
             })
@@ -163,7 +171,7 @@ impl Pattern {
 
     /// Compiling fails only if every match is empty, since the pattern itself has been compiled before.
     fn compile_not_empty(&self) -> Option<fancy_regex::Regex> {
-        let translated = translate::translate(&self.source, Dollar::EndOrNewline).ok()?;
+        let translated = translate::translate(&self.source, Texts::EndInNewline).ok()?;
         let pattern = anchor(&translated.pattern, self.anchored);
         fancy_regex::RegexBuilder::new(&pattern).find_not_empty(true).build().ok()
     }
@@ -321,6 +329,13 @@ mod tests {
             ("(?x) a b # c", "ab", true),
             ("\\101", "A", true),
             ("[\\b]", "\u{8}", true),
+            ("\\B", "", false),
+            ("^\\B$", "", false),
+            ("(?i)a|(?a:\\B)", "", false),
+            ("\\B", "\n", true),
+            ("\\B|", "", true),
+            ("(?<!\\B)", "", true),
+            ("\\B", "ab", true),
             ("\\x41\\u0042", "AB", true),
             ("a|b|", "", true),
         ] {
@@ -374,6 +389,8 @@ mod tests {
             "(?a)(?u)t",
             "(?au:t)",
             "(?)t",
+            "(?ߋ",
+            "(?iߋ:a)",
             "(?i",
             "(?#note)*",
             "^(?#note)*",

@@ -7,18 +7,22 @@ use std::fmt::Write;
 
 use super::flags::Flags;
 
-/// What `$` means.
+/// Which texts a translation is for. For two kinds it may have to be another one.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Dollar {
-    /// The end of the text: enough for texts without a final newline.
-    End,
-    /// The end, or before a final newline.
-    EndOrNewline,
+pub enum Texts {
+    /// All others.
+    Most,
+    /// `$` is the end, or before the final newline.
+    EndInNewline,
+    /// `\B` is nowhere, not even here.
+    Empty,
 }
 
 pub struct Translated {
     pub pattern: String,
     pub has_dollar: bool,
+    /// Whether there is a `\B`.
+    pub has_not_boundary: bool,
     pub groups: Groups,
 }
 
@@ -71,14 +75,15 @@ pub(super) struct Translator<'p> {
     conditions: Vec<usize>,
     /// How many groups there were before the outermost look-behind, inside of which those that are new cannot be asked for.
     before_look_behind: Option<usize>,
-    dollar: Dollar,
+    texts: Texts,
     has_dollar: bool,
+    has_not_boundary: bool,
     depth: usize,
 }
 
 pub(super) type Result<T> = std::result::Result<T, String>;
 
-pub fn translate(pattern: &str, dollar: Dollar) -> Result<Translated> {
+pub fn translate(pattern: &str, texts: Texts) -> Result<Translated> {
     let mut translator = Translator {
         rest: pattern,
         out: String::new(),
@@ -86,8 +91,9 @@ pub fn translate(pattern: &str, dollar: Dollar) -> Result<Translated> {
         groups: Groups::default(),
         conditions: Vec::new(),
         before_look_behind: None,
-        dollar,
+        texts,
         has_dollar: false,
+        has_not_boundary: false,
         depth: 0,
     };
     translator.global_flags()?;
@@ -104,7 +110,8 @@ pub fn translate(pattern: &str, dollar: Dollar) -> Result<Translated> {
     if ignore_case {
         pattern = format!("(?i:{pattern})");
     }
-    Ok(Translated { pattern, has_dollar: translator.has_dollar, groups: translator.groups })
+    let Translator { has_dollar, has_not_boundary, groups, .. } = translator;
+    Ok(Translated { pattern, has_dollar, has_not_boundary, groups })
 }
 
 /// What was parsed last, as far as a quantifier cares.
@@ -299,9 +306,9 @@ impl<'p> Translator<'p> {
             return;
         }
         self.has_dollar = true;
-        self.out.push_str(match self.dollar {
-            Dollar::End => "\\z",
-            Dollar::EndOrNewline => "(?=\\n?\\z)",
+        self.out.push_str(match self.texts {
+            Texts::Most | Texts::Empty => "\\z",
+            Texts::EndInNewline => "(?=\\n?\\z)",
         });
     }
 
@@ -311,7 +318,9 @@ impl<'p> Translator<'p> {
         let c = self.peek().ok_or("a backslash at the end")?;
         if let Some(assertion) = assertion(c, self.flags.ascii) {
             self.next();
-            self.out.push_str(assertion);
+            self.has_not_boundary |= c == 'B';
+            let never = c == 'B' && self.texts == Texts::Empty;
+            self.out.push_str(if never { "[a&&b]" } else { assertion });
             *width = Width::default();
             return Ok(Last::Nothing);
         }
