@@ -38,6 +38,7 @@ mod provision_serve;
 mod provision_static;
 mod readme;
 mod report_gates;
+mod report_history;
 mod report_input;
 mod report_output;
 mod setup;

@@ -67,10 +67,12 @@ const LONG: usize = 19;
 fn with_long_integers_as_text(line: &str) -> Cow<'_, str> {
     let bytes = line.as_bytes();
     // So many digits in a row cannot be missed by looking at each nineteenth byte; most lines are done with here.
-    let has_long = bytes.iter().skip(LONG - 1).step_by(LONG).any(u8::is_ascii_digit);
-    if !has_long
-        || !bytes.chunk_by(|a, b| a.is_ascii_digit() && b.is_ascii_digit()).any(|run| run.len() >= LONG)
-    {
+    let is_long = |at: usize| {
+        let digits =
+            |bytes: &mut dyn Iterator<Item = &u8>| bytes.take_while(|byte| byte.is_ascii_digit()).count();
+        digits(&mut bytes[..at].iter().rev()) + digits(&mut bytes[at..].iter()) >= LONG
+    };
+    if !(LONG - 1..bytes.len()).step_by(LONG).any(|at| bytes[at].is_ascii_digit() && is_long(at)) {
         return Cow::Borrowed(line);
     }
     let mut quoted = String::with_capacity(line.len() + 2);

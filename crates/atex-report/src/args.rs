@@ -131,7 +131,7 @@ pub struct SummaryArgs {
 
     /// How many failed subtests to show of each test
     ///
-    /// So many are held in memory for each test that failed. The rest is counted.
+    /// The rest is counted.
     #[arg(long, value_name = "N", default_value_t = 5)]
     pub subtests: usize,
 

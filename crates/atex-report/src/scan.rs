@@ -4,9 +4,12 @@
 //! it with what is expected, three times as fast as by a parser. Every other line, above all one with a mistake, is
 //! left to serde, which takes any order and says what is wrong.
 
-use atex_model::report::{ResultKind, TestResult};
+use atex_model::report::{
+    Cause, Counts, Outcome, ResultKind, TestEnd, TestEndTag, TestResult, TestStart, TestStartTag,
+};
 use atex_model::{LineError, Time};
 
+use crate::record::Record;
 use crate::row::{RowSpans, Span, Texts};
 
 /// Remembers the last time that was read: the results of an attempt all have the same.
@@ -166,6 +169,163 @@ impl Scanner<'_> {
     }
 }
 
+/// The record in a line, if that says where a test begins or ends as our tools say it: of tests with few results those
+/// are most lines.
+pub(crate) fn usual_record(line: &str, times: &mut Times) -> Option<Record> {
+    let mut fields = Fields(line);
+    let is_start = fields.skip(r#"{"type":"test-start""#).is_some();
+    if !is_start {
+        fields.skip(r#"{"type":"test-end""#)?;
+    }
+    let time = times.parse(fields.text("time")?)?;
+    let (run, platform) = (fields.text("run")?.to_owned(), fields.text("platform")?.to_owned());
+    let test = fields.text("test")?.to_owned();
+    fields.skip(r#","attempt":"#)?;
+    let attempt = fields.digits()?.parse().ok()?;
+    if is_start {
+        let host = fields.text("host")?.to_owned();
+        let kind = TestStartTag;
+        let start = TestStart { kind, time, run, platform, test, attempt, host, rerun_of: None };
+        return fields.is_over().then_some(Record::TestStart(start));
+    }
+    let host = fields.optional("host")?;
+    let outcome = fields.text("outcome")?;
+    let outcome = Outcome::ALL.into_iter().find(|of| of.as_str() == outcome)?;
+    let cause = fields.cause()?;
+    let exit = match fields.skip(r#","exit":"#) {
+        Some(()) => Some(fields.integer()?),
+        None => None,
+    };
+    let note = fields.optional("note")?;
+    fields.skip(r#","seconds":"#)?;
+    let seconds = fields.decimal()?;
+    let counts = fields.counts()?;
+    let is_final = match fields.skip(r#","final":true"#) {
+        Some(()) => true,
+        None => fields.skip(r#","final":false"#).map(|()| false)?,
+    };
+    let artifacts = fields.optional("artifacts")?;
+    let kind = TestEndTag;
+    let end = TestEnd {
+        kind,
+        time,
+        run,
+        platform,
+        test,
+        attempt,
+        host,
+        outcome,
+        cause,
+        exit,
+        note,
+        seconds,
+        counts,
+        is_final,
+        artifacts,
+        rerun_of: None,
+        waived: None,
+    };
+    fields.is_over().then_some(Record::TestEnd(end))
+}
+
+/// What is left of a line that is compared with what is expected.
+struct Fields<'l>(&'l str);
+
+impl<'l> Fields<'l> {
+    fn skip(&mut self, expected: &str) -> Option<()> {
+        self.0 = self.0.strip_prefix(expected)?;
+        Some(())
+    }
+
+    fn is_over(&self) -> bool {
+        self.0 == "}"
+    }
+
+    /// A text under a key.
+    fn text(&mut self, key: &str) -> Option<&'l str> {
+        self.skip(",\"")?;
+        self.skip(key)?;
+        self.skip("\":\"")?;
+        self.string()
+    }
+
+    /// The same if it is there.
+    fn optional(&mut self, key: &str) -> Option<Option<String>> {
+        let is_there = self.0.strip_prefix(",\"").and_then(|rest| rest.strip_prefix(key));
+        match is_there.is_some_and(|rest| rest.starts_with('"')) {
+            true => self.text(key).map(|text| Some(text.to_owned())),
+            false => Some(None),
+        }
+    }
+
+    /// The rest of a string behind its first quote, if nothing in it has to be unescaped.
+    fn string(&mut self) -> Option<&'l str> {
+        let len = self.0.bytes().position(|byte| matches!(byte, b'"' | b'\\' | ..0x20))?;
+        let (text, rest) = self.0.split_at(len);
+        self.0 = rest.strip_prefix('"')?;
+        Some(text)
+    }
+
+    /// Digits of a whole number that is not too large for anything.
+    fn digits(&mut self) -> Option<&'l str> {
+        let len = self.0.bytes().position(|byte| !byte.is_ascii_digit())?;
+        let (digits, rest) = self.0.split_at(len);
+        let is_number = !digits.is_empty() && (len == 1 || !digits.starts_with('0'));
+        self.0 = rest;
+        Some(digits).filter(|_| is_number && len < 16)
+    }
+
+    fn integer(&mut self) -> Option<i64> {
+        let sign = if self.skip("-").is_some() { -1 } else { 1 };
+        let number: i64 = self.digits()?.parse().ok()?;
+        // Minus nothing is a matter of its own in JSON.
+        (sign > 0 || number > 0).then_some(sign * number)
+    }
+
+    /// A number of so few digits that every way to read it gives the same.
+    fn decimal(&mut self) -> Option<f64> {
+        let whole = self.0;
+        let before = self.digits()?.len();
+        let behind = match self.skip(".") {
+            Some(()) => 1 + self.0.bytes().position(|byte| !byte.is_ascii_digit()).filter(|len| *len > 0)?,
+            None => 0,
+        };
+        let (number, rest) = whole.split_at(before + behind);
+        self.0 = rest;
+        let goes_on = rest.starts_with(['e', 'E', '.']);
+        (number.len() < 16 && !goes_on).then(|| number.parse().ok())?
+    }
+
+    fn cause(&mut self) -> Option<Cause> {
+        Some(match self.text("cause")? {
+            "test" => Cause::Test,
+            "host" => Cause::Host,
+            "own" => Cause::Own,
+            "cancelled" => Cause::Cancelled,
+            "skipped" => Cause::Skipped,
+            _ => return None,
+        })
+    }
+
+    fn counts(&mut self) -> Option<Counts> {
+        let mut counts = Counts::new();
+        self.skip(r#","counts":{"#)?;
+        if self.skip("}").is_some() {
+            return Some(counts);
+        }
+        loop {
+            self.skip("\"")?;
+            let word = self.string()?.to_owned();
+            self.skip(":")?;
+            counts.insert(word, self.digits()?.parse().ok()?);
+            if self.skip("}").is_some() {
+                return Some(counts);
+            }
+            self.skip(",")?;
+        }
+    }
+}
+
 /// The row in any line that holds one.
 ///
 /// # Errors
@@ -321,6 +481,40 @@ mod tests {
             let row = read(&line, usual);
             prop_assert!(row.is_some());
             prop_assert_eq!(row, read(&line, by_serde));
+        }
+
+        #[test]
+        fn records_are_read_the_same(texts in prop::collection::vec("[a-z/ é]{0,9}", 4), optional in any::<[bool; 3]>(),
+                                     more in (any::<u32>(), any::<i32>(), 0u32..2_000_000, any::<bool>()),
+                                     words in (0..Outcome::ALL.len(), 0usize..5), ms in 0i64..4_000_000_000_000,
+                                     counts in prop::collection::vec(("[a-z]{1,6}", any::<u32>()), 0..3),
+                                     cut in any::<prop::sample::Index>(), byte in any::<char>()) {
+            let [run, platform, test, text] = <[_; 4]>::try_from(texts).unwrap();
+            let maybe = |index: usize| optional[index].then(|| text.clone());
+            let (attempt, exit, hundredths, is_final) = more;
+            let causes = [Cause::Test, Cause::Host, Cause::Own, Cause::Cancelled, Cause::Skipped];
+            let end = TestEnd {
+                kind: TestEndTag, time: Time(ms), run: run.clone(), platform: platform.clone(), test: test.clone(),
+                attempt, host: maybe(0), outcome: Outcome::ALL[words.0], cause: causes[words.1],
+                exit: optional[1].then_some(i64::from(exit)), note: maybe(2), seconds: f64::from(hundredths) / 100.0,
+                counts: counts.into_iter().map(|(word, n)| (word, u64::from(n))).collect(), is_final,
+                artifacts: maybe(1), rerun_of: None, waived: None,
+            };
+            let host = text.clone();
+            let kind = TestStartTag;
+            let start = TestStart { kind, time: Time(ms), run, platform, test, attempt, host, rerun_of: None };
+            let lines = [serde_json::to_string(&end).unwrap(), serde_json::to_string(&start).unwrap()];
+            for (line, record) in lines.iter().zip([Record::TestEnd(end), Record::TestStart(start)]) {
+                prop_assert_eq!(usual_record(line, &mut Times::default()), Some(record), "{}", line);
+                let mut other: Vec<char> = line.chars().collect();
+                let at = cut.index(other.len());
+                other[at] = byte;
+                let other: String = other.into_iter().collect();
+                if let Some(record) = usual_record(&other, &mut Times::default()) {
+                    let parsed = crate::record::parse(&other);
+                    prop_assert_eq!(parsed, Ok(crate::record::Parsed::Record(Box::new(record))), "{}", other);
+                }
+            }
         }
 
         #[test]

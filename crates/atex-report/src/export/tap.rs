@@ -16,14 +16,21 @@ use crate::yaml;
 
 /// The options of `tap`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
-
-pub(super) fn export(_: &Args, _: &Common) -> Result<Box<dyn Export>, Failure> {
-    Ok(Box::new(Groups::new(Tap::default())))
+pub struct Args {
+    /// The version that the first line names
+    ///
+    /// Version 14 is written so that readers of 13 understand it, but some refuse it for its number, such as prove(1) of
+    /// Debian 12.
+    #[arg(long, value_name = "N", default_value_t = 14, value_parser = clap::value_parser!(u8).range(13..=14))]
+    tap_version: u8,
 }
 
-#[derive(Default)]
+pub(super) fn export(args: &Args, _: &Common) -> Result<Box<dyn Export>, Failure> {
+    Ok(Box::new(Groups::new(Tap { version: args.tap_version, points: 0, first_run: None })))
+}
+
 struct Tap {
+    version: u8,
     points: u64,
     /// The first run; tests of others carry them in their names.
     first_run: Option<String>,
@@ -43,7 +50,7 @@ struct Point<'a> {
 impl Tap {
     fn begin(&self, out: &mut Out<'_>) {
         if out.is_empty() {
-            out.buffer.extend_from_slice(b"TAP version 14\n");
+            writeln!(out.buffer, "TAP version {}", self.version).expect(ANY);
         }
     }
 

@@ -126,6 +126,9 @@ impl Block {
         if let Some(row) = scan::usual(&mut self.texts, at, len, &mut self.times) {
             return Ok(ItemWhat::Row(row));
         }
+        if let Some(record) = scan::usual_record(&self.texts.lines[at..at + len], &mut self.times) {
+            return Ok(ItemWhat::Record(Box::new(record)));
+        }
         Ok(match record::parse(&self.texts.lines[at..at + len])? {
             Parsed::Row => ItemWhat::Row(scan::other(&mut self.texts, at, len)?),
             Parsed::Record(record) => ItemWhat::Record(record),
