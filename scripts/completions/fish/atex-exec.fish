@@ -139,7 +139,7 @@ complete -c atex-exec -n "__fish_atex_exec_using_subcommand ctl; and not __fish_
 complete -c atex-exec -n "__fish_atex_exec_using_subcommand ctl; and not __fish_seen_subcommand_from status hosts eta tests pause resume drain cancel rerun skip add-host drop-host hold free max-hosts help" -a "drop-host" -d 'Use a host no more'
 complete -c atex-exec -n "__fish_atex_exec_using_subcommand ctl; and not __fish_seen_subcommand_from status hosts eta tests pause resume drain cancel rerun skip add-host drop-host hold free max-hosts help" -a "hold" -d 'Start nothing more on a host and keep it as it is, until `free`; the run does not end before'
 complete -c atex-exec -n "__fish_atex_exec_using_subcommand ctl; and not __fish_seen_subcommand_from status hosts eta tests pause resume drain cancel rerun skip add-host drop-host hold free max-hosts help" -a "free" -d 'Use a host again that was held'
-complete -c atex-exec -n "__fish_atex_exec_using_subcommand ctl; and not __fish_seen_subcommand_from status hosts eta tests pause resume drain cancel rerun skip add-host drop-host hold free max-hosts help" -a "max-hosts" -d 'Use at most N hosts at a time; without N, all'
+complete -c atex-exec -n "__fish_atex_exec_using_subcommand ctl; and not __fish_seen_subcommand_from status hosts eta tests pause resume drain cancel rerun skip add-host drop-host hold free max-hosts help" -a "max-hosts" -d 'Use at most N hosts at a time, or take at most N of one provisioner; without N, as many as there may be'
 complete -c atex-exec -n "__fish_atex_exec_using_subcommand ctl; and not __fish_seen_subcommand_from status hosts eta tests pause resume drain cancel rerun skip add-host drop-host hold free max-hosts help" -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c atex-exec -n "__fish_atex_exec_using_subcommand ctl; and __fish_seen_subcommand_from status" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-exec -n "__fish_atex_exec_using_subcommand ctl; and __fish_seen_subcommand_from status" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -176,6 +176,7 @@ complete -c atex-exec -n "__fish_atex_exec_using_subcommand ctl; and __fish_seen
 complete -c atex-exec -n "__fish_atex_exec_using_subcommand ctl; and __fish_seen_subcommand_from hold" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atex-exec -n "__fish_atex_exec_using_subcommand ctl; and __fish_seen_subcommand_from free" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-exec -n "__fish_atex_exec_using_subcommand ctl; and __fish_seen_subcommand_from free" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c atex-exec -n "__fish_atex_exec_using_subcommand ctl; and __fish_seen_subcommand_from max-hosts" -l of -d 'Which provisioner: its name, or its number on the command line, from 1' -r
 complete -c atex-exec -n "__fish_atex_exec_using_subcommand ctl; and __fish_seen_subcommand_from max-hosts" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-exec -n "__fish_atex_exec_using_subcommand ctl; and __fish_seen_subcommand_from max-hosts" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atex-exec -n "__fish_atex_exec_using_subcommand ctl; and __fish_seen_subcommand_from help" -f -a "status" -d 'How far the run is'
@@ -192,7 +193,7 @@ complete -c atex-exec -n "__fish_atex_exec_using_subcommand ctl; and __fish_seen
 complete -c atex-exec -n "__fish_atex_exec_using_subcommand ctl; and __fish_seen_subcommand_from help" -f -a "drop-host" -d 'Use a host no more'
 complete -c atex-exec -n "__fish_atex_exec_using_subcommand ctl; and __fish_seen_subcommand_from help" -f -a "hold" -d 'Start nothing more on a host and keep it as it is, until `free`; the run does not end before'
 complete -c atex-exec -n "__fish_atex_exec_using_subcommand ctl; and __fish_seen_subcommand_from help" -f -a "free" -d 'Use a host again that was held'
-complete -c atex-exec -n "__fish_atex_exec_using_subcommand ctl; and __fish_seen_subcommand_from help" -f -a "max-hosts" -d 'Use at most N hosts at a time; without N, all'
+complete -c atex-exec -n "__fish_atex_exec_using_subcommand ctl; and __fish_seen_subcommand_from help" -f -a "max-hosts" -d 'Use at most N hosts at a time, or take at most N of one provisioner; without N, as many as there may be'
 complete -c atex-exec -n "__fish_atex_exec_using_subcommand ctl; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c atex-exec -n "__fish_atex_exec_using_subcommand prune" -l keep-runs -d 'Keep the N newest' -r
 complete -c atex-exec -n "__fish_atex_exec_using_subcommand prune" -l keep-days -d 'Keep those that began in the last D days' -r
@@ -221,4 +222,4 @@ complete -c atex-exec -n "__fish_atex_exec_using_subcommand help; and __fish_see
 complete -c atex-exec -n "__fish_atex_exec_using_subcommand help; and __fish_seen_subcommand_from ctl" -f -a "drop-host" -d 'Use a host no more'
 complete -c atex-exec -n "__fish_atex_exec_using_subcommand help; and __fish_seen_subcommand_from ctl" -f -a "hold" -d 'Start nothing more on a host and keep it as it is, until `free`; the run does not end before'
 complete -c atex-exec -n "__fish_atex_exec_using_subcommand help; and __fish_seen_subcommand_from ctl" -f -a "free" -d 'Use a host again that was held'
-complete -c atex-exec -n "__fish_atex_exec_using_subcommand help; and __fish_seen_subcommand_from ctl" -f -a "max-hosts" -d 'Use at most N hosts at a time; without N, all'
+complete -c atex-exec -n "__fish_atex_exec_using_subcommand help; and __fish_seen_subcommand_from ctl" -f -a "max-hosts" -d 'Use at most N hosts at a time, or take at most N of one provisioner; without N, as many as there may be'

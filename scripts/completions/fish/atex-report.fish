@@ -90,7 +90,7 @@ complete -c atex-report -n "__fish_atex_report_using_subcommand check" -l new-on
 complete -c atex-report -n "__fish_atex_report_using_subcommand check" -l min-pass -d 'So many tests must have passed; `95%`: so many of those that ran' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand check" -l follow -d 'Wait for more at the end of files and run directories, until the run has ended'
 complete -c atex-report -n "__fish_atex_report_using_subcommand check" -l allow-empty -d 'Take a stream without any test as a success'
-complete -c atex-report -n "__fish_atex_report_using_subcommand check" -l allow-flaky -d 'With --new-only: a test that has both failed and passed in the baselines may fail'
+complete -c atex-report -n "__fish_atex_report_using_subcommand check" -l allow-flaky -d 'With --new-only: what has both failed and passed in the baselines may fail, and so may all of such a test'
 complete -c atex-report -n "__fish_atex_report_using_subcommand check" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-report -n "__fish_atex_report_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atex-report -n "__fish_atex_report_using_subcommand list" -l require-end -d 'Take it as trouble (3) if the stream has not N `end` records of TOOL, 1 without N' -r
@@ -125,7 +125,7 @@ tmt\t'results.yaml of tmt'
 junit\t'JUnit XML'
 tap\t'TAP 13 or 14'
 records\t'Records, which are handed on'"
-complete -c atex-report -n "__fish_atex_report_using_subcommand import" -l run -d 'The run\'s id; otherwise it is made of the file\'s name and time, so that the same file is the same run' -r
+complete -c atex-report -n "__fish_atex_report_using_subcommand import" -l run -d 'The run\'s id; otherwise it is made of the file\'s path and time, so that the same file is the same run' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand import" -l platform -d 'The platform of results that name none' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand import" -l test -d 'Take all results of TAP for subtests of this test' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand import" -s o -l output -d 'Write to this file instead of stdout; it appears when it is whole' -r -F
@@ -138,6 +138,7 @@ complete -c atex-report -n "__fish_atex_report_using_subcommand diff" -l color -
 always\t''
 never\t''"
 complete -c atex-report -n "__fish_atex_report_using_subcommand diff" -l json -d 'Write all differences as JSON, a line each'
+complete -c atex-report -n "__fish_atex_report_using_subcommand diff" -l allow-empty -d 'Take a side without any test for one of which nothing is known, such as the run before the first'
 complete -c atex-report -n "__fish_atex_report_using_subcommand diff" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-report -n "__fish_atex_report_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atex-report -n "__fish_atex_report_using_subcommand sort" -l require-end -d 'Take it as trouble (3) if the stream has not N `end` records of TOOL, 1 without N' -r
@@ -176,6 +177,7 @@ complete -c atex-report -n "__fish_atex_report_using_subcommand csv" -s o -l out
 complete -c atex-report -n "__fish_atex_report_using_subcommand csv" -l follow -d 'Wait for more at the end of files and run directories, until the run has ended'
 complete -c atex-report -n "__fish_atex_report_using_subcommand csv" -l allow-empty -d 'Take a stream without any test as a success'
 complete -c atex-report -n "__fish_atex_report_using_subcommand csv" -l old -d 'Also the results of attempts that were tried again; the column `type` tells them apart'
+complete -c atex-report -n "__fish_atex_report_using_subcommand csv" -l raw -d 'Write texts as they are, also those that a spreadsheet takes for formulas'
 complete -c atex-report -n "__fish_atex_report_using_subcommand csv" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-report -n "__fish_atex_report_using_subcommand csv" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atex-report -n "__fish_atex_report_using_subcommand tsv" -l require-end -d 'Take it as trouble (3) if the stream has not N `end` records of TOOL, 1 without N' -r
