@@ -1,6 +1,7 @@
 //! The four binaries as their users run them: with real processes, real sshd, real hosts.
 
 mod discover;
+mod documents;
 mod examples;
 mod exec_adoption;
 mod exec_attach;
@@ -27,6 +28,7 @@ mod exec_volume;
 mod exec_watch;
 mod helpers;
 mod journal;
+mod manual;
 mod pipeline;
 mod provision;
 mod provision_clouds;
@@ -41,8 +43,10 @@ mod report_gates;
 mod report_history;
 mod report_input;
 mod report_output;
+mod scripts;
 mod setup;
 mod stream;
+mod writers;
 
 /// A module that is forgotten here would pass unseen.
 #[test]

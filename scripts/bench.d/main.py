@@ -20,6 +20,7 @@ from pathlib import Path
 
 import discovery
 import execution
+import local
 import pool
 import reporting
 import scheduling
@@ -31,7 +32,7 @@ REPO = Path(__file__).resolve().parents[2]
 def parse_args():
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", default="all", choices=["discovery", "execution", "pool", "scheduling", "report", "all"])
+    parser.add_argument("what", nargs="?", default="all", choices=["discovery", "execution", "local", "pool", "scheduling", "report", "all"])
     parser.add_argument("--quick", action="store_true", help="1 round, 1,000 tests to discover and 40 to execute")
     parser.add_argument("--rounds", type=int, help="how often each side is measured (3)")
     parser.add_argument("--tests", type=int, help="how many tests are executed (200)")
@@ -83,7 +84,7 @@ def main():
     needs_peers = args.what != "scheduling"
     if needs_peers:
         setup.install_packages(cache)
-    python = setup.find_python(cache) if needs_peers else [sys.executable]
+    python = setup.find_python(cache) if needs_peers and args.what != "local" else [sys.executable]
     binaries = (args.binaries or setup.build(REPO)) if needs_peers else None
     common = circumstances(python)
 
@@ -104,6 +105,8 @@ def main():
             figures += pool.compare(binaries, Path(scratch) / "pool", record)
         if args.what in {"report", "all"}:
             figures += reporting.compare(args, cache, binaries, python, Path(scratch), record)
+        if args.what in {"local", "all"}:
+            figures += local.compare(args, cache, binaries, Path(scratch), record)
     if args.what in {"scheduling", "all"}:
         figures += scheduling.compare(args, REPO, record)
 

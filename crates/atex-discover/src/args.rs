@@ -17,13 +17,7 @@ Examples:
   atex-discover tests --plan /plans/daily -c distro=rhel-9.6 -c arch=x86_64
       the tests of a plan, adjusted to a context
   atex-discover ls --name ^/smoke/ --filter 'tag: tier1 & tag: -slow'
-      the names of some tests
-  atex-discover . --for-hosts lab.jsonl | atex-exec --hosts lab.jsonl
-      the tests for each platform of a lab
-  atex-discover exec build/tests --result tap
-      all executables below a directory
-  atex-discover why /smoke/disk --plan /plans/daily
-      why a test is selected, or is not";
+      the names of some tests";
 
 /// What was typed.
 #[derive(Debug, clap::Parser)]

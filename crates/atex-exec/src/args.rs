@@ -66,12 +66,6 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N[,N…]|any", default_value = "0")]
     pub keep_host_on: String,
 
-    #[command(flatten)]
-    pub provision: ProvisionArgs,
-
-    #[command(flatten)]
-    pub schedule: ScheduleArgs,
-
     /// Give a host up that has not been reached for so long
     ///
     /// Until then a test that runs there goes on, and is followed again from where the connection was lost. A
@@ -125,20 +119,27 @@ pub(crate) struct Args {
     #[arg(long)]
     pub live: bool,
 
+    // Behind options with a heading all that has none would stand below it.
     #[command(flatten)]
-    pub stop: StopArgs,
+    pub common: atex_cli::Common,
 
     #[command(flatten)]
     pub shape: ShapeArgs,
+
+    #[command(flatten)]
+    pub provision: ProvisionArgs,
+
+    #[command(flatten)]
+    pub schedule: ScheduleArgs,
+
+    #[command(flatten)]
+    pub stop: StopArgs,
 
     #[command(flatten)]
     pub simulate: SimulateArgs,
 
     #[command(flatten)]
     pub quotas: QuotaArgs,
-
-    #[command(flatten)]
-    pub common: atex_cli::Common,
 
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -387,14 +388,17 @@ A run is removed if any of the limits says so. One that goes on is never touched
 const ABOUT: &str = "\
 Give each free host the next test and collect results
 
-Reads tests and hosts, one JSON record a line, from standard input (and hosts from --hosts), runs every \
-test on a host that suits it, and writes what happens as records to standard output. All of it is also kept \
-in a run directory.
-
 Examples:
   atex-discover . | atex-exec --local 4 | atex-report
-  atex-discover . --plan /plans/daily | atex-exec --hosts lab.jsonl | atex-report
-  echo '{\"type\":\"test\",\"name\":\"/hi\",\"data\":{\"test\":\"echo hi\"}}' | atex-exec --local 1";
+      run the tests of a tree on this machine, four at a time
+  atex-discover . | atex-exec --hosts lab.jsonl --run-dir nightly | atex-report
+      run them on the hosts of a file, and keep the run in a directory
+  atex-exec --resume nightly | atex-report
+      go on with a run that was stopped, or that died
+
+Reads tests and hosts, one JSON record a line, from standard input (and hosts from --hosts), runs every \
+test on a host that suits it, and writes what happens as records to standard output. All of it is also kept \
+in a run directory.";
 
 #[cfg(test)]
 mod tests {

@@ -18,11 +18,7 @@ Examples:
   atex-discover . | atex-exec --provision 'atex-provision podman --image fedora --max 4'
       as many containers as the tests need, four at most
   atex-provision podman --image fedora -n 3 --ttl 2h >hosts.jsonl
-      three containers for two hours
-  atex-provision release <hosts.jsonl
-      give them back
-  atex-provision reap
-      free what nobody looks after any more";
+      three containers for two hours; `atex-provision release <hosts.jsonl` gives them back";
 
 /// What was typed.
 #[derive(Debug, clap::Parser)]

@@ -16,14 +16,12 @@ const EXAMPLES: &str = "\
 Examples:
   atex-discover . | atex-exec --local 4 | atex-report
       run tests and read how it went
-  atex-discover . | atex-exec | tee all.jsonl | atex-report check
-      keep everything, and let the exit status decide
-  jq -c 'select(.test // \"/net/\" | startswith(\"/net/\"))' a.jsonl b.jsonl | atex-report
-      one summary of two runs, only of what concerns the network";
+  atex-report html -o report.html nightly
+      a page of the run in a directory
+  atex-report diff yesterday nightly
+      what fails that did not fail before";
 
 const ABOUT: &str = "\
-Turn results into what people and machines read
-
 Reads the records that atex-exec writes, from files or from stdin, and says what became of the tests. \
 Without a subcommand it is `summary`.
 
@@ -40,7 +38,7 @@ with 0.";
     version,
     subcommand_precedence_over_arg = true,
     override_usage = "atex-report [summary] [OPTIONS] [FILE]...\n       atex-report COMMAND [OPTIONS] [FILE]...",
-    long_about = format!("{ABOUT}\n\n{EXAMPLES}"),
+    long_about = format!("Turn results into what people and machines read\n\n{EXAMPLES}\n\n{ABOUT}"),
     after_long_help = EXIT_STATUS,
     max_term_width = 100
 )]

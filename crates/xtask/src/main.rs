@@ -1,13 +1,19 @@
-//! What is generated from the code and committed: the manual pages and the JSON Schemas below `man/`.
+//! What is generated from the code and committed: the manual pages and the JSON Schemas below `man/`, and what
+//! shells complete, below `scripts/completions/`.
 //!
 //!     cargo run -p xtask -- generate     write them
 //!     cargo run -p xtask -- check        say which of them are not what the code makes now
 //!
-//! Options, usage and the table of exit statuses come from the tools' code; everything else of a page is
-//! written by hand, in `text/`, as roff with a line such as `@OPTIONS@` where a generated part belongs.
+//! Options, usage and the table of exit statuses come from the tools' code, the keys of records from their types;
+//! everything else of a page is written by hand, in `text/`, as roff with a line such as `@OPTIONS@` where a generated part
+//! belongs. The page of a tool's command (atex-report-diff.1) is made of its help alone.
 
+mod commands;
+mod completions;
+mod fields;
 mod man;
 mod options;
+mod prose;
 mod tools;
 
 use std::fs;
@@ -51,14 +57,12 @@ fn generate() -> Result<(), String> {
 }
 
 fn check() -> Result<(), String> {
-    let mut stale = Vec::new();
-    for file in all()? {
-        // One that is not there is as wrong as one that differs.
-        let there = fs::read_to_string(top().join(&file.path)).unwrap_or_default();
-        if there != file.text {
-            stale.push(file.path);
-        }
-    }
+    let files = all()?;
+    // One that is not there is as wrong as one that differs.
+    let there = |file: &Generated| fs::read_to_string(top().join(&file.path)).unwrap_or_default();
+    let mut stale: Vec<String> =
+        files.iter().filter(|file| there(file) != file.text).map(|file| file.path.clone()).collect();
+    stale.extend(strangers(&files)?);
     match stale[..] {
         [] => Ok(()),
         _ => Err(format!(
@@ -66,6 +70,28 @@ fn check() -> Result<(), String> {
             stale.join(", ")
         )),
     }
+}
+
+/// Files where only generated ones lie that are none of these: of a command that there was.
+fn strangers(files: &[Generated]) -> Result<Vec<String>, String> {
+    let mut found = Vec::new();
+    for dir in [
+        "man",
+        "man/schema",
+        "scripts/completions/bash",
+        "scripts/completions/fish",
+        "scripts/completions/zsh",
+    ] {
+        let of = |e: std::io::Error| format!("{dir}: {e}");
+        for entry in fs::read_dir(top().join(dir)).map_err(of)? {
+            let entry = entry.map_err(of)?;
+            let path = format!("{dir}/{}", entry.file_name().to_string_lossy());
+            if entry.file_type().map_err(of)?.is_file() && files.iter().all(|file| file.path != path) {
+                found.push(path);
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// All files, as the code makes them now.
@@ -77,6 +103,10 @@ fn all() -> Result<Vec<Generated>, String> {
         // The same bytes as `--schema` prints.
         let schema = format!("{:#}\n", atex_model::schemas(tool.name, &tool.schemas));
         files.push(Generated { path: format!("man/schema/{}.json", tool.name), text: schema });
+    }
+    for tool in tools::all() {
+        files.extend(commands::pages(&tool)?);
+        files.extend(completions::of(&tool)?);
     }
     for page in man::PAGES {
         let text = page.text().map_err(|e| format!("text/{}: {e}", page.file()))?;

@@ -3,11 +3,12 @@
 use clap::Command;
 use clap_mangen::roff::{Roff, bold, roman};
 
+use crate::fields::Fields;
 use crate::{options, tools::Tool};
 
 /// The date that the pages bear: that of the last release, or of a change worth telling. A manual without one
 /// is refused by checkers, and the day of the build would make every build differ.
-const DATE: &str = "2026-11-21";
+const DATE: &str = "2026-11-22";
 
 /// The parts that are generated. Each stands once in the text, alone on a line.
 const PARTS: [(&str, Part); 4] =
@@ -37,7 +38,7 @@ pub(crate) fn page(tool: &Tool) -> Result<String, String> {
     }
 }
 
-/// A page that is about no program, and written by hand but for its title.
+/// A page that is about no program, and written by hand but for its title and what it takes from elsewhere.
 pub(crate) struct Page {
     name: &'static str,
     section: &'static str,
@@ -46,7 +47,19 @@ pub(crate) struct Page {
 }
 
 /// All of them.
-pub(crate) const PAGES: [Page; 3] = [
+pub(crate) const PAGES: [Page; 8] = [
+    Page {
+        name: "atex",
+        section: "7",
+        about: "running tests on many hosts, with four programs and records between them",
+        text: include_str!("../text/atex.7"),
+    },
+    Page {
+        name: "atex-control",
+        section: "7",
+        about: "what a test finds, and what it can say while it runs",
+        text: include_str!("../text/atex-control.7"),
+    },
     Page {
         name: "atex-ctl",
         section: "7",
@@ -65,6 +78,24 @@ pub(crate) const PAGES: [Page; 3] = [
         about: "programs that lend hosts to tests",
         text: include_str!("../text/atex-provisioner.7"),
     },
+    Page {
+        name: "atex-records",
+        section: "5",
+        about: "the lines that the tools exchange",
+        text: include_str!("../text/atex-records.5"),
+    },
+    Page {
+        name: "atex-run-dir",
+        section: "5",
+        about: "what is kept of a run",
+        text: include_str!("../text/atex-run-dir.5"),
+    },
+    Page {
+        name: "atex-waivers",
+        section: "5",
+        about: "known failures",
+        text: include_str!("../text/atex-waivers.5"),
+    },
 ];
 
 /// The provisioner that its page shows.
@@ -76,17 +107,27 @@ impl Page {
     }
 
     /// # Errors
-    /// The text has no place for the title.
+    /// The text has no place for the title, or asks for a part that there is not.
     pub fn text(&self) -> Result<String, String> {
         let rest = self.text.strip_prefix("@HEAD@\n").ok_or("expected @HEAD@ as the first line")?;
-        let title = title(self.name, self.section, env!("CARGO_PKG_VERSION"), self.about);
-        let rest = rest.replace("@EXAMPLE@\n", &verbatim(EXAMPLE));
-        Ok(format!("{title}{rest}").chars().map(ascii).collect())
+        let mut page = title(self.name, self.section, env!("CARGO_PKG_VERSION"), self.about);
+        let mut fields = Fields::of_all_records();
+        for line in rest.lines() {
+            match line.strip_prefix('@').and_then(|line| line.strip_suffix('@')) {
+                Some("EXAMPLE") => page.push_str(&verbatim(EXAMPLE)),
+                Some("EXIT_STATUS") => page.push_str(&exit_status_of(atex_cli::EXIT_STATUS)?),
+                Some(part) if part.starts_with("FIELDS ") => page.push_str(&fields.list(&part[7..])?),
+                Some(part) => return Err(format!("@{part}@: there is no generated part of this name")),
+                None => page.extend([line, "\n"]),
+            }
+        }
+        fields.check_complete()?;
+        Ok(page.chars().map(ascii).collect())
     }
 }
 
 /// Text as it stands, in an example.
-fn verbatim(text: &str) -> String {
+pub(crate) fn verbatim(text: &str) -> String {
     let escape = |c: char| match c {
         '\\' => "\\e".to_owned(),
         '-' => "\\-".to_owned(),
@@ -105,20 +146,26 @@ fn verbatim(text: &str) -> String {
 }
 
 /// A character as every formatter reads it, whatever encoding it takes files to be in.
-fn ascii(c: char) -> String {
+pub(crate) fn ascii(c: char) -> String {
     if c.is_ascii() { c.into() } else { format!("\\[u{:04X}]", u32::from(c)) }
 }
 
-/// The title and the section NAME, with a warning to whoever opens the file in an editor.
+/// The title and the section NAME.
 fn head(tool: &Tool, command: &Command) -> Result<String, String> {
-    let version = command.get_version().ok_or("the command has no version")?;
-    let about = command.get_about().ok_or("the command does not say what it is about")?.to_string();
-    let about = about.trim_end_matches('.');
-    // In the middle of a line, as a manual has it.
-    let (first, rest) = about.split_at(about.chars().next().map_or(0, char::len_utf8));
-    Ok(title(tool.name, "1", version, &format!("{}{rest}", first.to_lowercase())))
+    head_of(tool.name, command)
 }
 
+pub(crate) fn head_of(name: &str, command: &Command) -> Result<String, String> {
+    let about = options::about(command)?.replace('`', "");
+    let about = about.trim_end_matches('.');
+    // In the middle of a line, as a manual has it, unless it begins with a name.
+    let (first, rest) = about.split_at(about.chars().next().map_or(0, char::len_utf8));
+    let is_name = rest.starts_with(char::is_uppercase);
+    let first = if is_name { first.to_owned() } else { first.to_lowercase() };
+    Ok(title(name, "1", env!("CARGO_PKG_VERSION"), &format!("{first}{rest}")))
+}
+
+/// The title and the section NAME, with a warning to whoever opens the file in an editor.
 fn title(name: &str, section: &str, version: &str, about: &str) -> String {
     let mut roff = Roff::new();
     roff.control("TH", [&*name.to_uppercase(), section, DATE, &format!("atex {version}"), "ATEX manual"]);
@@ -129,21 +176,15 @@ fn title(name: &str, section: &str, version: &str, about: &str) -> String {
     format!("{warning}{}", roff.to_roff())
 }
 
-/// How the tool, and each of its commands, is called.
+/// How the tool is called; each of its commands has a page of its own.
 fn synopsis(_: &Tool, command: &Command) -> Result<String, String> {
-    // Each command has a form of its own, unless one that was written by hand tells of it.
-    let mut forms = usage(command);
-    forms.retain(|form| !form.contains("COMMAND"));
-    let is_told = |name: &str| {
-        let is_name = |word: &str| word.trim_matches(['[', ']']) == name;
-        forms.iter().any(|form| form.split_whitespace().any(is_name))
-    };
-    let others: Vec<&Command> =
-        options::subcommands(command).filter(|each| !is_told(each.get_name())).collect();
-    forms.extend(others.into_iter().flat_map(usage));
+    Ok(synopsis_of(command))
+}
+
+pub(crate) fn synopsis_of(command: &Command) -> String {
     let mut roff = Roff::new();
     roff.control("SH", ["SYNOPSIS"]);
-    for (n, form) in forms.iter().enumerate() {
+    for (n, form) in usage(command).iter().enumerate() {
         if n > 0 {
             roff.control("br", []);
         }
@@ -152,7 +193,7 @@ fn synopsis(_: &Tool, command: &Command) -> Result<String, String> {
         let name = bold(name.trim_end());
         roff.text(if rest.is_empty() { vec![name] } else { vec![name, roman(format!(" {rest}"))] });
     }
-    Ok(roff.to_roff())
+    roff.to_roff()
 }
 
 fn usage(command: &Command) -> Vec<String> {
@@ -208,7 +249,7 @@ mod tests {
         let page = page(&tool(TEXT)).unwrap();
         let position = |part: &str| page.find(part).unwrap_or_else(|| panic!("{part}: not in\n{page}"));
         let places = [
-            ".TH SOME-TOOL 1 2026-11-21 \"atex 1.2\" \"ATEX manual\"\n",
+            ".TH SOME-TOOL 1 2026-11-22 \"atex 0.1.0\" \"ATEX manual\"\n",
             "some\\-tool \\- give a thing\\[u2026]\n",
             ".SH SYNOPSIS\n\\fBsome\\-tool\\fR <FILE>\n",
             ".SH DESCRIPTION\nIt is.\n",
@@ -221,13 +262,11 @@ mod tests {
     }
 
     #[test]
-    fn each_command_has_a_form_of_its_own() {
-        let by_hand = "tool [one] FILE\n       tool COMMAND";
-        let command = Command::new("tool").override_usage(by_hand);
-        let mut command = command.subcommand(Command::new("one")).subcommand(Command::new("two"));
+    fn forms_that_were_written_by_hand_stand_as_they_are() {
+        let mut command = Command::new("tool").override_usage("tool [one] FILE\n       tool COMMAND");
         command.build();
         let text = synopsis(&tool(TEXT), &command).unwrap();
-        assert_eq!(text, ".SH SYNOPSIS\n\\fBtool\\fR [one] FILE\n.br\n\\fBtool two\\fR\n");
+        assert_eq!(text, ".SH SYNOPSIS\n\\fBtool\\fR [one] FILE\n.br\n\\fBtool COMMAND\\fR\n");
     }
 
     #[test]

@@ -3,8 +3,26 @@
 use clap::{Arg, ArgAction, Command, builder::PossibleValue};
 use clap_mangen::roff::{Inline, Roff, bold, italic, roman};
 
-/// The sections OPTIONS and COMMANDS.
+/// The sections OPTIONS and COMMANDS of a tool, whose commands have pages of their own.
 pub(crate) fn section(command: &Command) -> Result<String, String> {
+    let mut text = String::from(".SH OPTIONS\n");
+    text.push_str(&list(command.clone())?);
+    let mut commands = subcommands(command).peekable();
+    if commands.peek().is_some() {
+        text.push_str(".SH COMMANDS\n");
+    }
+    for each in commands {
+        let mut roff = Roff::new();
+        roff.control("TP", []);
+        roff.control("BR", [&*format!("{}-{}", command.get_name(), each.get_name()), "(1)"]);
+        roff.text([roman(sentences(&about(each)?))]);
+        text.push_str(&tidy(&roff.to_roff()));
+    }
+    Ok(text)
+}
+
+/// The same of a command of a tool: its own commands, if it has some, stand in its page.
+pub(crate) fn section_of_command(command: &Command) -> Result<String, String> {
     let mut text = String::from(".SH OPTIONS\n");
     text.push_str(&list(command.clone())?);
     let mut commands = subcommands(command).peekable();
@@ -17,6 +35,12 @@ pub(crate) fn section(command: &Command) -> Result<String, String> {
     Ok(text)
 }
 
+/// What a command says of itself in a line.
+pub(crate) fn about(command: &Command) -> Result<String, String> {
+    let about = command.get_about().map(ToString::to_string);
+    about.ok_or_else(|| format!("{}: the command says nothing about itself", command.get_name()))
+}
+
 /// The commands of a tool that have a place in its manual.
 pub(crate) fn subcommands(command: &Command) -> impl Iterator<Item = &Command> {
     command.get_subcommands().filter(|each| !each.is_hide_set() && each.get_name() != "help")
@@ -25,10 +49,8 @@ pub(crate) fn subcommands(command: &Command) -> impl Iterator<Item = &Command> {
 fn subcommand(parent: &Command, command: &Command) -> Result<String, String> {
     let mut roff = Roff::new();
     roff.control("SS", [command.get_name()]);
-    let about = command.get_long_about().or(command.get_about());
-    let about =
-        about.ok_or_else(|| format!("{}: the command says nothing about itself", command.get_name()))?;
-    roff.text([roman(sentences(&about.to_string()))]);
+    let about = command.get_long_about().map_or_else(|| about(command), |long| Ok(long.to_string()))?;
+    roff.text([roman(sentences(&about))]);
     let (known, new): (Vec<&Arg>, Vec<&Arg>) = listed(command).partition(|arg| is_same(parent, arg));
     let mut text = roff.to_roff();
     if !new.is_empty() {
@@ -97,7 +119,7 @@ fn list(command: Command) -> Result<String, String> {
 }
 
 /// The first sentence of a help text ends without a full stop for `-h`; here more may follow.
-fn sentences(text: &str) -> String {
+pub(crate) fn sentences(text: &str) -> String {
     let paragraphs = text.trim().split("\n\n").map(|paragraph| {
         let paragraph = paragraph.trim_end();
         let dot = if paragraph.ends_with(['.', ':', '?', '!']) { "" } else { "." };
@@ -142,7 +164,7 @@ fn explained(value: &PossibleValue) -> String {
 
 /// Makes a manual of what was written for `--help`: blank lines are the space between paragraphs, and words
 /// in backquotes are literal.
-fn tidy(roff: &str) -> String {
+pub(crate) fn tidy(roff: &str) -> String {
     // The string is defined in the head of a whole page of clap_mangen's only.
     let roff = &roff.replace("\\*(Aq", "\\(aq");
     let mut tidy = String::with_capacity(roff.len());
@@ -196,6 +218,17 @@ mod tests {
         for part in [
             ".SH OPTIONS\n.TP\n\\fB\\-\\-all\\fR\nTake all.\n",
             "How to do it.\n.sp\n\\fBfast\\fR: At once.\n.sp\n\\fBslow\\fR.\n",
+            ".SH COMMANDS\n.TP\n.BR tool-sub (1)\nDo a part.\n",
+        ] {
+            assert!(text.contains(part), "{part}\nnot in\n{text}");
+        }
+        assert!(!text.contains("\n\n"), "{text}");
+    }
+
+    #[test]
+    fn commands_of_a_command_stand_in_its_page() {
+        let text = section_of_command(&command()).unwrap();
+        for part in [
             ".SH COMMANDS\n.SS sub\nDo a part.\n.TP\n[\\fIFILE\\fR]\nWhat is read.\n.sp\n\\&.dot\\-file.\n",
             ".PP\nAs described above: \\fB\\-\\-all\\fR.\n",
         ] {
