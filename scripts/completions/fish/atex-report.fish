@@ -206,6 +206,7 @@ complete -c atex-report -n "__fish_atex_report_using_subcommand html" -s v -l ve
 complete -c atex-report -n "__fish_atex_report_using_subcommand html" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atex-report -n "__fish_atex_report_using_subcommand tap" -l require-end -d 'Take it as trouble (3) if the stream has not N `end` records of TOOL, 1 without N' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand tap" -s o -l output -d 'Write to this file instead of stdout; it appears when it is whole' -r -F
+complete -c atex-report -n "__fish_atex_report_using_subcommand tap" -l tap-version -d 'The version that the first line names' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand tap" -l follow -d 'Wait for more at the end of files and run directories, until the run has ended'
 complete -c atex-report -n "__fish_atex_report_using_subcommand tap" -l allow-empty -d 'Take a stream without any test as a success'
 complete -c atex-report -n "__fish_atex_report_using_subcommand tap" -s v -l verbose -d 'Say more on stderr; twice: even more'
