@@ -63,6 +63,11 @@ fn words(text: &str) -> Option<Vec<(String, usize)>> {
                 words.extend(word.into_iter().flatten().map(|word| (word, at)));
                 continue;
             }
+            // A line that goes on: no word begins with that.
+            '\n' if escaped && start == Some(at - 1) => {
+                (escaped, start) = (false, None);
+                continue;
+            }
             _ if escaped => escaped = false,
             '\\' if quote != Some('\'') => escaped = true,
             '\'' | '"' if quote.is_none() => quote = Some(c),
