@@ -1,25 +1,19 @@
 //! Hosts that are got now and stay leased when we have ended.
 
 use std::io::Write;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use atex_cli::output::Output;
 use atex_cli::{Exit, Failure, signals};
-use crossbeam_channel::{Receiver, never, select, unbounded};
+use crossbeam_channel::bounded;
 use nix::sys::signal::Signal;
 
 use crate::Terms;
+use crate::crowd::{Event, Item, MOST, crowd, each_at_once};
 use crate::lease::Leasing;
 use crate::ledger::Entry;
 use crate::run::Done;
 use crate::stop::{Stop, Stopper};
 use crate::trouble::Trouble;
-
-/// How many hosts are under way at once; each has a thread.
-pub(crate) const UNDER_WAY: u64 = 1000;
-
-/// What a thread that waits for a provider needs of stack.
-pub(crate) const STACK: usize = 512 << 10;
 
 /// Writes a record for each host, as soon as it is there. If we are told to end, or nobody reads the records, all are given
 /// back.
@@ -32,25 +26,27 @@ pub(crate) fn reserve<W: Write>(
     let signals = signals::channel(&signals::ENDING).map_err(Failure::trouble)?;
     let wanted = u64::from(terms.hosts.unwrap_or(1));
     let (stopper, stop) = Stop::new();
-    let begun = AtomicU64::new(0);
-    let (to, news) = unbounded();
+    let (to, input) = bounded(MOST);
+    // Ends early if nobody wants more of them.
+    std::thread::spawn(move || (0..wanted).try_for_each(|_| to.send(Item::Work(()))));
     let mut reserving = Reserving { got: Vec::new(), stopper: Some(stopper), failure: None };
-    std::thread::scope(|scope| {
-        for _ in 0..wanted.min(UNDER_WAY) {
-            let (to, begun, stop) = (to.clone(), &begun, &stop);
-            let work = move || {
-                while !stop.is_stopped() && begun.fetch_add(1, Ordering::Relaxed) < wanted {
-                    let _ = to.send(leasing.obtain(stop));
+    crowd(
+        (input, signals),
+        MOST,
+        |()| leasing.obtain(&stop),
+        |crowd| {
+            while let Some(event) = crowd.next() {
+                match event {
+                    Event::Done(obtained) => reserving.take(obtained, out, done),
+                    Event::Signal(signal) => reserving.told_to_end(signal, done),
+                    Event::Other(_) | Event::Wrong(_) => {}
                 }
-            };
-            if let Err(e) = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, work) {
-                done.trouble(&Failure::trouble(format!("a thread cannot be started: {e}")));
-                break;
+                if reserving.stopper.is_none() {
+                    crowd.close();
+                }
             }
-        }
-        drop(to);
-        reserving.collect(&news, &signals, out, done);
-    });
+        },
+    );
     let failed = reserving.stopper.is_none();
     if failed {
         give_back_all(leasing, reserving.got, done);
@@ -71,31 +67,12 @@ struct Reserving {
 }
 
 impl Reserving {
-    fn collect<W: Write>(
-        &mut self,
-        news: &Receiver<Result<Entry, Trouble>>,
-        signals: &Receiver<Signal>,
-        out: &mut Output<W>,
-        done: &mut Done,
-    ) {
-        let mut signals = signals.clone();
-        loop {
-            select! {
-                recv(news) -> obtained => match obtained {
-                    Ok(obtained) => self.take(obtained, out, done),
-                    Err(_) => return,
-                },
-                recv(signals) -> signal => match signal {
-                    Ok(signal) => {
-                        done.exit = done.exit.max(Some(Exit::Signal(signal as u8)));
-                        if self.stopper.take().is_none() {
-                            log::error!("ended before all was given back; `atex-provision reap` does the rest");
-                            std::process::exit(i32::from(Exit::Signal(signal as u8).code()));
-                        }
-                    }
-                    Err(_) => signals = never(),
-                },
-            }
+    fn told_to_end(&mut self, signal: Signal, done: &mut Done) {
+        let exit = Exit::Signal(signal as u8);
+        done.exit = done.exit.max(Some(exit));
+        if self.stopper.take().is_none() {
+            log::error!("ended before all was given back; `atex-provision reap` does the rest");
+            std::process::exit(i32::from(exit.code()));
         }
     }
 
@@ -131,28 +108,4 @@ fn give_back_all(leasing: &Leasing, entries: Vec<Entry>, done: &mut Done) {
         }
     }
     done.counts.insert("hosts".to_owned(), 0);
-}
-
-/// Does something with each, all at once but for what the number of calls allows, and gives the results in order.
-pub(crate) fn each_at_once<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
-    let threads = items.len().min(UNDER_WAY as usize);
-    let items = std::sync::Mutex::new(items.into_iter().enumerate());
-    let results = std::sync::Mutex::new(Vec::new());
-    let next = || items.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
-    let one = || {
-        while let Some((number, item)) = next() {
-            let result = work(item);
-            results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((number, result));
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..threads {
-            // One that cannot be started leaves its work to the others.
-            let _ = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, one);
-        }
-        one();
-    });
-    let mut results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    results.sort_by_key(|(number, _)| *number);
-    results.into_iter().map(|(_, result)| result).collect()
 }
