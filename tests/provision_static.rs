@@ -1,12 +1,13 @@
 //! The hosts of a list, shared by several owners: each is locked on the host. The hosts are directories of this machine, or
 //! real ones.
 
+use atex_testkit::lab::Lab;
 use atex_testkit::sandbox::Dir;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::provision_leases::{leases, provision};
 use crate::provision_serve::{Talk, killed_everywhere};
-use crate::stream::{lines, long, of_type, test, tool};
+use crate::stream::{lab_host, lines, long, of_type, test, tool};
 
 /// A list of hosts that are directories: commands start there, and so does the place of the lock.
 fn pool(dir: &Dir, hosts: usize) {
@@ -209,29 +210,48 @@ fn two_owners_share_a_pool_and_never_a_host() {
     assert!((0..4).all(|n| !locked(&dir, &format!("host{n}"))));
 }
 
+/// Two runs of owners who know nothing of each other, with these tests each.
+fn two_runs(dir: &Dir, tests: &[Value], pool: &str, through: &[String]) {
+    let tools = std::path::Path::new(env!("CARGO_BIN_EXE_atex-provision")).parent().unwrap();
+    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
+    std::thread::scope(|scope| {
+        for owner in ["one", "two"] {
+            let (path, input) = (&path, lines(tests));
+            scope.spawn(move || {
+                let mut exec = tool(dir, "atex-exec");
+                exec.args(["--run-dir", owner, "--provision", pool]).stdin(input).through(through);
+                exec.timeout(std::time::Duration::from_secs(300));
+                let output = exec.env("PATH", path).env(OTHER, dir.join(format!("state-{owner}"))).run();
+                output.success();
+                assert_eq!(of_type(&output, "result").len(), tests.len());
+            });
+        }
+    });
+}
+
 #[test]
 fn two_runs_share_a_pool_and_both_finish() {
     let dir = Dir::new();
     pool(&dir, 3);
-    let tools = std::path::Path::new(env!("CARGO_BIN_EXE_atex-provision")).parent().unwrap();
-    let path = format!("{}:{}", tools.display(), std::env::var("PATH").unwrap());
     // It fails where somebody else is at work.
     let command = "mkdir $POOL_HOST/in-use && sleep 0.05 && rmdir $POOL_HOST/in-use";
     let tests: Vec<_> = (0..12).map(|n| test(&format!("/{n}"), command)).collect();
-    std::thread::scope(|scope| {
-        for owner in ["one", "two"] {
-            let (dir, path, tests) = (&dir, &path, lines(&tests));
-            scope.spawn(move || {
-                let pool = "atex-provision static pool --lock-dir lock";
-                let mut exec = tool(dir, "atex-exec");
-                exec.args(["--run-dir", owner, "--provision", pool]).stdin(tests);
-                let output = exec.env("PATH", path).env(OTHER, dir.join(format!("state-{owner}"))).run();
-                output.success();
-                assert_eq!(of_type(&output, "result").len(), 12);
-            });
-        }
-    });
+    two_runs(&dir, &tests, "atex-provision static pool --lock-dir lock", &[]);
     assert!((0..3).all(|n| !locked(&dir, &format!("host{n}"))));
+}
+
+#[test]
+fn two_runs_share_ten_hosts_by_ssh_and_both_finish() {
+    let Some(lab) = Lab::start_or_skip(10) else { return };
+    let dir = Dir::new();
+    let hosts: Vec<Value> = (0..10).map(|n| lab_host(&lab, n)).collect();
+    dir.write("pool", lines(&hosts));
+    let command = "mkdir /srv/in-use && sleep 0.05 && rmdir /srv/in-use";
+    let tests: Vec<_> = (0..30).map(|n| test(&format!("/{n}"), command)).collect();
+    two_runs(&dir, &tests, "atex-provision static pool --lock-dir /var/tmp/pool", &lab.prefix());
+    assert!((0..10).all(|n| {
+        lab.run(n, "ls /var/tmp/pool 2>/dev/null || :").trim().trim_start_matches("mutex").is_empty()
+    }));
 }
 
 #[test]

@@ -22,6 +22,7 @@ import discovery
 import execution
 import local
 import pool
+import provisioning
 import reporting
 import scheduling
 import setup
@@ -32,7 +33,7 @@ REPO = Path(__file__).resolve().parents[2]
 def parse_args():
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", default="all", choices=["discovery", "execution", "local", "pool", "scheduling", "report", "all"])
+    parser.add_argument("what", nargs="?", default="all", choices=["discovery", "execution", "local", "pool", "provisioning", "scheduling", "report", "all"])
     parser.add_argument("--quick", action="store_true", help="1 round, 1,000 tests to discover and 40 to execute")
     parser.add_argument("--rounds", type=int, help="how often each side is measured (3)")
     parser.add_argument("--tests", type=int, help="how many tests are executed (200)")
@@ -81,11 +82,11 @@ def main():
     args = parse_args()
     cache = Path(os.environ.get("CARGO_TARGET_DIR") or REPO / "target").absolute() / "bench"
     cache.mkdir(parents=True, exist_ok=True)
-    needs_peers = args.what != "scheduling"
+    needs_peers = args.what not in {"scheduling", "provisioning"}
     if needs_peers:
         setup.install_packages(cache)
     python = setup.find_python(cache) if needs_peers and args.what != "local" else [sys.executable]
-    binaries = (args.binaries or setup.build(REPO)) if needs_peers else None
+    binaries = (args.binaries or setup.build(REPO)) if args.what != "scheduling" else None
     common = circumstances(python)
 
     def record(measurement):
@@ -107,6 +108,8 @@ def main():
             figures += reporting.compare(args, cache, binaries, python, Path(scratch), record)
         if args.what in {"local", "all"}:
             figures += local.compare(args, cache, binaries, Path(scratch), record)
+        if args.what in {"provisioning", "all"}:
+            figures += provisioning.compare(args, binaries, Path(scratch), record)
     if args.what in {"scheduling", "all"}:
         figures += scheduling.compare(args, REPO, record)
 

@@ -62,6 +62,32 @@ impl From<&atex_model::Connect> for Target {
 }
 
 impl Target {
+    /// The words before a command that is run there by hand: none on this machine, else `ssh` with what is known of the
+    /// host, or the command prefix. ssh wants the command as one word, for the user's shell there.
+    pub fn prefix(&self) -> Vec<String> {
+        let ssh = match self {
+            Target::Local => return Vec::new(),
+            Target::Command { argv } => return argv.clone(),
+            Target::Ssh(ssh) => ssh,
+        };
+        let mut words = vec!["ssh".to_owned()];
+        for (keyword, value) in &ssh.options {
+            words.extend(["-o".to_owned(), format!("{keyword}={value}")]);
+        }
+        if let Some(identity) = &ssh.identity {
+            let identity = identity.to_string_lossy();
+            words.extend(["-o", "IdentitiesOnly=yes", "-i", &identity].map(str::to_owned));
+        }
+        if let Some(port) = ssh.port {
+            words.extend(["-p".to_owned(), port.to_string()]);
+        }
+        if let Some(user) = &ssh.user {
+            words.extend(["-l".to_owned(), user.clone()]);
+        }
+        words.push(ssh.host.clone());
+        words
+    }
+
     /// What error messages call the host.
     pub(crate) fn name(&self) -> String {
         match self {

@@ -8,39 +8,16 @@ use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+use atex_connect::Target;
 use atex_model::Connect;
-
-/// The words before a command that is to run on a host. None: it is this machine.
-fn way(connect: &Connect) -> Option<Vec<String>> {
-    match connect {
-        Connect::Local => None,
-        Connect::Command(command) => Some(command.argv.clone()),
-        Connect::Ssh(ssh) => {
-            let mut words = vec!["ssh".to_owned()];
-            for (keyword, value) in &ssh.options {
-                words.extend(["-o".to_owned(), format!("{keyword}={value}")]);
-            }
-            if let Some(identity) = &ssh.identity {
-                words.extend(["-o", "IdentitiesOnly=yes", "-i", identity].map(str::to_owned));
-            }
-            if let Some(port) = ssh.port {
-                words.extend(["-p".to_owned(), port.to_string()]);
-            }
-            if let Some(user) = &ssh.user {
-                words.extend(["-l".to_owned(), user.clone()]);
-            }
-            words.push(ssh.host.clone());
-            Some(words)
-        }
-    }
-}
 
 /// The command line by which one enters a host.
 pub(crate) fn enter(connect: &Connect, dirs: &[String]) -> String {
-    match (way(connect), connect) {
-        (None, _) => format!("cd {}", quote(&dirs[0])),
-        (Some(words), Connect::Command(_)) => format!("{} sh", joined(&words)),
-        (Some(words), _) => joined(&words),
+    let words = joined(&Target::from(connect).prefix());
+    match connect {
+        Connect::Local => format!("cd {}", quote(&dirs[0])),
+        Connect::Command(_) => format!("{words} sh"),
+        Connect::Ssh(_) => words,
     }
 }
 
@@ -54,13 +31,12 @@ pub(crate) fn write(artifacts: &Path, connect: &Connect, dirs: &[String]) -> io:
 }
 
 fn script(connect: &Connect, dirs: &[String]) -> String {
-    let command = match (way(connect), connect) {
-        (None, _) => format!("sh -c {}", quote(&there(dirs))),
-        (Some(words), Connect::Command(_)) => format!("{} sh -c {}", joined(&words), quote(&there(dirs))),
+    let words = joined(&Target::from(connect).prefix());
+    let command = match connect {
+        Connect::Local => format!("sh -c {}", quote(&there(dirs))),
+        Connect::Command(_) => format!("{words} sh -c {}", quote(&there(dirs))),
         // It is the shell of a user that reads this there, whichever that is.
-        (Some(words), _) => {
-            format!("{} {}", joined(&words), quote(&format!("sh -c {}", quote(&there(dirs)))))
-        }
+        Connect::Ssh(_) => format!("{words} {}", quote(&format!("sh -c {}", quote(&there(dirs))))),
     };
     format!(
         "#!/bin/sh\n\

@@ -4,7 +4,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Facts, Host, Object, Time, tag::tag};
+use crate::{Facts, Host, Lease, Object, Time, tag::tag};
 
 tag!(HelloTag, "hello");
 tag!(PendingTag, "pending");
@@ -74,6 +74,9 @@ pub struct HostGone {
     /// What happened, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// Its lease, if a filter over host records says it: it can be released still.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lease: Option<Lease>,
 }
 
 /// From the provisioner: some hosts will not come.

@@ -8,6 +8,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{ArgMatches, Subcommand};
 
 use crate::backends;
+use crate::filter_args::{Check, Facts, Inventory, Prepare, Shell};
 
 const ABOUT: &str = "\
 Gives hosts, from anywhere, and gives them back for certain
@@ -72,6 +73,29 @@ pub enum Other {
     /// with a token of ours but without a lease. What has no token of ours is never touched, nor are hosts that only
     /// were listed.
     Reap(Reap),
+    /// Ask hosts what they are like
+    ///
+    /// Puts facts into the records of the hosts that come by standard input: distro (as in fedora-40 or rhel-9.4), version,
+    /// arch, cpus, memory_mib, virtualization, kernel and boot_id. A fact that is in a record already stays. A host that
+    /// cannot be asked comes out as `host-gone`. All else goes on as it came.
+    Facts(Facts),
+    /// Hand on the hosts that are alive
+    ///
+    /// A host on which no command can be run comes out as `host-gone`. All else goes on as it came.
+    Check(Check),
+    /// Make hosts ready: repositories, modules, packages, scripts, files, playbooks
+    ///
+    /// Does the steps one after another on each host, and on many hosts at once; a playbook is played for all together,
+    /// when the input has ended. `done` in the record of a host says what was done; a host with which a step fails comes out
+    /// as `host-gone`. All else goes on as it came.
+    Prepare(Prepare),
+    /// Write hosts as an inventory of Ansible, as an ssh_config, or as lines of /etc/hosts
+    ///
+    /// Hosts have their ids as names, with `-` for what is no letter or digit; labels and marks are groups. Other records
+    /// are left out.
+    Inventory(Inventory),
+    /// Enter a leased host: a shell there, or a command
+    Ssh(Shell),
 }
 
 /// What was typed behind `release`.

@@ -9,9 +9,10 @@ use clap::FromArgMatches as _;
 
 use crate::args::{Command, Get, Other};
 use crate::backends::{Kind, Surroundings};
+use crate::filters::Preparation;
 use crate::lease::Leasing;
 use crate::ledger::{Ledger, Owner};
-use crate::{Args, Leases, Reap, Release, Terms};
+use crate::{Args, Check, Facts, Inventory, Leases, Reap, Release, Shell, Terms};
 
 /// How long hosts are reserved that nobody looks after, unless the user says otherwise.
 const RESERVED_FOR: Duration = Duration::from_secs(24 * 3600);
@@ -30,6 +31,11 @@ pub(crate) enum Task {
     Release(Release),
     Leases(Leases),
     Reap(Reap),
+    Facts(Facts),
+    Check(Check),
+    Prepare(Box<Preparation>),
+    Inventory(Inventory),
+    Ssh(Shell),
 }
 
 impl Config {
@@ -47,9 +53,16 @@ impl Config {
             Some(Command::Other(Other::Release(release))) => Task::Release(release),
             Some(Command::Other(Other::Leases(leases))) => Task::Leases(leases),
             Some(Command::Other(Other::Reap(reap))) => Task::Reap(reap),
+            Some(Command::Other(Other::Facts(facts))) => Task::Facts(facts),
+            Some(Command::Other(Other::Check(check))) => Task::Check(check),
+            Some(Command::Other(Other::Prepare(prepare))) => {
+                Task::Prepare(Box::new(Preparation::new(prepare, &around)?))
+            }
+            Some(Command::Other(Other::Inventory(inventory))) => Task::Inventory(inventory),
+            Some(Command::Other(Other::Ssh(shell))) => Task::Ssh(shell),
             None => {
                 let failure = Failure::usage(
-                    "no command was given: expected a back end, `release`, `leases` or `reap`",
+                    "no command was given: expected a back end, or what is to be done with hosts or leases",
                 );
                 return Err(failure.hint("see atex-provision --help"));
             }

@@ -12,6 +12,7 @@ use crate::fault;
 use crate::ledger::{Entry, Holder, Ledger, Life, Owner, State};
 use crate::stop::Stop;
 use crate::trouble::Trouble;
+use crate::turns;
 
 /// How long giving back is tried before it is left to `reap`.
 const GIVE_UP: Duration = Duration::from_secs(300);
@@ -101,6 +102,7 @@ impl Leasing {
             tries += 1;
             let Some(pause) = trouble.after.filter(|_| tries < PATIENCE) else { return Err(trouble) };
             log::info!("{token}: {trouble}; trying again in {} s", pause.as_secs_f64());
+            turns::rest(pause);
             // What the first try may have left would be doubled by the second.
             self.clear(token)?;
             if stop.sleep(pause) {
@@ -296,6 +298,9 @@ fn free_all(
             return Err(trouble);
         }
         log::debug!("{trouble}; trying again in {} s", wait.as_secs_f64());
+        if let Some(pause) = trouble.after {
+            turns::rest(pause);
+        }
         std::thread::sleep(wait);
         pause = (pause * 2).min(LONGEST_PAUSE);
     }

@@ -4,7 +4,8 @@
 //! `backends` is where hosts come from: a module for each kind of provider, behind one trait. `ledger` is what may exist
 //! somewhere because of us, and `lease` how it comes into being and ends so that nothing is lost whenever we are killed.
 //! `reserve` gets hosts and leaves them leased, `serve` gets them as atex-exec asks for them, `commands` are what can be
-//! done with leases that there are, and `inventory` reads lists of fixed hosts.
+//! done with leases that there are, `filters` what can be done with the hosts of a stream, and `inventory` reads lists of fixed
+//! hosts. `crowd` does many things at once.
 //!
 //! This crate knows no tests. No back end derives a platform from what it knows of a host; a platform is a label that a
 //! person gave. No back end knows the ledger or the protocol, and none is known outside of its module.
@@ -13,8 +14,11 @@ mod args;
 mod backends;
 mod commands;
 mod config;
+mod crowd;
 mod describe;
 mod fault;
+mod filter_args;
+mod filters;
 mod inventory;
 mod lease;
 mod ledger;
@@ -35,6 +39,8 @@ use atex_model::Schema;
 
 pub use args::{Args, Command, Get, Leases, Other, Reap, Release, Terms};
 pub use config::Config;
+pub use filter_args::{Check, Facts, Inventory, OnHosts, Prepare, Shell};
+pub use filters::Steps;
 pub use run::run;
 
 /// This tool.

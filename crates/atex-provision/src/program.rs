@@ -15,8 +15,8 @@ use nix::sys::signal::{Signal, killpg};
 use nix::sys::wait::{Id, WaitPidFlag, waitid};
 use nix::unistd::{Pid, getpid, getppid};
 
+use crate::crowd::STACK;
 use crate::fault;
-use crate::reserve::STACK;
 use crate::stop::Stop;
 use crate::trouble::Trouble;
 use crate::turns;
@@ -48,7 +48,7 @@ pub(crate) struct Ended {
     name: String,
     status: ExitStatus,
     pub stdout: String,
-    stderr: String,
+    pub stderr: String,
 }
 
 impl Call {
@@ -56,6 +56,11 @@ impl Call {
     pub fn new(program: impl AsRef<OsStr>) -> Call {
         let name = program.as_ref().to_string_lossy().into_owned();
         Call { command: Command::new(program), name, input: Vec::new(), limit: Duration::from_secs(60) }
+    }
+
+    pub fn arg(mut self, word: impl AsRef<OsStr>) -> Call {
+        self.command.arg(word);
+        self
     }
 
     pub fn args<S: AsRef<OsStr>>(mut self, words: impl IntoIterator<Item = S>) -> Call {

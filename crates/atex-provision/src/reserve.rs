@@ -9,17 +9,12 @@ use crossbeam_channel::{Receiver, never, select, tick, unbounded};
 use nix::sys::signal::Signal;
 
 use crate::Terms;
+use crate::crowd::{MOST, STACK, each_at_once};
 use crate::lease::Leasing;
 use crate::ledger::Entry;
 use crate::run::Done;
 use crate::stop::{Stop, Stopper};
 use crate::trouble::Trouble;
-
-/// How many hosts are under way at once; each has a thread.
-pub(crate) const UNDER_WAY: u64 = 1000;
-
-/// What a thread that waits for a provider needs of stack.
-pub(crate) const STACK: usize = 512 << 10;
 
 /// Writes a record for each host, as soon as it is there. If we are told to end, or nobody reads the records, all are given
 /// back.
@@ -45,7 +40,7 @@ pub(crate) fn reserve<W: Write>(
         failure: None,
     };
     std::thread::scope(|scope| {
-        for _ in 0..wanted.min(UNDER_WAY) {
+        for _ in 0..wanted.min(MOST as u64) {
             let (to, begun, stop) = (to.clone(), &begun, &stop);
             let work = move || {
                 while !stop.is_stopped() && begun.fetch_add(1, Ordering::Relaxed) < wanted {
@@ -162,28 +157,4 @@ impl<W: Write> Reserving<'_, W> {
             self.done.trouble(&Failure::trouble(trouble).hint("`atex-provision reap` will try again"));
         }
     }
-}
-
-/// Does something with each, all at once but for what the number of calls allows, and gives the results in order.
-pub(crate) fn each_at_once<T: Send, R: Send>(items: Vec<T>, work: impl Fn(T) -> R + Sync) -> Vec<R> {
-    let threads = items.len().min(UNDER_WAY as usize);
-    let items = std::sync::Mutex::new(items.into_iter().enumerate());
-    let results = std::sync::Mutex::new(Vec::new());
-    let next = || items.lock().unwrap_or_else(std::sync::PoisonError::into_inner).next();
-    let one = || {
-        while let Some((number, item)) = next() {
-            let result = work(item);
-            results.lock().unwrap_or_else(std::sync::PoisonError::into_inner).push((number, result));
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..threads {
-            // One that cannot be started leaves its work to the others.
-            let _ = std::thread::Builder::new().stack_size(STACK).spawn_scoped(scope, one);
-        }
-        one();
-    });
-    let mut results = results.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-    results.sort_by_key(|(number, _)| *number);
-    results.into_iter().map(|(_, result)| result).collect()
 }

@@ -6,10 +6,10 @@ use atex_cli::{Exit, Failure, output::Output};
 use atex_model::report::{Counts, End, EndTag};
 
 use crate::config::{Config, Task, leasing};
-use crate::{TOOL, commands, describe, reserve, serve};
+use crate::{TOOL, commands, describe, filters, reserve, serve};
 
-/// Does what is to be done, and writes an `end` record, also where this ends early; but for the tables that are for people, and
-/// for --serve, whose output is a conversation.
+/// Does what is to be done, and writes an `end` record, also where this ends early; but for what is no
+/// stream of records: tables, inventories, and the conversation of --serve.
 ///
 /// # Errors
 /// The input is wrong, a provider failed, or the records cannot be written.
@@ -20,13 +20,18 @@ pub fn run<W: Write>(config: &Config, out: &mut Output<W>) -> Result<Exit, Failu
             serve::serve(&leasing(get, terms, &config.around)?, terms, out)
         }
         Task::Leases(leases) => commands::leases(leases, &config.around, out),
+        Task::Inventory(inventory) => filters::inventory(inventory, out),
+        Task::Ssh(shell) => commands::ssh(shell, &config.around),
         task => {
             let mut done = Done::default();
             let result = match task {
                 Task::Get { get, terms } => get_hosts(get, terms, config, out, &mut done),
                 Task::Release(release) => commands::release(release, &config.around, out, &mut done),
                 Task::Reap(reap) => commands::reap(reap, &config.around, out, &mut done),
-                Task::Leases(_) => Ok(()),
+                Task::Facts(facts) => filters::facts(facts, out, &mut done),
+                Task::Check(check) => filters::check(check, out, &mut done),
+                Task::Prepare(preparation) => filters::prepare(preparation, out, &mut done),
+                Task::Leases(_) | Task::Inventory(_) | Task::Ssh(_) => Ok(()),
             };
             finish(out, result, done)
         }

@@ -3,11 +3,13 @@
 mod leases;
 mod reap;
 mod release;
+mod ssh;
 mod verdict;
 
 pub(crate) use leases::leases;
 pub(crate) use reap::reap;
 pub(crate) use release::release;
+pub(crate) use ssh::ssh;
 
 use std::sync::Arc;
 

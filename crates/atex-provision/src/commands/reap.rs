@@ -10,9 +10,9 @@ use atex_model::protocol::{Released, ReleasedTag};
 use super::{reopen, verdict::why_free};
 use crate::Reap;
 use crate::backends::{Backend, Held, Surroundings};
+use crate::crowd::each_at_once;
 use crate::lease::{free_stray, give_back};
 use crate::ledger::{Entry, Ledger};
-use crate::reserve::each_at_once;
 use crate::run::Done;
 
 /// Frees what nobody looks after any more, and says what.

@@ -3,6 +3,7 @@
 mod address;
 mod ansible;
 mod list;
+pub(crate) mod print;
 mod ranges;
 mod records;
 mod source;

@@ -19,9 +19,9 @@ use atex_model::{Host, Time};
 use crossbeam_channel::{Receiver, Sender, after, select, unbounded};
 
 use crate::backends::Gives;
+use crate::crowd::{MOST, STACK};
 use crate::lease::{Leasing, later};
 use crate::ledger::Entry;
-use crate::reserve::{STACK, UNDER_WAY};
 use crate::stop::{Stop, Stopper};
 use crate::trouble::Trouble;
 use crate::{TOOL, Terms};
@@ -127,7 +127,7 @@ impl<W: Write> Server<'_, W> {
         let nothing = crossbeam_channel::never();
         let mut messages = messages;
         loop {
-            let begun = self.pool.begin(UNDER_WAY);
+            let begun = self.pool.begin(MOST as u64);
             (0..begun).for_each(|_| self.obtain());
             self.say_pending();
             if self.ending.is_some() && self.busy == 0 {
@@ -355,7 +355,7 @@ impl<W: Write> Server<'_, W> {
     }
 
     fn gone(&mut self, id: String, note: String) {
-        self.say(&HostGone { kind: HostGoneTag, id, note: Some(note) });
+        self.say(&HostGone { kind: HostGoneTag, id, note: Some(note), lease: None });
     }
 
     // ---- Time ----

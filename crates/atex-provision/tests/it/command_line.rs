@@ -47,7 +47,7 @@ fn wrong_usage_is_refused() {
     let no_command = Config::new(Args::try_parse_from(["x", "-v"]).unwrap()).unwrap_err();
     assert_eq!(
         no_command.message,
-        "no command was given: expected a back end, `release`, `leases` or `reap`"
+        "no command was given: expected a back end, or what is to be done with hosts or leases"
     );
 }
 
