@@ -39,6 +39,11 @@ complete -c atex-provision -n "__fish_atex_provision_needs_command" -f -a "exec"
 complete -c atex-provision -n "__fish_atex_provision_needs_command" -f -a "release" -d 'Give hosts back'
 complete -c atex-provision -n "__fish_atex_provision_needs_command" -f -a "leases" -d 'Show what is held, by whom, since when and until when'
 complete -c atex-provision -n "__fish_atex_provision_needs_command" -f -a "reap" -d 'Free what nobody looks after any more'
+complete -c atex-provision -n "__fish_atex_provision_needs_command" -f -a "facts" -d 'Ask hosts what they are like'
+complete -c atex-provision -n "__fish_atex_provision_needs_command" -f -a "check" -d 'Hand on the hosts that are alive'
+complete -c atex-provision -n "__fish_atex_provision_needs_command" -f -a "prepare" -d 'Make hosts ready: repositories, modules, packages, scripts, files, playbooks'
+complete -c atex-provision -n "__fish_atex_provision_needs_command" -f -a "inventory" -d 'Write hosts as an inventory of Ansible, as an ssh_config, or as lines of /etc/hosts'
+complete -c atex-provision -n "__fish_atex_provision_needs_command" -f -a "ssh" -d 'Enter a leased host: a shell there, or a command'
 complete -c atex-provision -n "__fish_atex_provision_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand local" -l dir -d 'Where the hosts\' directories are made' -r -F
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand local" -s n -l max -d 'How many hosts; with --serve, how many at most' -r
@@ -201,15 +206,53 @@ complete -c atex-provision -n "__fish_atex_provision_using_subcommand reap" -l n
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand reap" -l dry-run -d 'Only say what would be freed'
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand reap" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand reap" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap help" -f -a "local" -d 'This machine, once or several times'
-complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap help" -f -a "static" -d 'The hosts of a list'
-complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap help" -f -a "podman" -d 'Containers'
-complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap help" -f -a "libvirt" -d 'Clones of a virtual machine'
-complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap help" -f -a "openstack" -d 'Servers of an OpenStack'
-complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap help" -f -a "beaker" -d 'Machines of a Beaker lab'
-complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap help" -f -a "testing-farm" -d 'Machines of the Testing Farm service'
-complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap help" -f -a "exec" -d 'Hosts from a program that speaks a line of JSON each way'
-complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap help" -f -a "release" -d 'Give hosts back'
-complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap help" -f -a "leases" -d 'Show what is held, by whom, since when and until when'
-complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap help" -f -a "reap" -d 'Free what nobody looks after any more'
-complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand facts" -l parallel -d 'How many hosts are worked on at once' -r
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand facts" -l fact -d 'Another fact: what a command prints on the host; can be given several times' -r
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand facts" -l timeout -d 'How long a host may take' -r
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand facts" -l allow-gone -d 'Hosts that are gone are no trouble: the exit status does not tell of them'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand facts" -l refresh -d 'Put what hosts say in place of facts that are in their records already'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand facts" -s v -l verbose -d 'Say more on stderr; twice: even more'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand facts" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand check" -l parallel -d 'How many hosts are worked on at once' -r
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand check" -l timeout -d 'How long all of them together may take, counted for each from when its record has come' -r
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand check" -l allow-gone -d 'Hosts that are gone are no trouble: the exit status does not tell of them'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand check" -s v -l verbose -d 'Say more on stderr; twice: even more'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -l repo -d 'A repository of packages; KEY is any that its file may have' -r
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -l module -d 'A stream of a module that packages are to come from, such as virt:rhel; with a profile, it is installed' -r
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -l package -d 'A package that is to be there; those that stand side by side are installed together' -r
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -l script -d 'A command line for `sh -e`, or, with @, a program of this machine, to be run on the host' -r
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -l file -d 'A file, or what is in a directory, to be put there; a DST that ends with a slash is a directory' -r
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -l playbook -d 'A playbook, played by ansible-playbook for all hosts together' -r -F
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -l parallel -d 'How many hosts are worked on at once' -r
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -l timeout -d 'How long all steps before a playbook, or the playbook, or those behind it may take' -r
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -l logs -d 'Keep what steps print, a file a host, in this directory' -r -F
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -l allow-gone -d 'Hosts that are gone are no trouble: the exit status does not tell of them'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -s v -l verbose -d 'Say more on stderr; twice: even more'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand inventory" -l format -d 'In which form' -r -f -a "ansible-yaml\t'An inventory of Ansible, in YAML'
+ansible-ini\t'An inventory of Ansible, in INI'
+ssh-config\t'A host a section, for ssh -F or an Include in ~/.ssh/config'
+hosts\t'A host a line, for /etc/hosts'"
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand inventory" -s v -l verbose -d 'Say more on stderr; twice: even more'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand inventory" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand ssh" -l hosts -d 'Look for the host in this file of records instead of among the leases; `-` is standard input' -r -F
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand ssh" -s v -l verbose -d 'Say more on stderr; twice: even more'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand ssh" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap facts check prepare inventory ssh help" -f -a "local" -d 'This machine, once or several times'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap facts check prepare inventory ssh help" -f -a "static" -d 'The hosts of a list'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap facts check prepare inventory ssh help" -f -a "podman" -d 'Containers'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap facts check prepare inventory ssh help" -f -a "libvirt" -d 'Clones of a virtual machine'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap facts check prepare inventory ssh help" -f -a "openstack" -d 'Servers of an OpenStack'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap facts check prepare inventory ssh help" -f -a "beaker" -d 'Machines of a Beaker lab'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap facts check prepare inventory ssh help" -f -a "testing-farm" -d 'Machines of the Testing Farm service'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap facts check prepare inventory ssh help" -f -a "exec" -d 'Hosts from a program that speaks a line of JSON each way'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap facts check prepare inventory ssh help" -f -a "release" -d 'Give hosts back'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap facts check prepare inventory ssh help" -f -a "leases" -d 'Show what is held, by whom, since when and until when'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap facts check prepare inventory ssh help" -f -a "reap" -d 'Free what nobody looks after any more'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap facts check prepare inventory ssh help" -f -a "facts" -d 'Ask hosts what they are like'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap facts check prepare inventory ssh help" -f -a "check" -d 'Hand on the hosts that are alive'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap facts check prepare inventory ssh help" -f -a "prepare" -d 'Make hosts ready: repositories, modules, packages, scripts, files, playbooks'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap facts check prepare inventory ssh help" -f -a "inventory" -d 'Write hosts as an inventory of Ansible, as an ssh_config, or as lines of /etc/hosts'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap facts check prepare inventory ssh help" -f -a "ssh" -d 'Enter a leased host: a shell there, or a command'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand help; and not __fish_seen_subcommand_from local static podman libvirt openstack beaker testing-farm exec release leases reap facts check prepare inventory ssh help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
