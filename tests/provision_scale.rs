@@ -21,10 +21,12 @@ if [ "$(wc -l <"calls/$second")" -gt LIMIT ]; then
     exit
 fi
 cd held || exit 1
+lease=${request#*'"lease":"'}
+lease=${lease%%'"'*}
 case $request in
-*'"create"'*) : >"$ATEX_LEASE"; echo '{"success":true,"host":{"addr":"h"}}' ;;
-*'"list"'*) l=; [ ! -e "$ATEX_LEASE" ] || l='{"lease":"'$ATEX_LEASE'"}'; echo '{"success":true,"leases":['$l']}' ;;
-*) rm -f "$ATEX_LEASE"; echo '{"success":true}' ;;
+*'"create"'*) : >"$lease"; echo '{"success":true,"host":{"addr":"h"}}' ;;
+*'"list"'*) l=; [ ! -e "$lease" ] || l='{"lease":"'$lease'"}'; echo '{"success":true,"leases":['$l']}' ;;
+*) rm -f "$lease"; echo '{"success":true}' ;;
 esac
 "#;
 
