@@ -4,7 +4,7 @@
 //! shuffled and put together, and atex-exec repeats its last lines after a crash (records.md, 1.2 and 1.9).
 //!
 //! **Memory** depends on neither the number of results nor that of tests: those of which something was read lately are
-//! held, a few ten thousand, and the others wait in files ([`table`]). Of an attempt that failed the few subtests are kept
+//! held, a few ten thousand, and the others wait in files (`table`). Of an attempt that failed the few subtests are kept
 //! that are shown of it. Repeats of results are known by their positions, of which those read without a gap are one
 //! number; the module `seen` says what gaps cost (at most a bit a result, and some bytes for each run of them). Of each
 //! run, and of each host, some hundred bytes are held.
