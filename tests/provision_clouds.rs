@@ -18,7 +18,10 @@ for last; do :; done
 case "$1 $2" in
 "server create")
     exec 9>mutex; flock 9
-    read -r id <next; echo $((id + 1)) >next
+    read -r id <next
+    # It may have been killed as it wrote there.
+    [ "$id" ] || id=$(($(ls servers jobs 2>/dev/null | wc -l) + 100))
+    echo $((id + 1)) >next
     echo "$last" >"servers/$id"
     if [ -e cut ]; then rm cut; echo "Connection reset by peer" >&2; exit 1; fi
     echo "{\"id\": \"$id\", \"status\": \"BUILD\"}" ;;
@@ -52,7 +55,10 @@ for last; do :; done
 case $1 in
 job-submit)
     exec 9>mutex; flock 9
-    read -r id <next; echo $((id + 1)) >next
+    read -r id <next
+    # It may have been killed as it wrote there.
+    [ "$id" ] || id=$(($(ls servers jobs 2>/dev/null | wc -l) + 100))
+    echo $((id + 1)) >next
     cat >"new.$id"; mv "new.$id" "jobs/$id"
     if [ -e cut ]; then rm cut; echo "ProtocolError: 502 Proxy Error" >&2; exit 1; fi
     echo "Submitted: ['J:$id']" ;;
