@@ -445,7 +445,7 @@ fn compare_pair(
 ) -> Result<Option<bool>, Error> {
     match operator {
         Operator::Match { wanted } => {
-            let pattern = right.pattern.get_or_init(|| Pattern::new(&right.value.text));
+            let pattern = right.pattern.get_or_init(|| Pattern::without_names(&right.value.text));
             Ok(Some(pattern.as_ref().map_err(Clone::clone)?.is_found_in(&left.text)? == wanted))
         }
         Operator::Compare { minor, test } => {

@@ -376,9 +376,9 @@ impl Dispatcher {
                     "provisioner {provisioner}: there are several of this name: give its number"
                 ));
             }
-            (None, _) => by_number
-                .filter(|at| *at < self.givers.len())
-                .ok_or_else(|| format!("provisioner {provisioner}: there is none of this name"))?,
+            (None, _) => by_number.filter(|at| *at < self.givers.len()).ok_or_else(|| {
+                format!("provisioner {provisioner}: there is none of this name: `status` names them")
+            })?,
         };
         let giver = &mut self.givers[at];
         giver.most = hosts.or(self.config.provision.commands[at].most);

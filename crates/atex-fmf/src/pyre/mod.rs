@@ -7,6 +7,7 @@
 //! translations, and the costly one is made for such texts only. Likewise for `\B`, which an empty text does not have.
 
 mod flags;
+mod named;
 mod replace;
 mod translate;
 
@@ -66,12 +67,17 @@ impl Ahead {
 impl Pattern {
     /// Compiles a pattern to be searched for anywhere in a text.
     pub fn new(source: &str) -> Result<Self, Error> {
+        Self::compile(&named::resolved(source).map_err(|why| bad_pattern(source, &why))?, false)
+    }
+
+    /// The same, but for characters by their names (`\N{…}`): who needs no others does without the table of names.
+    pub(crate) fn without_names(source: &str) -> Result<Self, Error> {
         Self::compile(source, false)
     }
 
     /// Compiles a pattern that has to match from the start of a text.
     pub fn at_start(source: &str) -> Result<Self, Error> {
-        Self::compile(source, true)
+        Self::compile(&named::resolved(source).map_err(|why| bad_pattern(source, &why))?, true)
     }
 
     fn compile(source: &str, anchored: bool) -> Result<Self, Error> {
@@ -268,6 +274,16 @@ impl Patterns {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names_of_characters_can_be_left_out() {
+        let error = Pattern::without_names("a\\N{SOLIDUS}").unwrap_err().to_string();
+        assert!(error.contains("give its number"), "{error}");
+        assert!(
+            Pattern::new("\\\\N{2}").unwrap().is_found_in("\\NN").unwrap(),
+            "a backslash that is escaped"
+        );
+    }
 
     #[test]
     fn found_or_not_as_python_has_it() {

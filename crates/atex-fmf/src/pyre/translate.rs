@@ -382,7 +382,11 @@ impl<'p> Translator<'p> {
             'x' => self.hex(2)?,
             'u' => self.hex(4)?,
             'U' => self.hex(8)?,
-            'N' => self.named_character()?,
+            'N' => {
+                return Err(
+                    "the name of a character (\\N) cannot be used here: give its number, \\uXXXX".into()
+                );
+            }
             '0'..='7' => {
                 // Up to three digits in all.
                 let more = self.rest.bytes().take(2).take_while(|byte| matches!(byte, b'0'..=b'7')).count();
@@ -402,15 +406,6 @@ impl<'p> Translator<'p> {
         self.rest = &self.rest[digits..];
         let number = u32::from_str_radix(code, 16).unwrap_or(u32::MAX);
         char::from_u32(number).ok_or_else(|| format!("there is no character {code}"))
-    }
-
-    /// `\N{SOLIDUS}`: a character by its name in Unicode.
-    fn named_character(&mut self) -> Result<char> {
-        if !self.take("{") {
-            return Err("'{' and the name of a character must follow \\N".into());
-        }
-        let name = self.until('}')?;
-        unicode_names2::character(name).ok_or_else(|| format!("there is no character named '{name}'"))
     }
 
     // Classes.
