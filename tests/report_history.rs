@@ -20,10 +20,11 @@ fn order(dir: &Dir, history: &str) -> Vec<String> {
         test("/short", "true"),
         test_with("/said", "true", json!({"duration": "1m"})),
         test("/long", "true"),
+        test("/hangs", "true"),
     ];
     let output = exec(dir, &["-v", "--local", "1", "--history", history], &input).run();
     output.success();
-    assert!(output.stderr.contains("--history: durations of 2 tests are known"), "{}", output.report());
+    assert!(output.stderr.contains("--history: durations of 3 tests are known"), "{}", output.report());
     let starts = of_type(&output, "test-start");
     starts.iter().map(|start| start["test"].as_str().unwrap().to_owned()).collect()
 }
@@ -31,9 +32,14 @@ fn order(dir: &Dir, history: &str) -> Vec<String> {
 #[test]
 fn a_database_of_runs_is_a_history() {
     let dir = Dir::new();
-    dir.write("earlier.jsonl", lines(&[ended("/short", 1.0), ended("/long", 90.0)]));
+    // What its host did not survive says at least how long a host is taken.
+    let mut hangs = ended("/hangs", 70.0);
+    hangs["cause"] = "host".into();
+    hangs["outcome"] = "infra".into();
+    hangs.as_object_mut().unwrap().remove("exit");
+    dir.write("earlier.jsonl", lines(&[ended("/short", 1.0), ended("/long", 90.0), hangs]));
     tool(&dir, "atex-report").args(["sqlite", "results.db", "earlier.jsonl"]).run().success();
-    assert_eq!(order(&dir, "results.db"), ["/first", "/long", "/said", "/short"]);
+    assert_eq!(order(&dir, "results.db"), ["/first", "/long", "/hangs", "/said", "/short"]);
 
     // What that run took is added to it, and the next one knows more.
     tool(&dir, "atex-report").args(["sqlite", "results.db", "run"]).run().success();

@@ -16,8 +16,8 @@ pub(crate) struct ShapeArgs {
     ///
     /// FILE is the output of atex-exec that was kept, a journal, or a database that `atex-report sqlite` made; DIR is a run directory, or a directory of run
     /// directories such as atex-runs, of which the last 64 are read. Of each platform and test the last five attempts
-    /// count that the test itself ended, those that passed before others, and of these the median. What cannot be
-    /// read is said and left out.
+    /// count, and of these the median: of those that passed if there are any, else of those that the test itself ended,
+    /// else of those that were cut short at their limit or with their host. What cannot be read is said and left out.
     #[arg(long, value_name = "FILE|DIR")]
     pub history: Vec<PathBuf>,
 

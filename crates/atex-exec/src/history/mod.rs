@@ -1,22 +1,24 @@
 //! How long tests took in earlier runs (`--history`).
 //!
-//! Kept per platform and test: the last [`KEPT`] attempts that the test itself ended, of which the median is what
-//! is expected. A median is not moved by the one attempt that hung until a slow mirror answered, nor by the one
-//! that failed at its first line, as a mean is; and as it is taken of the last few only, a test that became slower
-//! is known to be slow after three runs. Attempts that passed go before those that did not, which are looked at
-//! only where none passed: a failure often ends a test early.
+//! Kept per platform and test: the last [`KEPT`] attempts, of which the median is what is expected. A median is not
+//! moved by the one attempt that hung until a slow mirror answered, nor by the one that failed at its first line, as
+//! a mean is; and as it is taken of the last few only, a test that became slower is known to be slow after three
+//! runs. Attempts that passed go before those that did not, which are looked at only where none passed: a failure
+//! often ends a test early. Those that were cut short come last of all: they say how long a host was taken, which is
+//! better known than not by the next run, as nothing takes longer than a test that hangs or kills its host.
 //!
 //! `source` reads what there is: a stream of records that was kept, a journal, or a directory of runs. Another kind
 //! of history is another function there that calls [`History::add`].
 
 mod source;
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atex_model::{Time, report::Outcome};
+use atex_model::Time;
 
 use crate::catalog::identity;
 
@@ -30,14 +32,26 @@ pub(crate) struct History {
     of: Arc<HashMap<[u8; 16], Recent>>,
 }
 
-/// An attempt at a test that ended by itself.
+/// An attempt at a test.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Attempt<'a> {
     pub platform: &'a str,
     pub test: &'a str,
     pub ended: Time,
     pub seconds: f64,
-    pub outcome: Outcome,
+    pub ended_by: EndedBy,
+}
+
+/// What ended an attempt: the later here, the better it says how long the test takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum EndedBy {
+    /// Its limit, or its host's death.
+    #[default]
+    Force,
+    /// The test itself, which did not pass.
+    Failure,
+    /// The test itself.
+    Success,
 }
 
 impl History {
@@ -63,9 +77,8 @@ impl History {
         if !attempt.seconds.is_finite() || attempt.seconds < 0.0 {
             return;
         }
-        let passed = matches!(attempt.outcome, Outcome::Pass | Outcome::Warn | Outcome::Info);
         let key = identity(Some(attempt.platform), attempt.test);
-        Arc::make_mut(&mut self.of).entry(key).or_default().add(Took::new(attempt), passed);
+        Arc::make_mut(&mut self.of).entry(key).or_default().add(Took::new(attempt), attempt.ended_by);
     }
 
     /// How long the test will take, if it has been run before.
@@ -78,12 +91,12 @@ impl History {
     }
 }
 
-/// The last attempts at a test, of which all passed or none did.
+/// The last attempts at a test, all of which ended alike.
 #[derive(Debug, Clone, Copy, Default)]
 struct Recent {
     took: [Took; KEPT],
     len: u8,
-    passed: bool,
+    ended_by: EndedBy,
 }
 
 /// When an attempt ended, and how long it took.
@@ -103,11 +116,11 @@ impl Took {
 }
 
 impl Recent {
-    fn add(&mut self, took: Took, passed: bool) {
-        match (self.passed, passed) {
-            (true, false) => return,
-            (false, true) => *self = Recent { passed, ..Recent::default() },
-            _ => {}
+    fn add(&mut self, took: Took, ended_by: EndedBy) {
+        match ended_by.cmp(&self.ended_by) {
+            Ordering::Less => return,
+            Ordering::Greater => *self = Recent { ended_by, ..Recent::default() },
+            Ordering::Equal => {}
         }
         // One journal may be read twice, as itself and as part of a directory.
         if self.known().contains(&took) {
@@ -139,17 +152,18 @@ impl Recent {
 
 #[cfg(test)]
 mod tests {
+    use super::EndedBy::{Failure, Force, Success};
     use super::*;
 
-    fn attempt(ended: i64, seconds: f64, outcome: Outcome) -> Attempt<'static> {
-        Attempt { platform: "p", test: "/t", ended: Time(ended * 1000), seconds, outcome }
+    fn attempt(ended: i64, seconds: f64, ended_by: EndedBy) -> Attempt<'static> {
+        Attempt { platform: "p", test: "/t", ended: Time(ended * 1000), seconds, ended_by }
     }
 
-    /// What is expected after these attempts, in this order: when, how long, and whether it passed.
-    fn expected(attempts: &[(i64, f64, bool)]) -> Option<f64> {
+    /// What is expected after these attempts, in this order: when, how long, and how they ended.
+    fn expected(attempts: &[(i64, f64, EndedBy)]) -> Option<f64> {
         let mut history = History::default();
-        for (ended, seconds, passed) in attempts {
-            history.add(&attempt(*ended, *seconds, if *passed { Outcome::Pass } else { Outcome::Fail }));
+        for (ended, seconds, ended_by) in attempts {
+            history.add(&attempt(*ended, *seconds, *ended_by));
         }
         history.expected("p", "/t").map(|duration| duration.as_secs_f64())
     }
@@ -158,23 +172,27 @@ mod tests {
     fn outliers_do_no_harm_and_the_last_attempts_count() {
         for (attempts, is) in [
             (vec![], None),
-            (vec![(1, 4.0, true)], Some(4.0)),
-            (vec![(1, 4.0, true), (2, 8.0, true)], Some(8.0)),
-            (vec![(1, 10.0, true), (2, 9000.0, true), (3, 11.0, true)], Some(11.0)),
+            (vec![(1, 4.0, Success)], Some(4.0)),
+            (vec![(1, 4.0, Success), (2, 8.0, Success)], Some(8.0)),
+            (vec![(1, 10.0, Success), (2, 9000.0, Success), (3, 11.0, Success)], Some(11.0)),
             (
-                vec![(1, 10.0, true), (2, 0.5, true), (3, 11.0, true), (4, 12.0, true), (5, 9e9, true)],
+                vec![(1, 10.0, Success), (2, 0.5, Success), (3, 11.0, Success), (4, 12.0, Success), (5, 9e9, Success)],
                 Some(11.0),
             ),
             // Failures end early, and count only where nothing passed.
-            (vec![(1, 10.0, true), (2, 0.5, false), (3, 0.5, false)], Some(10.0)),
-            (vec![(2, 0.5, false), (3, 0.5, false), (1, 10.0, true)], Some(10.0)),
-            (vec![(1, 3.0, false)], Some(3.0)),
+            (vec![(1, 10.0, Success), (2, 0.5, Failure), (3, 0.5, Failure)], Some(10.0)),
+            (vec![(2, 0.5, Failure), (3, 0.5, Failure), (1, 10.0, Success)], Some(10.0)),
+            (vec![(1, 3.0, Failure)], Some(3.0)),
+            // What was cut short counts where nothing else is known.
+            (vec![(1, 3.0, Failure), (2, 60.0, Force)], Some(3.0)),
+            (vec![(2, 60.0, Force), (1, 3.0, Failure)], Some(3.0)),
+            (vec![(1, 60.0, Force), (2, 0.5, Force), (3, 60.0, Force)], Some(60.0)),
             // It became slower: the last five count, in whatever order they are read.
-            ((1..=8).map(|n| (n, if n < 6 { 1.0 } else { 60.0 }, true)).collect(), Some(60.0)),
-            ((1..=8).rev().map(|n| (n, if n < 6 { 1.0 } else { 60.0 }, true)).collect(), Some(60.0)),
+            ((1..=8).map(|n| (n, if n < 6 { 1.0 } else { 60.0 }, Success)).collect(), Some(60.0)),
+            ((1..=8).rev().map(|n| (n, if n < 6 { 1.0 } else { 60.0 }, Success)).collect(), Some(60.0)),
             // The same attempt, read several times, is one.
-            (vec![(1, 7.0, true), (1, 7.0, true), (1, 7.0, true), (2, 9.0, true), (3, 9.5, true)], Some(9.0)),
-            (vec![(1, f64::NAN, true), (2, -1.0, true), (3, f64::INFINITY, true)], None),
+            (vec![(1, 7.0, Success), (1, 7.0, Success), (1, 7.0, Success), (2, 9.0, Success), (3, 9.5, Success)], Some(9.0)),
+            (vec![(1, f64::NAN, Success), (2, -1.0, Success), (3, f64::INFINITY, Success)], None),
         ] {
             assert_eq!(expected(&attempts), is, "{attempts:?}");
         }
@@ -183,7 +201,7 @@ mod tests {
     #[test]
     fn tests_of_other_platforms_and_names_are_others() {
         let mut history = History::default();
-        history.add(&attempt(1, 4.0, Outcome::Pass));
+        history.add(&attempt(1, 4.0, Success));
         let known = |platform: &str, name: &str| history.expected(platform, name).is_some();
         assert!(known("p", "/t"));
         assert!(!known("q", "/t") && !known("default", "/t") && !known("p", "/u"));

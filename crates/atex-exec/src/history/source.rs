@@ -13,7 +13,7 @@ use atex_model::{
 };
 use serde::Deserialize;
 
-use super::{Attempt, History};
+use super::{Attempt, EndedBy, History};
 
 /// Of a directory of runs, so many are read, those that were at work last: more than enough for the attempts that
 /// are looked at, even if each run had a part of the tests only.
@@ -127,17 +127,19 @@ struct Ended {
 }
 
 impl Ended {
-    /// The attempt, if the test ended by itself: one that was ended at its limit, or with its host, says how
-    /// long that took, not how long the test takes.
+    /// The attempt, if it says something of the test: one that somebody cancelled, or we ourselves cut short, does
+    /// not.
     fn attempt(&self) -> Option<Attempt<'_>> {
-        let is_whole = self.cause == "test" && self.exit.is_some();
-        is_whole.then(|| Attempt {
-            platform: &self.platform,
-            test: &self.test,
-            ended: self.time,
-            seconds: self.seconds,
-            outcome: Outcome::of_status(Some(&self.outcome)),
-        })
+        let ended_by = match (self.cause.as_str(), self.exit) {
+            ("test", Some(_)) => match Outcome::of_status(Some(&self.outcome)) {
+                Outcome::Pass | Outcome::Warn | Outcome::Info => EndedBy::Success,
+                _ => EndedBy::Failure,
+            },
+            ("test" | "host", None) => EndedBy::Force,
+            _ => return None,
+        };
+        let Ended { time: ended, seconds, .. } = *self;
+        Some(Attempt { platform: &self.platform, test: &self.test, ended, seconds, ended_by })
     }
 }
 
@@ -216,14 +218,14 @@ mod tests {
     }
 
     #[test]
-    fn only_attempts_that_ran_to_their_end_count() {
+    fn attempts_that_were_not_cancelled_count() {
         let whole = end("/t", 2.0);
         for (line, counts) in [
             (whole.clone(), true),
             (whole.replace("\"outcome\":\"pass\"", "\"outcome\":\"fail\""), true),
             (whole.replace(",\"final\":true", ",\"final\":false"), true),
-            (whole.replace(",\"exit\":0", ""), false),
-            (whole.replace("\"cause\":\"test\"", "\"cause\":\"host\""), false),
+            (whole.replace(",\"exit\":0", ""), true),
+            (whole.replace(",\"exit\":0", "").replace("\"cause\":\"test\"", "\"cause\":\"host\""), true),
             (whole.replace("\"cause\":\"test\"", "\"cause\":\"own\""), false),
             (whole.replace("\"cause\":\"test\"", "\"cause\":\"cancelled\""), false),
             (whole.replace("\"cause\":\"test\"", "\"cause\":\"of a later version\""), false),

@@ -59,7 +59,7 @@ pub enum Ask {
     Hosts(Asked<HostsArgs>),
     /// Write the last attempts at each test in a database as records: what `atex-exec --history` reads
     ///
-    /// They are records `test-end` of attempts that ended by themselves.
+    /// They are records `test-end` of attempts that nobody cancelled: the last that passed, that failed, and that were cut short.
     #[command(after_long_help = EXIT_STATUS)]
     Durations(DurationsArgs),
 }

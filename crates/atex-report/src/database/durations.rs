@@ -13,16 +13,17 @@ use serde_json::json;
 use super::{Database, command::DurationsArgs};
 use crate::stop::Stop;
 
-/// The last attempts at each test that ended by themselves.
+/// The last attempts at each test that say something of it: of those that passed, failed, and were cut short each.
 const QUERY: &str = "
-    SELECT name, platform, ended, run, number, host, outcome, exit, seconds, final FROM (
+    SELECT name, platform, ended, run, number, host, outcome, exit, seconds, final, cause FROM (
         SELECT test.name, test.platform, attempt.ended, run.name AS run, attempt.number, host.name AS host, attempt.outcome,
-               attempt.exit, attempt.seconds, attempt.final,
-               row_number() OVER (PARTITION BY attempt.test, attempt.outcome IN ('pass', 'warn', 'info')
+               attempt.exit, attempt.seconds, attempt.final, attempt.cause,
+               row_number() OVER (PARTITION BY attempt.test, attempt.exit IS NULL,
+                                               attempt.outcome IN ('pass', 'warn', 'info')
                                   ORDER BY attempt.ended DESC) AS place
         FROM attempt JOIN test ON test.id = attempt.test JOIN run ON run.id = attempt.run
              LEFT JOIN host ON host.id = attempt.host
-        WHERE attempt.cause = 'test' AND attempt.exit IS NOT NULL AND attempt.seconds IS NOT NULL
+        WHERE attempt.cause IN ('test', 'host') AND attempt.seconds IS NOT NULL
     ) WHERE place <= ?1";
 
 /// Writes a record `test-end` for each.
@@ -53,12 +54,14 @@ fn record(row: &rusqlite::Row<'_>) -> rusqlite::Result<serde_json::Value> {
         "test": row.get::<_, String>(0)?,
         "attempt": row.get::<_, u32>(4)?,
         "outcome": row.get::<_, String>(6)?,
-        "cause": "test",
-        "exit": row.get::<_, i64>(7)?,
+        "cause": row.get::<_, String>(10)?,
         "seconds": row.get::<_, f64>(8)?,
         "counts": {},
         "final": row.get::<_, bool>(9)?,
     });
+    if let Some(exit) = row.get::<_, Option<i64>>(7)? {
+        record["exit"] = exit.into();
+    }
     if let Some(host) = row.get::<_, Option<String>>(5)? {
         record["host"] = host.into();
     }
