@@ -197,6 +197,7 @@ impl Scheduler {
         for (_, demand) in self.queue.needs().filter(|(need, _)| need.fits(kind)) {
             left.waiting += demand.waiting;
             left.running += demand.running;
+            left.retries += demand.retries;
             left.blocked += demand.blocked;
         }
         left
@@ -208,8 +209,9 @@ impl Scheduler {
             return u32::MAX;
         }
         if self.pool.kind(kind).provisioner.is_none() {
-            // It costs nothing, and would not come back. What runs may have to be tried again.
-            return if left == Demand::default() { 0 } else { u32::MAX };
+            // It would not come back, and what runs may have to be tried again, every time on another host. Beyond
+            // that, somebody else may wait for it.
+            return if left.waiting > 0 || left.blocked > 0 { u32::MAX } else { left.retries };
         }
         let spares = if left.running > 0 { self.options.spares } else { 0 };
         left.waiting.saturating_add(left.blocked).saturating_add(spares)

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::Time;
+use crate::tests_table::TestState;
 
 /// After so many failures in a row a provisioner is used no more, unless something else is said.
 pub const BREAKER: u32 = 8;
@@ -35,6 +36,13 @@ pub struct Options {
     pub max_failed: Option<u64>,
     /// Somebody else is asked.
     pub policy: bool,
+}
+
+impl Options {
+    /// How many more hosts a test may want while it runs. The bound keeps sums of them small.
+    pub(crate) fn retries(&self, test: &TestState) -> u32 {
+        test.reruns.unwrap_or(self.reruns).max(self.infra_retries).min(u32::from(u8::MAX))
+    }
 }
 
 impl Default for Options {

@@ -152,6 +152,8 @@ pub(crate) fn admitted(
 pub(crate) struct Demand {
     pub waiting: u32,
     pub running: u32,
+    /// How many more hosts those that run may want, one after the other.
+    pub retries: u32,
     /// They wait for other tests.
     pub blocked: u32,
     /// How many hosts in use fit.

@@ -223,19 +223,22 @@ impl Scheduler {
     pub(crate) fn wait(&mut self, test: TestId) {
         let Some(state) = self.tests.get_mut(test) else { return };
         let before = std::mem::replace(&mut state.place, Place::Waiting);
-        let class = state.class;
+        let (class, retries) = (state.class, self.options.retries(state));
         self.queue.insert(class, state.key, state.failed_on());
-        self.no_longer(before, class);
+        self.no_longer(before, class, retries);
         self.may_become_late(test);
         self.open_classes.insert(class);
         self.supply_changed = true;
     }
 
-    fn no_longer(&mut self, place: Place, class: ClassId) {
+    fn no_longer(&mut self, place: Place, class: ClassId, retries: u32) {
         let demand = self.queue.demand_of(class);
         match place {
             Place::Blocked => demand.blocked -= 1,
-            Place::Running(_) => demand.running -= 1,
+            Place::Running(_) => {
+                demand.running -= 1;
+                demand.retries -= retries;
+            }
             Place::Waiting => {}
             Place::Late => self.no_longer_late(),
         }
@@ -244,11 +247,13 @@ impl Scheduler {
     /// A test that waits is given to a host.
     pub(crate) fn run(&mut self, test: TestId, host: HostId) {
         let Some(state) = self.tests.get_mut(test) else { return };
-        let (class, length) = (state.class, state.length);
+        let (class, length, retries) = (state.class, state.length, self.options.retries(state));
         state.place = Place::Running(host);
         self.queue.remove(class, state.key, state.failed_on());
         self.no_longer_waits(test, length);
-        self.queue.demand_of(class).running += 1;
+        let demand = self.queue.demand_of(class);
+        demand.running += 1;
+        demand.retries += retries;
     }
 
     /// A test ends without (another) attempt.
@@ -273,7 +278,7 @@ impl Scheduler {
             self.queue.remove(state.class, state.key, state.failed_on());
             self.no_longer_waits(test, state.length);
         }
-        self.no_longer(state.place, state.class);
+        self.no_longer(state.place, state.class, self.options.retries(&state));
         let changed = self.graph.settled(test, outcome);
         self.unblock(changed, actions);
     }

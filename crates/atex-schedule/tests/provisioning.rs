@@ -75,6 +75,23 @@ fn spares_are_asked_for_and_kept_while_a_test_may_come_back() {
 }
 
 #[test]
+fn fixed_hosts_are_handed_on_that_what_runs_cannot_want_any_more() {
+    let options = Options { infra_retries: 1, ..Options::default() };
+    let four = [ready(0, A), ready(1, A), ready(2, A), ready(3, A)];
+    let mut events: Vec<_> = four.into_iter().map(|event| (event, "")).collect();
+    events.extend([
+        (test_with(0, |is| is.reruns = Some(2)), "set up 0 on 0 clean"),
+        (set_up(0), "start 0.1 on 0"),
+        // Each of two reruns may be on another host. There could be more tests until the input ends.
+        (Event::InputEnded, "release 3 Surplus"),
+        (ended(0, Ended::ByHost, HostIs::Fine), "retry 0, set up 0 on 1 clean"),
+        (set_up(1), "start 0.2 on 1"),
+        (passed(1), "settle 0, release 0 Done, release 1 Done, release 2 Done"),
+    ]);
+    check_with(options, &events);
+}
+
+#[test]
 fn a_provisioner_whose_hosts_cannot_be_set_up_is_used_no_more() {
     let options = Options { max_failed_setups: 1, ..Options::default() };
     let hour = 3_600_000;
