@@ -35,8 +35,10 @@ use crate::run_dir::{RunDir, trouble};
 /// make files, as tests' results are, is not busy with us; short enough for somebody at a terminal.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// So many times as long as a group took to be made safe is the least time to the next one, on slow disks.
+/// So many times as long as a group took to be made safe is the least time to the next one, on slow disks. A disk that
+/// stood still for a moment is no reason to be silent for minutes: it is not longer than this.
 const REST: u32 = 4;
+const LONGEST_REST: Duration = Duration::from_secs(2);
 
 /// What the thread is told.
 enum Word {
@@ -305,7 +307,7 @@ impl<W: Write> Follower<W> {
         if let Err(e) = self.followed.cursor.set(journal) {
             log::debug!("announced: {e}; after a crash more is said again than need be");
         }
-        self.due = Instant::now() + PAUSE.max(took * REST);
+        self.due = Instant::now() + (took * REST).clamp(PAUSE, LONGEST_REST);
         Ok(())
     }
 

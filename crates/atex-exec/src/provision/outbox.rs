@@ -1,5 +1,5 @@
 //! What a provisioner is still to be told. It may read slowly or not at all, so what is said later takes the place of
-//! what was said before: no more is kept than there are hosts.
+//! what was said before: no more is kept than there are hosts. Each process has one of its own.
 
 use atex_model::protocol::{
     Adopt, AdoptTag, Extend, ExtendTag, Release, ReleaseTag, Shutdown, ShutdownTag, Want, WantTag,
@@ -12,6 +12,8 @@ use indexmap::IndexMap;
 pub(super) struct Outbox {
     adopt: IndexMap<String, Host>,
     want: Option<u32>,
+    /// What the process knows to be wanted.
+    wanted: u32,
     extend: IndexMap<String, Time>,
     release: IndexMap<String, String>,
     shutdown: bool,
@@ -42,22 +44,27 @@ impl Outbox {
 
     /// Takes what can be said now, as lines. What is wanted is only said if that `may_ask`.
     ///
-    /// Hosts that are there already are known before others are asked for; and what is wanted is before hosts are given
-    /// back, so that nobody makes new ones in their place.
+    /// Hosts that are there already are known before others are asked for. That less is wanted is said before hosts are
+    /// given back, so that nobody makes new ones in their place; that more is wanted is said after that, since what was
+    /// given by an earlier process may be given again, under the same id.
     pub fn take(&mut self, may_ask: bool) -> Vec<u8> {
         let mut text = Vec::new();
+        let want = self.want.take_if(|_| may_ask);
+        let before = std::mem::replace(&mut self.wanted, want.unwrap_or(self.wanted));
+        let say_want = |text: &mut Vec<u8>, hosts: Option<u32>| {
+            hosts.into_iter().for_each(|hosts| to_line(text, &Want { kind: WantTag, hosts: hosts.into() }));
+        };
         for (_, host) in std::mem::take(&mut self.adopt) {
             to_line(&mut text, &Adopt { kind: AdoptTag, host });
         }
-        if let Some(hosts) = self.want.take_if(|_| may_ask) {
-            to_line(&mut text, &Want { kind: WantTag, hosts: hosts.into() });
-        }
+        say_want(&mut text, want.filter(|hosts| *hosts < before));
         for (id, until) in std::mem::take(&mut self.extend) {
             to_line(&mut text, &Extend { kind: ExtendTag, id, until });
         }
         for (id, reason) in std::mem::take(&mut self.release) {
             to_line(&mut text, &Release { kind: ReleaseTag, id, reason: Some(reason) });
         }
+        say_want(&mut text, want.filter(|hosts| *hosts >= before));
         if std::mem::take(&mut self.shutdown) {
             to_line(&mut text, &Shutdown { kind: ShutdownTag });
         }
@@ -94,5 +101,21 @@ mod tests {
             "{\"type\":\"want\",\"hosts\":5}\n{\"type\":\"shutdown\"}\n"
         );
         assert!(outbox.take(true).is_empty());
+    }
+
+    #[test]
+    fn what_is_given_back_makes_room_for_more_and_not_for_less() {
+        let mut outbox = Outbox::default();
+        let mut said = |hosts: u32, id: &str| {
+            outbox.want(hosts);
+            outbox.release(id.into(), "done".into());
+            let text = String::from_utf8(outbox.take(true)).unwrap();
+            text.lines().map(|line| line.split('"').nth(3).unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        // Of an earlier process.
+        assert_eq!(said(8, "h7"), ["release", "want"]);
+        assert_eq!(said(8, "h7"), ["release", "want"]);
+        assert_eq!(said(7, "h7"), ["want", "release"]);
+        assert_eq!(said(9, "h6"), ["release", "want"]);
     }
 }
