@@ -330,6 +330,27 @@ fn a_host_of_an_id_that_is_there_already_is_given_back() {
 }
 
 #[test]
+fn a_host_that_comes_again_is_told_of_when_it_was_given_back() {
+    let dir = lab();
+    dir.script("standing", "#!/bin/sh\n./lab | sed 's|\"lab/[^\"]*\"|\"standing\"|'\n");
+    dir.write("slow-release", "");
+    let mut talk = Talk::start(&dir, &["exec", "--serve", "./standing"], &[]);
+    talk.say(&want(1));
+    assert_eq!(talk.expect("host")["id"], "standing");
+    talk.say(&json!({"type": "release", "id": "standing"}));
+    // The next one is there while the first is still being given back.
+    while held(&dir).len() < 2 {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::fs::remove_file(dir.join("slow-release")).unwrap();
+    assert_eq!(talk.next_of(&["host", "released"]).unwrap()["type"], "released");
+    assert_eq!(talk.expect("host")["id"], "standing");
+    talk.say(&json!({"type": "shutdown"}));
+    assert_eq!(talk.end(), Some(0));
+    assert!(held(&dir).is_empty());
+}
+
+#[test]
 fn what_could_not_be_given_back_is_reaped_while_its_server_lives() {
     let dir = lab();
     let mut talk = Talk::start(&dir, &SERVE, &[]);

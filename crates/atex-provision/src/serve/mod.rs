@@ -5,6 +5,7 @@
 mod input;
 mod pool;
 
+use std::collections::HashMap;
 use std::io::Write;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -70,6 +71,7 @@ pub(crate) fn serve<W: Write>(
         ending: None,
         is_signalled: false,
         busy: 0,
+        leaving: HashMap::new(),
         said_pending: 0,
         exit: Exit::Done,
         beat: gives.beat,
@@ -108,6 +110,9 @@ struct Server<'a, W: Write> {
     is_signalled: bool,
     /// How many threads are at work.
     busy: u64,
+    /// The hosts that are being given back, and what was obtained under their ids meanwhile: standing hosts keep their ids,
+    /// and `released` is said of the lease before.
+    leaving: HashMap<String, Vec<Entry>>,
     said_pending: u64,
     exit: Exit,
     beat: Option<Duration>,
@@ -219,6 +224,9 @@ impl<W: Write> Server<'_, W> {
 
     fn give_back(&mut self, id: &str, token: String, told: bool) {
         let (leasing, id) = (self.leasing.clone(), id.to_owned());
+        if told {
+            self.leaving.entry(id.clone()).or_default();
+        }
         self.begin(move || leasing.give_back(&token), move |result| News::GivenBack { id, told, result });
     }
 
@@ -294,15 +302,7 @@ impl<W: Write> Server<'_, W> {
         match news {
             News::Obtained(Ok(entry)) => self.obtained(entry),
             News::Obtained(Err(trouble)) => self.not_obtained(trouble),
-            News::GivenBack { id, told, result: Ok(()) } => {
-                if told {
-                    self.say(&Released { kind: ReleasedTag, id });
-                }
-            }
-            News::GivenBack { id, result: Err(trouble), .. } => {
-                log::error!("{id}: {trouble}; `atex-provision reap` will try again");
-                self.exit = self.exit.max(Exit::Trouble);
-            }
+            News::GivenBack { id, told, result } => self.given_back(id, told, result),
             News::Adopted(_, Ok(entry)) => self.adopted(entry),
             News::Adopted(host, Err(trouble)) => self.gone(host.id, trouble.message),
             News::Extended { id, result } => match (self.pool.ready.get_mut(&id), result) {
@@ -318,8 +318,24 @@ impl<W: Write> Server<'_, W> {
         }
     }
 
+    fn given_back(&mut self, id: String, told: bool, result: Result<(), Trouble>) {
+        let next = told.then(|| self.leaving.remove(&id)).flatten();
+        match result {
+            Ok(()) if told => self.say(&Released { kind: ReleasedTag, id }),
+            Ok(()) => {}
+            Err(trouble) => {
+                log::error!("{id}: {trouble}; `atex-provision reap` will try again");
+                self.exit = self.exit.max(Exit::Trouble);
+            }
+        }
+        next.into_iter().flatten().for_each(|entry| self.obtained(entry));
+    }
+
     fn obtained(&mut self, entry: Entry) {
         let (id, ready) = ready(&entry);
+        if let Some(after) = self.leaving.get_mut(&id) {
+            return after.push(entry);
+        }
         let fate = self.pool.created(&id, ready);
         if fate == Fate::Twice {
             // It is not tried again unasked: the next one may well have the same id.
