@@ -50,7 +50,8 @@ impl Outbox {
     pub fn take(&mut self, may_ask: bool) -> Vec<u8> {
         let mut text = Vec::new();
         let want = self.want.take_if(|_| may_ask);
-        let before = std::mem::replace(&mut self.wanted, want.unwrap_or(self.wanted));
+        let before = self.wanted;
+        self.wanted = want.unwrap_or(before);
         let say_want = |text: &mut Vec<u8>, hosts: Option<u32>| {
             hosts.into_iter().for_each(|hosts| to_line(text, &Want { kind: WantTag, hosts: hosts.into() }));
         };
