@@ -110,11 +110,15 @@ fn cut_three_times(run: &Path) -> BTreeSet<String> {
     cuts.into_iter().filter(|(_, count)| *count >= 3).map(|(name, _)| name).collect()
 }
 
-/// Hosts that have failed, in the words of the journal.
-fn bad_ends(run: &Path) -> String {
-    let journal = fs::read_to_string(run.join("journal.jsonl")).unwrap();
-    let ends = journal.lines().filter(|line| line.starts_with(r#"{"type":"host-end""#));
-    ends.filter(|line| !line.contains(r#""reason":"done""#)).map(|line| format!("{line}\n")).collect()
+/// What became of hosts, in the words of the journal, and what was said to whoever gives them, and by him.
+fn of_hosts(dir: &Dir) -> String {
+    let journal = dir.read("run/journal.jsonl");
+    let is_of_hosts = |line: &&str| {
+        let kind = line.split('"').nth(3);
+        matches!(kind, Some("host-start" | "host-end" | "lease" | "lease-end" | "job-resume"))
+    };
+    let of_hosts = journal.lines().filter(is_of_hosts).map(|line| format!("{line}\n")).collect::<String>();
+    of_hosts + &fs::read_to_string(dir.join("pool.log")).unwrap_or_default()
 }
 
 fn collect(dir: &Path, at: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
@@ -181,6 +185,7 @@ jq --unbuffered -r '"\(.type) \(.hosts // .id // .host.id)"' | {
     lent=
     want=0
     while read -r word what; do
+        echo "$$ hears $word $what" >>../pool.log
         case $word in
             want) want=$what ;;
             adopt) lent="$lent $what"; cat "$what" ;;
@@ -188,6 +193,7 @@ jq --unbuffered -r '"\(.type) \(.hosts // .id // .host.id)"' | {
                 rest=
                 for host in $lent; do [ "$host" = "$what" ] || rest="$rest $host"; done
                 lent=$rest
+                echo "$$ says released $what" >>../pool.log
                 printf '{"type":"released","id":"%s"}\n' "$what" ;;
         esac
         for host in *; do
@@ -196,6 +202,7 @@ jq --unbuffered -r '"\(.type) \(.hosts // .id // .host.id)"' | {
             [ $# -lt "$want" ] || break
             case " $lent " in *" $host "*) continue ;; esac
             lent="$lent $host"
+            echo "$$ says host $host" >>../pool.log
             cat "$host"
         done
     done
@@ -323,13 +330,7 @@ fn disturbed(
     assert_eq!(fruits.len(), expected.len(), "each test is settled once");
     let given_up = cut_three_times(&dir.join("run"));
     let expected_exit = if given_up.is_empty() { 1 } else { 3 };
-    assert_eq!(
-        output.status.code(),
-        Some(expected_exit),
-        "{}\n{}",
-        run.complained,
-        bad_ends(&dir.join("run"))
-    );
+    assert_eq!(output.status.code(), Some(expected_exit), "{}\n{}", run.complained, of_hosts(dir));
     for (name, fruit) in &fruits {
         match given_up.contains(name) {
             true => assert_eq!(fruit.0, "infra", "{name}"),

@@ -536,6 +536,47 @@ fn a_provisioner_that_is_killed_is_started_again_and_its_hosts_are_kept_if_it_ca
 }
 
 #[test]
+fn an_answer_that_crosses_a_release_is_of_the_lease_before() {
+    let dir = Dir::new();
+    // Told to take charge of its one host, it says that it has when it has been told to give it back already. Then it gives
+    // it again.
+    let script = dir.script(
+        "standing",
+        r#"#!/bin/sh
+cd "${0%/*}" || exit 2
+echo $$ >standing.pid
+echo '{"type":"hello","provisioner":"standing","adopt":true}'
+jq --unbuffered -r .type | tee -a told | while read -r word; do
+    case $word in
+        want) [ -e lent ] || cat host; : >lent ;;
+        adopt)
+            until [ "$word" = release ]; do read -r word || exit; done
+            cat host
+            echo '{"type":"released","id":"one"}'
+            cat host ;;
+        release) echo '{"type":"released","id":"one"}' ;;
+    esac
+done
+"#,
+    );
+    dir.write("host", "{\"type\":\"host\",\"id\":\"one\",\"connect\":{\"how\":\"local\"}}\n");
+    let waits = format!("until [ -e {} ]; do sleep 0.05; done; exit 1", dir.join("go").display());
+    let tests = [test("/spoils", &waits), test("/next", "true")];
+    let provisioner = format!("exec {}", script.display());
+    let life = exec(&dir, &["--provision", &provisioner, "--provision-max", "1"], &tests).start();
+    life.wait_for_stdout(r#""test":"/spoils","attempt":1,"host""#);
+    let before = dir.read("standing.pid");
+    kill(Pid::from_raw(before.trim().parse().unwrap()), Signal::SIGKILL).unwrap();
+    wait_until(|| dir.read("told").contains("adopt"));
+    dir.write("go", "");
+    let output = life.finish();
+    output.code(1);
+    let reasons: Vec<Value> =
+        of_type(&output, "host-end").into_iter().map(|end| end["reason"].clone()).collect();
+    assert_eq!(reasons, ["destroyed", "done"], "{}", output.report());
+}
+
+#[test]
 fn hosts_that_nobody_can_take_charge_of_are_not_used_any_more() {
     let dir = Dir::new();
     let life = begin(&mut exec(

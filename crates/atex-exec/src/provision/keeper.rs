@@ -1,5 +1,6 @@
 //! Looks after one provisioner: starts it, again if it dies, and knows what it has been given charge of.
 
+use std::collections::BTreeSet;
 use std::process::ExitStatus;
 use std::time::{Duration, Instant};
 
@@ -66,6 +67,8 @@ pub(super) struct Keeper {
     outbox: Outbox,
     /// The hosts that it has charge of.
     held: IndexMap<String, Host>,
+    /// Those of which this process was told to take charge, and has not said yet whether it has.
+    adopting: BTreeSet<String>,
     /// Those that it was told to give back, and why, until it says that it has.
     releasing: IndexMap<String, String>,
     wanted: u32,
@@ -123,6 +126,7 @@ impl Keeper {
             is_known: false,
             outbox: Outbox::default(),
             held,
+            adopting: BTreeSet::new(),
             releasing,
             wanted: 0,
             pending: 0,
@@ -252,7 +256,9 @@ impl Keeper {
     fn release(&mut self, id: String, reason: String) {
         self.held.shift_remove(&id);
         if self.releasing.insert(id.clone(), reason.clone()).is_none() {
-            self.outbox.release(id, reason);
+            if self.outbox.release(id.clone(), reason) {
+                self.adopting.remove(&id);
+            }
             self.need_process();
         }
     }
@@ -318,6 +324,7 @@ impl Keeper {
     fn start(&mut self) {
         (self.outbox, self.complaints, self.is_heard, self.ended) = (Outbox::default(), 0, false, None);
         (self.is_ready, self.is_mute, self.is_known) = (false, false, false);
+        self.adopting.clear();
         (self.started, self.last_sign, self.pending) = (Instant::now(), Instant::now(), 0);
         for (id, reason) in &self.releasing {
             self.outbox.release(id.clone(), reason.clone());
@@ -426,6 +433,8 @@ impl Keeper {
         }
         match heard {
             Heard::Hello(hello) => self.greeted(Some(hello)),
+            // It has crossed what we said: first it takes charge of the host, then it hears that it is to give it back.
+            Heard::Host(host) if self.adopting.remove(&host.id) && self.releasing.contains_key(&host.id) => {}
             Heard::Host(host) => {
                 self.has_failed = false;
                 self.releasing.shift_remove(&host.id);
@@ -442,6 +451,7 @@ impl Keeper {
                 self.say(Said::Released(id));
             }
             Heard::HostGone(gone) => {
+                self.adopting.remove(&gone.id);
                 self.held.shift_remove(&gone.id);
                 self.releasing.shift_remove(&gone.id);
                 let note = gone.note.unwrap_or_else(|| "no reason given".into());
@@ -487,6 +497,7 @@ impl Keeper {
         }
         if adopts {
             self.held.values().for_each(|host| self.outbox.adopt(host.clone()));
+            self.adopting = self.held.keys().cloned().collect();
         } else {
             self.give_up_held();
         }

@@ -32,10 +32,12 @@ impl Outbox {
         self.extend.insert(id, until);
     }
 
-    pub fn release(&mut self, id: String, reason: String) {
-        self.adopt.shift_remove(&id);
+    /// Returns whether nothing will be said any more of taking charge of it.
+    pub fn release(&mut self, id: String, reason: String) -> bool {
+        let is_unsaid = self.adopt.shift_remove(&id).is_some();
         self.extend.shift_remove(&id);
         self.release.insert(id, reason);
+        is_unsaid
     }
 
     pub fn shut_down(&mut self) {
