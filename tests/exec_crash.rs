@@ -367,6 +367,35 @@ fn kill_masters(dir: &Dir) {
 }
 
 #[test]
+fn a_reboot_waits_for_what_was_printed() {
+    let Some(lab) = Lab::start_or_skip(1) else { return };
+    let dir = Dir::new();
+    // What copies the output is held up, as by a disk.
+    let script = r#"[ $TMT_REBOOT_COUNT = 0 ] || exit 0
+        until [ -n "$copies" ]; do
+            for process in /proc/[0-9]*; do
+                case $(readlink $process/fd/0) in */output.pipe) copies=${process#/proc/} ;; esac
+            done
+        done
+        kill -STOP $copies
+        until grep -q stopped /proc/$copies/status; do :; done
+        echo printed
+        (sleep 3; kill -CONT $copies) &
+        tmt-reboot -c 'touch /down; sleep 1000'"#;
+    let mut run = Run::new(&dir, lab.prefix(), &[lab_host(&lab, 0), crate::stream::test("/r", script)]);
+    let life = run.begin(&[]);
+    while !lab.output(0, "ls /down").status.success() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    lab.reboot(0);
+    let output = life.finish();
+    output.success();
+    run.hear(&output);
+    let text = fs::read_to_string(dir.join("run/results/default/r/attempt-1/files/output.txt")).unwrap();
+    assert_eq!(text, "printed\n", "{}", output.report());
+}
+
+#[test]
 fn what_was_printed_before_a_reboot_comes_after_it() {
     let Some(lab) = Lab::start_or_skip(1) else { return };
     let dir = Dir::new();

@@ -338,6 +338,22 @@ submit_data() { # DIRECTORY
 
 # ---- Reboots and other ends
 
+# Waits until what the test has printed is out of its pipe, which does not outlive the host: the agent may be held up by a
+# slow disk. Not for ever, since something may go on printing.
+drain_output() {
+    local fifo pipe round
+    for fifo in "$top"/spool.*/output.pipe; do
+        { exec {pipe}<>"$fifo"; } 2>/dev/null || continue
+        for ((round = 0; round < 500; round++)); do
+            read -r -t 0 -u "$pipe" || break
+            pause
+        done
+        exec {pipe}<&-
+    done
+    # What has been read is written the next moment.
+    pause
+}
+
 reboot_host() {
     local option command= soft= usage='[-c COMMAND] [-t TIMEOUT] [-s] [-e]'
     while getopts :c:t:seh option; do
@@ -373,6 +389,7 @@ reboot_host() {
     while printf 'noop\n' >&"$out"; do
         pause
     done 2>/dev/null
+    drain_output
     sync
     bash -c "$command" || fail "\`$command\` failed: the host is not rebooted"
     # The test must not go on meanwhile.
