@@ -3,12 +3,13 @@
 use std::time::{Duration, Instant};
 
 use atex_testkit::sandbox::Dir;
-use nix::sys::signal::Signal;
-use serde_json::json;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::{Value, json};
 
 use crate::exec_provision::{adopting, check, lent, wait_until, waiting, went_on};
 use crate::exec_resume::Run;
-use crate::stream::{of_type, test, wait_until_begun};
+use crate::stream::{of_type, test, tool, wait_until_begun};
 
 /// A provisioner of two hosts. At first it does not answer what it is told to give back. After that it takes charge of
 /// what it is asked to, but only behind having taken back one host and given it again at once, as it does later.
@@ -131,5 +132,72 @@ fn a_run_that_waits_for_its_hosts_can_be_stopped() {
     let ends = of_type(&output, "test-end");
     let of_a = ends.iter().find(|end| end["test"] == "/a").unwrap();
     assert_eq!((&of_a["cause"], &of_a["final"]), (&json!("cancelled"), &json!(false)), "{ends:?}");
+    check(&dir, "kept");
+}
+
+/// What the run says to a request.
+#[track_caller]
+fn ctl(dir: &Dir, words: &[&str]) -> Value {
+    let answer = tool(dir, "atex-exec").args(["ctl", "run"]).args(words).run();
+    serde_json::from_str(answer.success().stdout.trim()).unwrap()
+}
+
+/// The names in a list of tests, or the ids and states in one of hosts.
+fn listed(answer: &Value, list: &str, keys: &[&str]) -> Vec<String> {
+    let words =
+        |of: &Value| keys.iter().map(|key| of[key].as_str().unwrap_or("-").to_owned()).collect::<Vec<_>>();
+    answer[list].as_array().unwrap().iter().map(|of| words(of).join(" ")).collect()
+}
+
+#[test]
+fn a_run_that_waits_for_its_hosts_answers() {
+    let dir = Dir::new();
+    let mut run = Run::new(&dir, vec![], &waiting(&dir));
+    let life = run.begin(&["--provision", &adopting(&dir), "--provision-max", "1"]);
+    wait_until_begun(&dir, &life, "/a");
+    run.kill(life);
+    dir.write("mute", "");
+    let life = run.resume();
+    wait_until(|| dir.read("told").contains("adopt"));
+    let status = ctl(&dir, &["status"]);
+    assert_eq!((&status["state"], &status["eta_seconds"]), (&json!("adopting"), &Value::Null), "{status}");
+    assert_eq!(
+        (&status["tests"]["running"], &status["tests"]["waiting"]),
+        (&json!(1), &json!(2)),
+        "{status}"
+    );
+    assert_eq!((&status["hosts"], &status["provisioners"][0]["held"]), (&json!({"busy": 1}), &json!(1)));
+    let hosts = ctl(&dir, &["hosts"]);
+    assert_eq!(listed(&hosts, "hosts", &["host", "state", "test", "provisioner"]), ["k-1 busy /a keep"]);
+    assert_eq!(listed(&ctl(&dir, &["tests"]), "tests", &["test"]), ["/a"]);
+    assert_eq!(listed(&ctl(&dir, &["tests", "--state", "waiting"]), "tests", &["test"]), ["/b", "/c"]);
+    life.signal(Signal::SIGUSR1);
+    life.wait_for_stderr("/a on k-1");
+    assert_eq!(ctl(&dir, &["cancel", "/a"])["count"], 1);
+    assert_eq!(ctl(&dir, &["skip", "^/[abx]$"])["count"], 1, "what runs is not skipped");
+    assert_eq!(ctl(&dir, &["max-hosts", "1", "--of", "keep"])["ok"], true);
+    ctl(&dir, &["pause"]);
+    assert_eq!(ctl(&dir, &["status"])["state"], "paused");
+    // What is about hosts is answered when it is known what has become of them, and holds nobody up.
+    let host = json!({"type": "host", "id": "extra", "connect": {"how": "local"}}).to_string();
+    std::thread::scope(|scope| {
+        let added = scope.spawn(|| ctl(&dir, &["add-host", &host]));
+        std::fs::remove_file(dir.join("mute")).unwrap();
+        let provisioner = dir.read("adopting.pid").trim().parse().unwrap();
+        kill(Pid::from_raw(provisioner), Signal::SIGKILL).unwrap();
+        assert_eq!(added.join().unwrap()["ok"], true);
+    });
+    life.wait_for_stdout(r#""host":"extra""#);
+    ctl(&dir, &["resume"]);
+    dir.write("go", "");
+    let output = life.finish();
+    run.hear(&output);
+    let finals: Vec<String> = run
+        .of_type("test-end")
+        .iter()
+        .filter(|end| end["final"] == true)
+        .map(|end| format!("{} {} {}", end["test"], end["outcome"], end["cause"]).replace('"', ""))
+        .collect();
+    assert_eq!(finals, ["/b skip skipped", "/a infra cancelled", "/c pass test"], "{}", output.report());
     check(&dir, "kept");
 }

@@ -274,6 +274,25 @@ fn what_hooks_print_at_the_end_is_handed_on_and_what_fails_is_named() {
 }
 
 #[test]
+fn a_run_answers_while_its_last_hooks_run() {
+    let dir = Dir::new();
+    let hook = "post-tests=echo begun >&2; cat >/dev/null; until [ -e \"$ATEX_RUN_DIR/../go\" ]; do sleep 0.02; done";
+    let life = exec(&dir, &["--local", "1", "--hook", hook], &[test("/a", "true")]).start();
+    life.wait_for_stdout(r#""type":"host-end""#);
+    let log = dir.join("run/hooks/post-tests-1.log");
+    while !std::fs::read_to_string(&log).is_ok_and(|text| text.contains("begun")) {
+        std::thread::yield_now();
+    }
+    let status = tool(&dir, "atex-exec").args(["status", "run"]).run();
+    let status: Value = serde_json::from_str(&status.success().stdout).unwrap();
+    assert_eq!((&status["tests"]["settled"], &status["outcomes"]), (&json!(1), &json!({"pass": 1})));
+    life.signal(Signal::SIGUSR1);
+    life.wait_for_stderr("1/1 done");
+    dir.write("go", "");
+    life.finish().success();
+}
+
+#[test]
 fn a_wrong_hook_is_refused_before_anything_is_done() {
     let dir = Dir::new();
     for (arguments, message) in [

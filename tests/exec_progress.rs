@@ -3,7 +3,7 @@
 use atex_testkit::sandbox::{Command, Dir, Output};
 use serde_json::{Value, json};
 
-use crate::stream::{Word, exec, lines, of_type, test, test_with};
+use crate::stream::{Word, exec, lines, long, of_type, test, test_with};
 
 /// A terminal: what has been written to it, as far as we write anything of the kind.
 #[derive(Default)]
@@ -160,6 +160,27 @@ fn colours_only_where_they_are_wanted_and_nothing_for_who_wants_quiet() {
 fn without_a_terminal_a_short_run_says_nothing() {
     let dir = Dir::new();
     exec(&dir, &["--local", "1"], &[test("/a", "true")]).run().success().stderr_is("");
+}
+
+/// For the long form: it takes a minute.
+#[test]
+fn without_a_terminal_a_line_a_minute_says_how_far_it_is() {
+    if !long() {
+        return;
+    }
+    let dir = Dir::new();
+    let input = [test("/a", "sleep 63"), test("/b", "true")];
+    for (options, expected) in [(&["--local", "1"][..], 1), (&["--local", "1", "-q"][..], 0)] {
+        let output = exec(&dir, options, &input).args(["--order", "given"]).run();
+        output.success();
+        let said: Vec<&str> = output.stderr.lines().collect();
+        assert_eq!(said.len(), expected, "{said:?}");
+        assert!(
+            said.iter().all(|line| line.contains("1 running") && line.contains("/a on local/1")),
+            "{said:?}"
+        );
+        std::fs::remove_dir_all(dir.join("run")).unwrap();
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::fs;
 
 use atex_testkit::sandbox::Dir;
 use atex_testkit::sshd::Farm;
+use nix::unistd::{Pid, getpgid};
 use serde_json::{Value, json};
 
 use crate::stream::{exec, farm_host, lines, note, of_type, printed, records, test, tool, verdicts};
@@ -158,4 +159,24 @@ fn several_runs_at_a_time_do_not_disturb_each_other() {
     for running in running {
         running.finish().success();
     }
+}
+
+#[test]
+fn a_terminal_does_not_reach_what_holds_connections() {
+    let Some(farm) = Farm::start_or_skip(1) else { return };
+    let dir = Dir::new();
+    let go = dir.join("go");
+    let waits = test("/a", &format!("until [ -e '{}' ]; do sleep 0.02; done", go.display()));
+    let life = exec(&dir, &[], &[farm_host(&farm, 0), waits]).env("ATEX_LOG", "atex_connect=debug").start();
+    life.wait_for_stdout(r#""type":"test-start""#);
+    let said = life.stderr();
+    let masters: Vec<i32> = said
+        .lines()
+        .filter_map(|line| line.split_once("ssh master is process ")?.1.trim().parse().ok())
+        .collect();
+    assert_eq!(masters.len(), 1, "{said}");
+    let group = |pid: i32| getpgid(Some(Pid::from_raw(pid))).unwrap();
+    assert_ne!(group(masters[0]), group(life.pid()), "its ^C is for us alone to obey");
+    dir.write("go", "");
+    life.finish().success();
 }

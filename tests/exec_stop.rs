@@ -1,6 +1,7 @@
 //! Runs that stop before all is done: by a deadline, after failures, or to be gone on with elsewhere.
 
 use atex_testkit::sandbox::{Dir, Output};
+use nix::sys::signal::Signal;
 use serde_json::{Value, json};
 
 use crate::stream::{exec, lines, of_type, test, test_with, tool, verdicts};
@@ -9,6 +10,17 @@ use crate::stream::{exec, lines, of_type, test, test_with, tool, verdicts};
 #[track_caller]
 fn job_end(output: &Output) -> Value {
     of_type(output, "job-end").pop().unwrap_or_else(|| panic!("{}", output.report()))
+}
+
+/// Why a run has ended before all was done, as it says itself.
+#[track_caller]
+fn note(output: &Output) -> String {
+    job_end(output)["note"].as_str().unwrap_or_else(|| panic!("{}", output.report())).to_owned()
+}
+
+/// The run directory, as a run says it.
+fn run(dir: &Dir) -> String {
+    dir.join("run").to_string_lossy().into_owned()
 }
 
 /// A test that runs until there is a file of this name.
@@ -36,6 +48,13 @@ fn at_its_deadline_a_run_ends_what_runs_and_can_be_gone_on_with() {
         (&job_end(&output)["unsettled"], &job_end(&output)["counts"]),
         (&json!(2), &json!({"pass": 1}))
     );
+    let note_of_first = note(&output);
+    let rest = format!("Z reached; 2 tests are not settled; continue with atex-exec --resume {}", run(&dir));
+    assert!(note_of_first.starts_with("stopped: deadline 20"), "{note_of_first}");
+    assert!(note_of_first.ends_with(&rest), "{note_of_first}");
+    let summary = tool(&dir, "atex-report").stdin(output.stdout.clone()).run();
+    summary.code(4);
+    assert!(summary.stdout.contains(&note_of_first), "{}", summary.report());
     let again = tool(&dir, "atex-exec").args(["--resume", "run", "--grace", "1s"]).run();
     again.code(2).stderr_has("--grace: not with --resume");
     let again = tool(&dir, "atex-exec").args(["--resume", "run", "--deadline", "1s"]).run();
@@ -44,6 +63,7 @@ fn at_its_deadline_a_run_ends_what_runs_and_can_be_gone_on_with() {
     dir.write("go", "");
     let rest = tool(&dir, "atex-exec").args(["--resume", "run"]).run();
     rest.success();
+    assert_eq!(job_end(&rest).get("note"), None);
     assert_eq!(verdicts(&rest), ["/late pass test", "/running pass test"]);
 }
 
@@ -59,6 +79,9 @@ fn a_run_of_which_nothing_can_end_in_time_does_not_wait_for_its_deadline() {
     let output = exec(&dir, &["--local", "2", "--deadline", "1h"], &input).run();
     output.code(4).stderr_has("2 tests were not begun").stderr_has("--resume ");
     assert_eq!(job_end(&output)["unsettled"], 3);
+    let why =
+        "stopped: 2 tests were not begun: they take longer than was left until the deadline; 3 tests are";
+    assert!(note(&output).starts_with(why), "{}", note(&output));
     assert!(of_type(&output, "test-start").is_empty());
 }
 
@@ -71,6 +94,9 @@ fn a_run_ends_when_enough_tests_have_failed() {
     output.code(4).stderr_has("2 tests have failed (--max-fail): ending what runs");
     assert_eq!(verdicts(&output), ["/t0 fail test", "/t1 pass test", "/t2 fail test"]);
     assert_eq!(job_end(&output)["unsettled"], 4);
+    let run = run(&dir);
+    let why = "stopped: 2 tests have failed (--max-fail); 4 tests are not settled";
+    assert_eq!(note(&output), format!("{why}; continue with atex-exec --resume {run}"));
     // Counted anew.
     let more = tool(&dir, "atex-exec").args(["--resume", "run"]).run();
     more.code(4);
@@ -119,6 +145,32 @@ fn the_input_is_cut_off_too() {
     let output = dir.command("bash").args(["-c", &script]).run();
     output.code(4);
     assert_eq!(job_end(&output)["unsettled"], 0);
+    assert!(
+        note(&output).starts_with("stopped: 1 tests have failed (--max-fail); the input had not ended; ")
+    );
+}
+
+#[test]
+fn a_run_says_who_has_stopped_it() {
+    let dir = Dir::new();
+    let begin = |run: &str| {
+        let input = [waiting(&dir, "/a", "go"), test("/b", "true")];
+        let mut life = tool(&dir, "atex-exec");
+        let life = life.args(["--run-dir", run, "--local", "1"]).stdin(lines(&input)).start();
+        life.wait_for_stdout(r#""type":"test-start""#);
+        life
+    };
+    let stopped = begin("stopped");
+    stopped.signal(Signal::SIGTERM);
+    let stopped = stopped.finish();
+    stopped.code(143);
+    assert!(note(&stopped).starts_with("stopped: SIGTERM; 2 tests are not settled; "), "{}", note(&stopped));
+    let drained = begin("drained");
+    tool(&dir, "atex-exec").args(["ctl", "drained", "drain"]).run().success();
+    dir.write("go", "");
+    let drained = drained.finish();
+    drained.code(4);
+    assert!(note(&drained).starts_with("stopped: drained; 1 test is not settled; "), "{}", note(&drained));
 }
 
 #[test]
@@ -133,4 +185,24 @@ fn what_cannot_be_a_deadline_or_a_number_of_failures_is_refused() {
         exec(&dir, &arguments, &[]).run().code(2).stderr_has(message);
         assert!(!dir.join("run").exists(), "found before anything is done");
     }
+}
+
+#[test]
+fn whoever_insists_is_told_how_to_go_on() {
+    let dir = Dir::new();
+    let life = exec(&dir, &["--local", "1"], &[waiting(&dir, "/a", "go"), test("/b", "true")]).start();
+    life.wait_for_stdout(r#""type":"test-start""#);
+    // Several of one kind that come at once are one.
+    for signal in [Signal::SIGHUP, Signal::SIGINT, Signal::SIGTERM] {
+        life.signal(signal);
+    }
+    let left = life.finish();
+    assert!(matches!(left.status.code(), Some(129 | 130 | 143)), "{}", left.report());
+    let goes_on = format!("leaving at once; tests may go on running on their hosts; --resume {}", run(&dir));
+    left.stderr_has(&goes_on);
+    assert!(of_type(&left, "job-end").is_empty(), "{}", left.report());
+    dir.write("go", "");
+    let rest = tool(&dir, "atex-exec").args(["--resume", "run"]).run();
+    rest.success();
+    assert_eq!(job_end(&rest)["counts"], json!({"pass": 2}));
 }

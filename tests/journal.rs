@@ -325,6 +325,7 @@ impl Run {
         ensure(settled == counted, "settled tests are not counted right")?;
         let unsettled = record["unsettled"].as_u64().ok_or("no number of unsettled tests")?;
         ensure(unsettled == 0 || code > 1, "not all was done, and the exit status does not say so")?;
+        ensure(unsettled == 0 || record["note"].is_string(), "nothing says why not all was done")?;
         self.known = settled + unsettled;
         ensure(count("infra") == 0 || code > 1 && code != 4, "the exit status says nothing of trouble")?;
         ensure(count("fail") + count("error") == 0 || code != 0, "the exit status says nothing of failures")?;
@@ -368,8 +369,10 @@ fn what_makes_no_sense_is_refused() {
     let after = |more: &[&'static str]| [decided.to_vec(), more.to_vec()].concat();
     let exit = |code: u64| format!(r#"{{"type":"exit","code":{code}}}"#);
     let over = |counts: &str, unsettled: u64| {
-        format!(r#"{{"type":"job-end","counts":{{{counts}}},"unsettled":{unsettled}}}"#)
+        let note = if unsettled > 0 { r#","note":"drained""# } else { "" };
+        format!(r#"{{"type":"job-end","counts":{{{counts}}},"unsettled":{unsettled}{note}}}"#)
     };
+    let silent = r#"{"type":"job-end","counts":{},"unsettled":1}"#;
     let (done, failed, stopped) = (&exit(0), &exit(1), &exit(4));
     let (one, none, bad) = (&over(r#""pass":1"#, 0), &over("", 1), &over(r#""fail":1"#, 0));
     let all = [start, host, test, end, gone];
@@ -417,6 +420,7 @@ fn what_makes_no_sense_is_refused() {
         [all.as_slice(), &[failed.as_str(), one]].concat(),
         vec![start, host, gone, done, none],
         vec![start, host, stopped, none],
+        vec![start, host, gone, stopped, silent],
     ];
     for lines in wrong {
         assert!(std::panic::catch_unwind(|| check(&lines)).is_err(), "{lines:#?}");

@@ -75,6 +75,9 @@ pub struct JobEnd {
     /// The share of the hosts' time that was spent in tests, from 0 to 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub busy: Option<f64>,
+    /// Why it ended before all was done, how much is left, and how to go on, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 /// A host joined the pool.

@@ -4,10 +4,8 @@ use std::fs::File;
 
 use atex_cli::{Exit, Failure, now};
 use atex_model::report::{Counts, End, EndTag, JobEnd, JobEndTag, Outcome};
-use crossbeam_channel::Receiver;
-use nix::sys::signal::Signal;
 
-use super::{Dispatcher, attempts::round};
+use super::{Dispatcher, Ears, attempts::round};
 use crate::announce::Tale;
 use crate::hooks::finale::{self, Heard};
 use crate::hooks::{Phase, Surroundings};
@@ -16,7 +14,7 @@ use crate::run_dir::trouble;
 
 impl Dispatcher {
     /// The last words, and the exit status.
-    pub(super) fn end(mut self, signals: &Receiver<Signal>) -> Exit {
+    pub(super) fn end(mut self, ears: &Ears) -> Exit {
         self.hand_on_lost();
         let total = self.tests.len() as u64;
         if total == 0 && !self.config.allow_empty && !self.stopping && self.exit < Exit::Usage {
@@ -27,7 +25,7 @@ impl Dispatcher {
         if self.unsettled() > 0 || !self.tests.has_ended() {
             self.exit = self.exit.max(Exit::Stopped);
         }
-        self.post_tests(signals);
+        self.post_tests(ears);
         self.progress.finish();
         let job_end = self.job_end();
         let open = !self.tests.has_ended() || self.is_owed_hosts();
@@ -54,7 +52,7 @@ impl Dispatcher {
         self.exit
     }
 
-    fn unsettled(&self) -> u64 {
+    pub(super) fn unsettled(&self) -> u64 {
         self.tests.len() as u64 - self.counts.iter().sum::<u64>()
     }
 
@@ -73,11 +71,12 @@ impl Dispatcher {
             unsettled: self.unsettled(),
             seconds: round(self.before.seconds + self.started.1.elapsed().as_secs_f64()),
             busy: (all > 0.0).then(|| round(busy / all)),
+            note: self.why_unsettled(),
         }
     }
 
     /// Runs the hooks that read everything. What they print comes before the last words.
-    fn post_tests(&mut self, signals: &Receiver<Signal>) {
+    fn post_tests(&mut self, ears: &Ears) {
         let hooks = self.config.hooks.clone();
         if hooks.of(Phase::PostTests).is_empty() {
             return;
@@ -95,10 +94,13 @@ impl Dispatcher {
         atex_model::to_line(&mut last, &last_line(&job_end, self.exit.code()));
         let tale = Tale { dir: self.dir.path.clone(), journal, length: self.journal.length(), last };
         let surroundings = Surroundings { run: self.dir.id.clone(), dir: self.dir.path.clone() };
-        finale::run(&hooks, &surroundings, &tale, signals, |heard| match heard {
+        let ears = finale::Ears { signals: &ears.signals, asked: &ears.asked, asking: &ears.asking };
+        finale::run(&hooks, &surroundings, &tale, &ears, |heard| match heard {
             Heard::Record(line) => self.pass_on(&line),
             Heard::Failed(failure) => self.complain(&failure),
             Heard::Signal(signal) => self.signal(signal),
+            Heard::Asked(asked) => self.answer(asked),
+            Heard::Asking => self.progress.say(),
         });
     }
 }

@@ -84,6 +84,7 @@ impl Dispatcher {
             }
             Ask::Drain => {
                 self.pace = Pace::Draining;
+                self.why_stopped.get_or_insert_with(|| "drained".into());
                 self.apply(Event::Drained);
                 done("drain")
             }
@@ -167,7 +168,11 @@ impl Dispatcher {
             "run": self.dir.id,
             "dir": self.dir.path.to_string_lossy(),
             "pid": std::process::id(),
-            "state": if self.stopping { "stopping" } else { self.pace.word() },
+            "state": match self.pace {
+                _ if self.stopping => "stopping",
+                Pace::Running if self.before.awaits_hosts => "adopting",
+                pace => pace.word(),
+            },
             "seconds": round(self.before.seconds + summary.seconds),
             "eta_seconds": self.eta(),
             "tests": {

@@ -43,6 +43,8 @@ pub(super) struct HostEntry {
     pub spoilt: bool,
     /// The attempt that ran there at the end of the last life, until its host is joined.
     pub adopting: Option<Box<Job>>,
+    /// That attempt is to be ended then.
+    pub is_cancelled: bool,
     /// Who gave it, and gets it back.
     pub provisioner: Option<ProvisionerId>,
     /// Who gave it says that it is gone.
@@ -69,6 +71,7 @@ impl HostEntry {
             gone: false,
             spoilt: false,
             adopting: None,
+            is_cancelled: false,
             provisioner: None,
             doomed: false,
             inquiry: Inquiry::No,

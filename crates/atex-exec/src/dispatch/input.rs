@@ -7,7 +7,8 @@ use atex_model::{Connect, Host, Test};
 use atex_schedule::{Event, HostId, SetupId, Tried};
 use serde_json::Value;
 
-use super::{Dispatcher, hosts::HostEntry, resume::KnownHost};
+use super::resume::{KnownHost, LACKS_HOSTS};
+use super::{Dispatcher, hosts::HostEntry};
 use crate::adoption::Adoption;
 use crate::catalog::Identity;
 use crate::hosts_file::From;
@@ -45,7 +46,7 @@ impl Dispatcher {
                 }
             }
             Item::Failed(failure) => self.refuse(&failure),
-            Item::Stop => self.stop(),
+            Item::Stop => self.stop("by its caller"),
             Item::Ended => {
                 self.open_sources -= 1;
                 if self.open_sources == 0 {
@@ -186,7 +187,7 @@ impl Dispatcher {
         if self.lacks_hosts() {
             // Tests are not settled for that: the hosts can still be given.
             self.say_lacks_hosts();
-            return self.stop();
+            return self.stop(LACKS_HOSTS);
         }
         if self.hosts.is_empty() && self.givers.is_empty() && self.tests.len() > 0 {
             let hint = "add --local N, --provision CMD, --hosts FILE, or host records to the input";
@@ -200,7 +201,7 @@ impl Dispatcher {
     /// The input is wrong: take nothing more from it and end in good order.
     pub(super) fn refuse(&mut self, failure: &Failure) {
         self.complain(failure);
-        self.stop();
+        self.stop(&failure.message);
     }
 }
 

@@ -9,6 +9,7 @@ mod facts;
 mod hold;
 mod hosts;
 mod input;
+mod meanwhile;
 mod policy;
 mod provision;
 mod rerun;
@@ -105,6 +106,8 @@ pub(crate) struct Dispatcher {
     /// What has been asked of it over the control socket.
     pace: control::Pace,
     stopping: bool,
+    /// What has ended the run before all was done, in words.
+    why_stopped: Option<String>,
     /// What the scheduler is to be told, in order: it is told of one thing after another is carried out.
     events: VecDeque<Event>,
     is_applying: bool,
@@ -144,6 +147,14 @@ struct Ears {
 /// Nothing is waited for longer than this by the clock, so that a clock that is set has little effect.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
+/// Every channel has its sender for so long.
+const GONE: &str = "its sender lives as long as the dispatcher";
+
+/// For how long to wait for a time, before the clock is looked at again.
+fn sleep_until(at: atex_schedule::Time) -> Duration {
+    Duration::from_millis(at.left(moment())).min(LONGEST_SLEEP)
+}
+
 /// What has happened.
 enum Heard {
     Item(Item),
@@ -162,19 +173,17 @@ enum Heard {
 
 impl Ears {
     fn next(&self, alarm: Option<atex_schedule::Time>) -> Heard {
-        let gone = "its sender lives as long as the dispatcher";
-        let sleep = |at: atex_schedule::Time| Duration::from_millis(at.left(moment())).min(LONGEST_SLEEP);
-        let alarm = alarm.map_or_else(never, |at| after(sleep(at)));
+        let alarm = alarm.map_or_else(never, |at| after(sleep_until(at)));
         select! {
-            recv(self.items) -> item => Heard::Item(item.expect(gone)),
-            recv(self.news) -> news => { let (host, news) = news.expect(gone); Heard::News(host, news) }
-            recv(self.packed) -> packed => Heard::Packed(packed.expect(gone)),
-            recv(self.signals) -> signal => Heard::Signal(signal.expect(gone)),
-            recv(self.output) -> error => Heard::Unsaid(error.expect(gone)),
-            recv(self.asking) -> signal => { signal.expect(gone); Heard::Asking }
-            recv(self.asked) -> asked => Heard::Asked(asked.expect(gone)),
-            recv(self.replies) -> reply => Heard::Reply(reply.expect(gone)),
-            recv(self.provisioned) -> said => Heard::Provisioned(said.expect(gone)),
+            recv(self.items) -> item => Heard::Item(item.expect(GONE)),
+            recv(self.news) -> news => { let (host, news) = news.expect(GONE); Heard::News(host, news) }
+            recv(self.packed) -> packed => Heard::Packed(packed.expect(GONE)),
+            recv(self.signals) -> signal => Heard::Signal(signal.expect(GONE)),
+            recv(self.output) -> error => Heard::Unsaid(error.expect(GONE)),
+            recv(self.asking) -> signal => { signal.expect(GONE); Heard::Asking }
+            recv(self.asked) -> asked => Heard::Asked(asked.expect(GONE)),
+            recv(self.replies) -> reply => Heard::Reply(reply.expect(GONE)),
+            recv(self.provisioned) -> said => Heard::Provisioned(said.expect(GONE)),
             recv(alarm) -> _ => Heard::Alarm,
         }
     }
@@ -359,6 +368,7 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
         is_left: false,
         pace: control::Pace::default(),
         stopping: false,
+        why_stopped: None,
         events: VecDeque::new(),
         is_applying: false,
         alarm: None,
@@ -376,7 +386,7 @@ fn live(begun: Begun, ends: Ends) -> Result<Exit, Failure> {
         Some(past) => dispatcher.come_back(past, &say_provisioned, &ears),
     }
     dispatcher.serve(&ears);
-    let exit = if dispatcher.is_left { dispatcher.end_of_life() } else { dispatcher.end(&ears.signals) };
+    let exit = if dispatcher.is_left { dispatcher.end_of_life() } else { dispatcher.end(&ears) };
     // Kept until here, so that the channels are never without a sender.
     drop((tell, say_failed, say_reply, say_provisioned, to, passed, ask, socket));
     Ok(exit)
@@ -495,7 +505,7 @@ impl Dispatcher {
         match unsaid {
             Unsaid::Output(_) => {
                 self.complain(&failure);
-                self.stop();
+                self.stop(failure.message);
             }
             Unsaid::Storage(_) => self.cannot_store(&failure),
         }
@@ -524,7 +534,7 @@ impl Dispatcher {
             match action {
                 Action::SetUp { host, setup, clean } => self.set_up(host, setup, clean),
                 Action::Start { host, test, attempt } => self.start(host, test, attempt),
-                Action::Cancel { host } => self.pool.order(host, Order::Cancel),
+                Action::Cancel { host } => self.cancel(host),
                 Action::Release { host, why } => self.release(host, why),
                 Action::Settle { host, why, .. } => self.judged(host, Some(why)),
                 Action::Retry { host, .. } => self.judged(host, None),
@@ -545,7 +555,7 @@ impl Dispatcher {
             1 if self.config.stops.on_term == OnTerm::Detach && !self.stopping => self.leave(signal),
             1 => {
                 log::warn!("{signal}: ending what runs; once more: kill it");
-                self.stop();
+                self.stop(signal);
             }
             2 => {
                 log::warn!("{signal}: killing what runs; once more: leave at once");
@@ -567,8 +577,10 @@ impl Dispatcher {
         }
     }
 
-    fn stop(&mut self) {
+    /// Ends the run in good order before all is done, for this reason.
+    fn stop(&mut self, why: impl ToString) {
         if !std::mem::replace(&mut self.stopping, true) {
+            self.why_stopped = Some(why.to_string());
             self.stop_hooks = None;
             self.pool.stop_hooks();
             self.apply(Event::Stopped);
@@ -587,7 +599,7 @@ impl Dispatcher {
         if !std::mem::replace(&mut self.storage_failed, true) {
             self.complain(failure);
         }
-        self.stop();
+        self.stop(&failure.message);
     }
 
     fn record<T: Serialize>(&mut self, record: &T) {

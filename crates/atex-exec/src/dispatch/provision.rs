@@ -16,9 +16,11 @@ use indexmap::IndexMap;
 use serde_json::{Value, json};
 
 use super::hosts::HostEntry;
-use super::{Dispatcher, Ears, control::Pace};
+use super::meanwhile::Postponed;
+use super::{Dispatcher, Ears, GONE, control::Pace, sleep_until};
 use crate::hosts_file::From;
 use crate::journal::{LEASE, LEASE_END, LeaseEnd, Leased};
+use crate::past::{PastHost, PastTest};
 use crate::pool::Order;
 use crate::provision::{ADOPTION, MOST_HOSTS, Place, Provisioner, Said};
 use crate::run_dir::trouble;
@@ -56,6 +58,17 @@ pub(super) struct Giver {
 
 /// Leases of earlier lives.
 pub(super) type Leases = IndexMap<String, (ProvisionerId, Host)>;
+
+/// What has come of the wait for those who take charge of hosts again.
+#[derive(Default)]
+pub(super) struct Adopted {
+    /// The hosts that they have taken charge of, as they are now.
+    pub leases: Leases,
+    /// What else was said: that is for when the hosts of before have their numbers.
+    pub said: Vec<Provisioned>,
+    /// What people have asked for meanwhile.
+    pub postponed: Postponed,
+}
 
 impl Dispatcher {
     // ---- The beginning ----
@@ -400,49 +413,76 @@ impl Dispatcher {
     // ---- After a crash ----
 
     /// Waits until provisioners have said of which hosts they have taken charge again: whoever cannot has given them
-    /// back, and they may be somebody else's by now. Returns what they are like now, and what else was said: that is for
-    /// when the hosts of before have their numbers. A run that is stopped waits no longer, and one that is left tells nobody
-    /// anything.
-    pub(super) fn wait_for_adoptions(&mut self, ears: &Ears) -> (Leases, Vec<Provisioned>) {
-        let mut adopted = Leases::new();
-        let mut other = Vec::new();
-        let end = at(Instant::now() + ADOPTION);
+    /// back, and they may be somebody else's by now. People are answered meanwhile. A run that is stopped waits no longer,
+    /// and one that is left tells nobody anything.
+    pub(super) fn wait_for_adoptions(
+        &mut self,
+        tests: &[PastTest],
+        hosts: &[PastHost],
+        ears: &Ears,
+    ) -> Adopted {
+        let mut adopted = Adopted::default();
         let mut open: BTreeSet<String> = self.givers.iter().flat_map(|giver| giver.held.clone()).collect();
-        while !open.is_empty() && !self.stopping {
+        if open.is_empty() {
+            return adopted;
+        }
+        self.show_past(tests, hosts, open.len());
+        let end = Instant::now() + ADOPTION;
+        while !open.is_empty() && !self.stopping && Instant::now() < end {
+            let wait = self.next_alarm().map_or(ADOPTION, sleep_until);
             select! {
-                recv(ears.provisioned) -> said => match said {
-                    Ok((of, Said::Host(host))) if open.remove(&host.id) => {
-                        adopted.insert(host.id.clone(), (of, *host));
-                    }
-                    Ok((of, Said::Hello(hello))) => self.greeted(of, *hello),
-                    Ok((of, said)) => {
-                        if let Said::Gone { id, .. } = &said {
-                            open.remove(id);
-                        }
-                        if matches!(said, Said::Unusable(_)) {
-                            open.retain(|id| !self.giver(of).held.contains(id));
-                        }
-                        other.push((of, said));
-                    }
-                    Err(_) => break,
-                },
-                recv(ears.signals) -> signal => if let Ok(signal) = signal { self.signal(signal) },
-                recv(end) -> _ => break,
+                recv(ears.provisioned) -> said => {
+                    self.adoption(said.expect(GONE), &mut open, &mut adopted);
+                    self.progress.awaited(open.len() as u64);
+                }
+                recv(ears.signals) -> signal => self.signal(signal.expect(GONE)),
+                recv(ears.output) -> unsaid => self.unsaid(unsaid.expect(GONE)),
+                recv(ears.asking) -> signal => { signal.expect(GONE); self.progress.say() }
+                recv(ears.asked) -> asked => {
+                    self.answer_meanwhile(asked.expect(GONE), tests, &mut adopted.postponed);
+                }
+                recv(at(end.min(Instant::now() + wait))) -> _ => self.alarm(),
             }
         }
         if self.is_left {
-            self.keep_leases(&other);
-            return (adopted, Vec::new());
+            self.keep_leases(&adopted.said);
+            return adopted;
         }
+        self.forget_shown();
         for id in open {
             log::warn!("host {}: its provisioner has not taken charge of it again", id.escape_debug());
         }
         for giver in &mut self.givers {
-            for id in giver.held.clone().into_iter().filter(|id| !adopted.contains_key(id)) {
+            for id in giver.held.clone().into_iter().filter(|id| !adopted.leases.contains_key(id)) {
                 giver.give_back(&id, "not adopted");
             }
         }
-        (adopted, other)
+        adopted
+    }
+
+    /// A provisioner has said something while hosts are waited for, of which those are `open`.
+    fn adoption(&mut self, (of, said): Provisioned, open: &mut BTreeSet<String>, adopted: &mut Adopted) {
+        match said {
+            Said::Host(host) if open.remove(&host.id) => {
+                adopted.leases.insert(host.id.clone(), (of, *host));
+            }
+            Said::Hello(hello) => self.greeted(of, *hello),
+            said => {
+                if let Said::Gone { id, .. } = &said {
+                    open.remove(id);
+                }
+                if matches!(said, Said::Unusable(_)) {
+                    open.retain(|id| !self.giver(of).held.contains(id));
+                }
+                adopted.said.push((of, said));
+            }
+        }
+    }
+
+    /// Who has given a host and not been told to take it back.
+    pub(super) fn holder_of(&self, id: &str) -> Option<ProvisionerId> {
+        let mut givers = (0..).map(ProvisionerId).zip(&self.givers);
+        givers.find(|(_, giver)| giver.held.contains(id)).map(|(of, _)| of)
     }
 
     // ---- The end ----

@@ -13,7 +13,7 @@ use atex_schedule::{AttemptEnd, Event, HostId, HostIs, Release, SetupId, TestId}
 use crossbeam_channel::Sender;
 
 use super::attempts::{ended_by, outcome_of};
-use super::provision::{Leases, Provisioned};
+use super::provision::{Adopted, Leases, Provisioned};
 use super::{Dispatcher, Ears, arrivals::Outcomes, hold::Held, hosts::HostEntry};
 use crate::adoption::Adoption;
 use crate::attempt::{Done, Job};
@@ -41,8 +41,8 @@ pub(super) struct Before {
     pub lines: KnownLines,
     /// How long the run was at work.
     pub seconds: f64,
-    /// How many tests were running, until it is known what their hosts are.
-    pub running: usize,
+    /// It is not known yet which of its hosts it still has.
+    pub awaits_hosts: bool,
     /// How tests were settled.
     outcomes: Outcomes,
 }
@@ -60,6 +60,9 @@ impl Before {
         self.outcomes.of(test)
     }
 }
+
+/// What a run that is resumed lacks if its hosts were handed on.
+pub(super) const LACKS_HOSTS: &str = "there is no host to go on with";
 
 /// What is known of a host's id.
 pub(super) enum KnownHost {
@@ -105,18 +108,16 @@ impl Dispatcher {
         self.setups_again();
         let in_use = hosts.iter().filter(|host| !host.gone).map(|host| host.taken.host.id.as_str()).collect();
         self.start_provisioners(leases, &in_use, &adopters, provisioned);
-        let is_running = |test: &&PastTest| matches!(test.now, Progress::Running { .. });
-        self.before.running = tests.iter().filter(is_running).count();
-        let (leases, said) = self.wait_for_adoptions(ears);
+        let Adopted { leases, said, postponed } = self.wait_for_adoptions(&tests, &hosts, ears);
         if self.is_left {
             return;
         }
-        self.before.running = 0;
         let running = self.tests_again(&tests);
         self.hosts_again(hosts, to_hand_on, leases);
         self.attempts_again(&tests, running);
         self.local_hosts_again();
         self.take_provisioned(said);
+        self.catch_up(postponed);
         if self.open_sources == 0 {
             self.input_ended();
         }
@@ -169,7 +170,7 @@ impl Dispatcher {
     }
 
     /// Shows that an attempt of an earlier life still runs, as far as is known.
-    fn goes_on(&mut self, host: HostId, test: &Test, attempt: u32) {
+    pub(super) fn goes_on(&mut self, host: HostId, test: &Test, attempt: u32) {
         let name = self.entry(host).record.id.clone();
         self.progress.started(
             host,
@@ -295,9 +296,19 @@ impl Dispatcher {
         entry.spoilt = !is_whole;
         if let Some(job) = entry.adopting.take() {
             self.join(host, Some(Box::new(Adoption { setup, is_whole, job, end_by: None })));
-            if self.stopping {
+            if self.stopping || std::mem::take(&mut self.entry(host).is_cancelled) {
                 self.pool.order(host, Order::Cancel);
             }
+        }
+    }
+
+    /// Ends what a host does, or will do as soon as it is joined.
+    pub(super) fn cancel(&mut self, host: HostId) {
+        let entry = self.entry(host);
+        if entry.adopting.is_some() {
+            entry.is_cancelled = true;
+        } else {
+            self.pool.order(host, Order::Cancel);
         }
     }
 
@@ -333,7 +344,8 @@ impl Dispatcher {
     pub(super) fn say_input_cut(&mut self) {
         let message =
             format!("the input was cut: of its tests, {} are known, and no others are run", self.tests.len());
-        Failure::trouble(message).hint("give --resume the same input again").report(crate::TOOL);
+        Failure::trouble(&message).hint("give --resume the same input again").report(crate::TOOL);
+        self.why_stopped.get_or_insert(message);
         self.exit = self.exit.max(Exit::Stopped);
     }
 
@@ -346,7 +358,7 @@ impl Dispatcher {
 
     pub(super) fn say_lacks_hosts(&mut self) {
         let hint = "its hosts were handed on when it was stopped: give them again by --hosts FILE";
-        self.complain(&Failure::usage("there is no host to go on with").hint(hint));
+        self.complain(&Failure::usage(LACKS_HOSTS).hint(hint));
     }
 
     /// For those who wonder why their input changes nothing.

@@ -1,8 +1,8 @@
 //! What ends a run before all is done, beside people: a deadline, and failures.
 
 use atex_cli::Exit;
+use atex_model::Time;
 use atex_model::report::Outcome;
-
 use nix::sys::signal::Signal;
 
 use super::{Dispatcher, attempts::exit_of, moment};
@@ -17,9 +17,10 @@ impl Dispatcher {
 
     /// Does what was to be done by now.
     pub(super) fn look_at_clock(&mut self) {
-        if self.config.stops.deadline.is_some_and(|at| at <= moment()) && !self.stopping {
+        if let Some(deadline) = self.config.stops.deadline.filter(|at| *at <= moment() && !self.stopping) {
             log::warn!("the deadline has come: ending what runs");
-            self.stop();
+            let deadline = Time(i64::try_from(deadline.0).unwrap_or(i64::MAX));
+            self.stop(format!("deadline {deadline} reached"));
         }
         self.free_by_clock();
     }
@@ -32,14 +33,13 @@ impl Dispatcher {
         self.failed += 1;
         if self.config.stops.max_fail == Some(self.failed) && !self.stopping {
             log::warn!("{} tests have failed (--max-fail): ending what runs", self.failed);
-            self.stop();
+            self.stop(format!("{} tests have failed (--max-fail)", self.failed));
         }
     }
 
     /// Leaves tests that run to their hosts, and hosts to whoever goes on with the run.
     pub(super) fn leave(&mut self, signal: Signal) {
-        let here = self.hosts.values().filter(|entry| entry.running.is_some() && !entry.lost).count();
-        let running = here + self.before.running;
+        let running = self.hosts.values().filter(|entry| entry.running.is_some() && !entry.lost).count();
         let orphan = atex_control::format_duration(self.config.waits.orphan);
         let dir = self.dir.path.display();
         log::warn!(
@@ -52,10 +52,25 @@ impl Dispatcher {
     }
 
     /// For those who wonder why a run has ended before its deadline.
-    pub(super) fn say_late(&self) {
+    pub(super) fn say_late(&mut self) {
         let late = self.scheduler.late();
         if late > 0 {
-            log::warn!("{late} tests were not begun: they take longer than was left until the deadline");
+            let why =
+                format!("{late} tests were not begun: they take longer than was left until the deadline");
+            log::warn!("{why}");
+            self.why_stopped.get_or_insert(why);
         }
+    }
+
+    /// What is left to do and why, if not all was done.
+    pub(super) fn why_unsettled(&self) -> Option<String> {
+        let left = match self.unsettled() {
+            0 if self.tests.has_ended() => return None,
+            0 => "the input had not ended".to_owned(),
+            1 => "1 test is not settled".to_owned(),
+            n => format!("{n} tests are not settled"),
+        };
+        let why = self.why_stopped.as_deref().unwrap_or("not all was run");
+        Some(format!("stopped: {why}; {left}; continue with atex-exec --resume {}", self.dir.path.display()))
     }
 }

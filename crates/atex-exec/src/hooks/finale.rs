@@ -11,6 +11,7 @@ use nix::sys::signal::Signal;
 
 use super::{Hook, Hooks, Phase, Surroundings};
 use crate::announce::Tale;
+use crate::control::socket::Asked;
 use crate::program::{Program, Shared, Stop, fault, open_log};
 
 /// What the caller is told meanwhile.
@@ -21,6 +22,17 @@ pub(crate) enum Heard {
     Failed(Failure),
     /// A signal has come.
     Signal(Signal),
+    /// Somebody asks something of the run.
+    Asked(Asked),
+    /// Somebody wants to be told how far it is.
+    Asking,
+}
+
+/// Whom the run listens to meanwhile.
+pub(crate) struct Ears<'a> {
+    pub signals: &'a Receiver<Signal>,
+    pub asked: &'a Receiver<Asked>,
+    pub asking: &'a Receiver<Signal>,
 }
 
 /// Runs the hooks. A signal ends the one that runs, and those behind it are left out.
@@ -28,7 +40,7 @@ pub(crate) fn run(
     hooks: &Hooks,
     surroundings: &Surroundings,
     tale: &Tale,
-    signals: &Receiver<Signal>,
+    ears: &Ears<'_>,
     mut tell: impl FnMut(Heard),
 ) {
     for hook in hooks.of(Phase::PostTests) {
@@ -37,7 +49,7 @@ pub(crate) fn run(
             let failure = Failure::trouble(format!("{hook}: {problem}"));
             Heard::Failed(failure.hint(format!("see {}", log.display())))
         };
-        match one(&hook, hooks, surroundings, tale, signals, &mut tell) {
+        match one(&hook, hooks, surroundings, tale, ears, &mut tell) {
             Ok(None) => {}
             Ok(Some(Stop::Stopped)) => return,
             Ok(Some(Stop::TimedOut)) => {
@@ -54,7 +66,7 @@ fn one(
     hooks: &Hooks,
     surroundings: &Surroundings,
     tale: &Tale,
-    signals: &Receiver<Signal>,
+    ears: &Ears<'_>,
     tell: &mut impl FnMut(Heard),
 ) -> Result<Option<Stop>, String> {
     let cannot = |e: io::Error| format!("cannot be started: {}", reason(&e));
@@ -82,7 +94,7 @@ fn one(
             status
         });
         let mut stop = Some(stop);
-        attend(&lines, &also_over, signals, &mut stop, tell);
+        attend(&lines, &also_over, ears, &mut stop, tell);
         let (garbage, status) = (read.join(), ended.join());
         let watched = watch.join();
         // Not before: that would have been to end it.
@@ -104,11 +116,13 @@ fn one(
 fn attend(
     lines: &Receiver<String>,
     over: &Receiver<()>,
-    signals: &Receiver<Signal>,
+    ears: &Ears<'_>,
     stop: &mut Option<Sender<()>>,
     tell: &mut impl FnMut(Heard),
 ) {
-    let (mut lines, mut over, mut signals) = (lines.clone(), over.clone(), signals.clone());
+    let (mut lines, mut over) = (lines.clone(), over.clone());
+    let (mut signals, mut asked, mut asking) =
+        (ears.signals.clone(), ears.asked.clone(), ears.asking.clone());
     let (mut printed_all, mut ended) = (false, false);
     while !(printed_all && ended) {
         select! {
@@ -123,6 +137,14 @@ fn attend(
                     tell(Heard::Signal(signal));
                 }
                 Err(_) => signals = never(),
+            },
+            recv(asked) -> request => match request {
+                Ok(request) => tell(Heard::Asked(request)),
+                Err(_) => asked = never(),
+            },
+            recv(asking) -> signal => match signal {
+                Ok(_) => tell(Heard::Asking),
+                Err(_) => asking = never(),
             },
         }
     }

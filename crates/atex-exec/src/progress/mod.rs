@@ -140,6 +140,14 @@ impl Progress {
         self.change(|state, _| state.settled_before(counts));
     }
 
+    /// What has been shown of an earlier life of the run is forgotten, but for the tests that were settled.
+    pub fn begin_again(&self, counts: &[u64; Outcome::ALL.len()]) {
+        self.change(|state, _| {
+            *state = State::default();
+            state.settled_before(counts);
+        });
+    }
+
     /// Nothing more comes.
     pub fn input_ended(&self) {
         self.change(|state, _| state.input_ended = true);

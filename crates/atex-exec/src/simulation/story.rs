@@ -74,6 +74,7 @@ impl<'a> Story<'a> {
             unsettled: summary.unsettled,
             seconds: summary.makespan as f64 / 1000.0,
             busy: Some((summary.busy_share() * 1000.0).round() / 1000.0),
+            note: None,
         });
         match self.failed {
             None => Ok(counts),

@@ -262,6 +262,7 @@ impl Builder {
                 "seconds": run.end.as_ref().map(|end| end.seconds),
                 "unsettled": run.end.as_ref().map(|end| end.unsettled),
                 "busy": run.end.as_ref().and_then(|end| end.busy),
+                "note": run.end.as_ref().and_then(|end| end.note.as_ref()),
             })
         };
         json!({

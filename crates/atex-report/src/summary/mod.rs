@@ -141,6 +141,8 @@ pub struct Ran<'a> {
     pub open: bool,
     /// The share of the hosts' time that was spent in tests.
     pub busy: Option<f64>,
+    /// Why it ended before all was done, in its own words.
+    pub note: Option<&'a str>,
 }
 
 /// Seconds that were spent on attempts in vain.
@@ -287,5 +289,6 @@ fn ran<'a>(id: &'a str, run: &'a Run) -> Ran<'a> {
         seconds: run.seconds(),
         open: run.is_open(),
         busy: run.end.as_ref().and_then(|end| end.busy),
+        note: run.end.as_ref().filter(|_| !run.is_open()).and_then(|end| end.note.as_deref()),
     }
 }

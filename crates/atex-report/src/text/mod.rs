@@ -111,6 +111,12 @@ impl Writer<'_> {
     fn verdict(&mut self, summary: &Summary<'_>, verdict: &Verdict) {
         let style = style_of(verdict.exit);
         self.gap();
+        for run in &summary.runs {
+            let Some(note) = run.note else { continue };
+            let of = if self.many_runs { format!("run {}: ", visible(run.id)) } else { String::new() };
+            let note = self.paint(&format!("{of}{}", visible(note)), Style::Doubtful);
+            self.line(&note);
+        }
         for (exit, reason) in &verdict.reasons {
             let reason = self.paint(&visible(reason), style_of(*exit));
             self.line(&reason);

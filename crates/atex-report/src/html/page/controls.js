@@ -55,7 +55,7 @@ class Controls {
     else if (run.started !== null) parts.push("has not ended");
     if (run.busy !== null) parts.push(`hosts ${Math.round(run.busy * 100)} % busy`);
     if (run.unsettled) parts.push(`${number(run.unsettled)} not run`);
-    return el("span", { class: run.ended === null || run.unsettled ? "warn" : "", title: visible(run.dir ?? "") }, parts.join(" · "));
+    return el("span", { class: run.ended === null || run.unsettled ? "warn" : "", title: visible(run.note ?? run.dir ?? "") }, parts.join(" · "));
   }
 
   statuses() {
