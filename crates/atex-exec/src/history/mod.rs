@@ -176,7 +176,13 @@ mod tests {
             (vec![(1, 4.0, Success), (2, 8.0, Success)], Some(8.0)),
             (vec![(1, 10.0, Success), (2, 9000.0, Success), (3, 11.0, Success)], Some(11.0)),
             (
-                vec![(1, 10.0, Success), (2, 0.5, Success), (3, 11.0, Success), (4, 12.0, Success), (5, 9e9, Success)],
+                vec![
+                    (1, 10.0, Success),
+                    (2, 0.5, Success),
+                    (3, 11.0, Success),
+                    (4, 12.0, Success),
+                    (5, 9e9, Success),
+                ],
                 Some(11.0),
             ),
             // Failures end early, and count only where nothing passed.
@@ -191,7 +197,16 @@ mod tests {
             ((1..=8).map(|n| (n, if n < 6 { 1.0 } else { 60.0 }, Success)).collect(), Some(60.0)),
             ((1..=8).rev().map(|n| (n, if n < 6 { 1.0 } else { 60.0 }, Success)).collect(), Some(60.0)),
             // The same attempt, read several times, is one.
-            (vec![(1, 7.0, Success), (1, 7.0, Success), (1, 7.0, Success), (2, 9.0, Success), (3, 9.5, Success)], Some(9.0)),
+            (
+                vec![
+                    (1, 7.0, Success),
+                    (1, 7.0, Success),
+                    (1, 7.0, Success),
+                    (2, 9.0, Success),
+                    (3, 9.5, Success),
+                ],
+                Some(9.0),
+            ),
             (vec![(1, f64::NAN, Success), (2, -1.0, Success), (3, f64::INFINITY, Success)], None),
         ] {
             assert_eq!(expected(&attempts), is, "{attempts:?}");
