@@ -1,5 +1,6 @@
 //! The four binaries as their users run them: with real processes, real sshd, real hosts.
 
+mod completions;
 mod discover;
 mod documents;
 mod examples;

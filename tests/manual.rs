@@ -3,10 +3,11 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
-use atex_testkit::sandbox::Dir;
+use atex_testkit::sandbox::{Dir, Output};
 
-use crate::documents::shell;
+use crate::documents::{shell, stand_in};
 use crate::stream::tool;
 
 fn directory() -> PathBuf {
@@ -100,17 +101,119 @@ fn every_command_has_a_page_and_its_help_is_one() {
     }
 }
 
-/// Who asks for help is in a hurry.
+const PROGRAMS: [&str; 4] = ["atex-discover", "atex-provision", "atex-exec", "atex-report"];
+
+/// The command lines below `Examples:`, which come right behind what the command is: who asks for help is in a hurry.
+fn examples_of_help(help: &Output) -> Vec<String> {
+    let mut lines = help.success().stdout.lines().skip(1).peekable();
+    assert_eq!((lines.next(), lines.next()), (Some(""), Some("Examples:")), "{}", help.report());
+    let mut examples: Vec<String> = Vec::new();
+    let mut is_new = true;
+    for line in lines.take_while(|line| !line.is_empty()) {
+        assert!(line.starts_with("  ") && line.len() <= 100, "{line}\n{}", help.report());
+        // A command line has two blanks in front, and four where it goes on; what it does has six.
+        let is_command = !line.starts_with("      ");
+        match examples.last_mut().filter(|_| is_command && line.starts_with("    ")) {
+            Some(begun) => *begun += &format!("\n{line}"),
+            None if is_command => examples.push(line.trim().to_owned()),
+            None => assert!(!is_new || !examples.is_empty(), "{}", help.report()),
+        }
+        is_new = is_command;
+    }
+    assert!(!is_new, "the last example does not say what it does\n{}", help.report());
+    examples
+}
+
 #[test]
 fn help_begins_with_three_examples() {
     let dir = Dir::new();
-    for program in ["atex-discover", "atex-provision", "atex-exec", "atex-report"] {
+    for program in PROGRAMS {
         let help = tool(&dir, program).arg("--help").run();
-        let lines: Vec<&str> = help.success().stdout.lines().collect();
-        assert_eq!(lines[2], "Examples:", "{}", help.report());
-        let examples = lines[3..].iter().take_while(|line| !line.is_empty());
-        // A command line has two blanks in front, what it does six.
-        let commands = examples.filter(|line| !line.starts_with("   ")).count();
-        assert_eq!(commands, 3, "{}", help.report());
+        assert_eq!(examples_of_help(&help).len(), 3, "{}", help.report());
     }
+}
+
+/// What the examples speak of: the directory is a tree, and has runs, hosts, and reports of others.
+const SURROUNDINGS: &str = r#"
+    git init -q .; git add .; git -c user.name=a -c user.email=a@b commit -qm a
+    mkdir -p bin atex-runs nights keys
+    printf '#!/bin/sh\ncat\n' >bin/less; printf '#!/bin/sh\necho Enforcing\n' >bin/getenforce; chmod +x bin/*
+    atex-discover . >tests.jsonl
+    atex-exec --local 2 --run-dir lastweek <tests.jsonl >/dev/null
+    atex-exec --local 2 --run-dir yesterday <tests.jsonl >shard-1.jsonl
+    atex-exec --local 2 --run-dir nightly <tests.jsonl | tee all.jsonl >shard-2.jsonl
+    atex-report sqlite results.db yesterday nightly
+    atex-report jsonl -o results.json nightly; mkdir junit; atex-report junit -o junit/1.xml nightly
+    atex-report archive nightly -o nightly.tar.zst
+    atex-provision local -n 2 --ttl 1h >hosts.jsonl
+    cp hosts.jsonl lab.jsonl; cp hosts.jsonl lab.txt; cp hosts.jsonl inventory.yml
+    { cat hosts.jsonl; atex-discover .; } | atex-exec prepare >ready.jsonl
+"#;
+
+fn surroundings() -> Dir {
+    let dir = Dir::new();
+    dir.write(".fmf/version", "1\n");
+    dir.write(
+        "main.fmf",
+        "/smoke/disk:\n  test: echo denied\n  tag: tier1\n/smoke/net:\n  test: 'true'\n  tag: tier1\n\
+         /plans/daily:\n  discover: {how: fmf}\n",
+    );
+    dir.write("tests/README", "a directory of the tree");
+    dir.write("vms.txt", "root@vm-[1-8].lab\n");
+    dir.write("smoke.tsv", "disk\tdf /\n");
+    dir.write("runtest/syscalls", "fork01 true\n");
+    dir.write("waivers.yaml", "- test: /smoke/net\n  issue: https://example.org/7\n");
+    dir.script("checks/one", "#!/bin/sh\n");
+    stand_in(&dir);
+    shell(&dir, SURROUNDINGS).run().success();
+    dir
+}
+
+/// Examples that only are parsed, by the words in them: they want other machines and programs, change this one, or ask a
+/// run that goes on. Their commands have tests of their own.
+const NOT_RUN: [&str; 17] = [
+    "provision beaker",
+    "provision exec",
+    "provision libvirt",
+    "provision openstack",
+    "provision podman --image fedora -",
+    "provision testing-farm",
+    "--group big",
+    "--provision 'atex-provision podman",
+    "provision prepare",
+    "provision release vm-7",
+    "provision ssh",
+    "exec ctl",
+    "inventory.yml -n 2",
+    "--run-dir nightly",
+    "--resume nightly",
+    "ltproot",
+    "/srv/results",
+];
+
+/// Runs the examples of all help there is; a test that fails or a host that is missing is no mistake in an example, but
+/// wrong usage or input is.
+#[test]
+fn every_example_of_the_help_works() {
+    let mut count = 0;
+    let help_of = Dir::new();
+    for program in PROGRAMS {
+        let prefix = format!("{program}-");
+        let pages = pages();
+        let names = pages.iter().filter_map(|(name, _)| name.strip_prefix(&prefix)?.strip_suffix(".1"));
+        for command in std::iter::once(None).chain(names.map(Some)) {
+            let help = tool(&help_of, program).args(command).arg("--help").run();
+            let examples = examples_of_help(&help);
+            let wanted = examples.iter().filter(|text| !NOT_RUN.iter().any(|words| text.contains(words)));
+            let mut dir = None;
+            for example in wanted {
+                let dir = dir.get_or_insert_with(surroundings);
+                let text = format!("export PATH=$PWD/bin:$PATH GITHUB_STEP_SUMMARY=page.md\n{example}");
+                let output = shell(dir, &text).timeout(Duration::from_secs(60)).run();
+                assert_eq!(output.status.code(), Some(0), "{example}\n{}", output.report());
+                count += 1;
+            }
+        }
+    }
+    assert!(count > 70, "{count} examples were run");
 }

@@ -117,36 +117,6 @@ fn what_is_installed_works_where_it_is() {
 }
 
 #[test]
-fn bash_completes_commands_and_options() {
-    let dir = Dir::new();
-    let complete = |words: &str, at: usize| {
-        // As bash calls it: the command, the word, and the one before it.
-        let text = format!(
-            ". $S/completions/bash/atex-report\nCOMP_WORDS=({words}) COMP_CWORD={at}\n\
-             name=$(complete -p atex-report | sed 's/.* -F \\([^ ]*\\).*/\\1/')\n\
-             $name atex-report \"${{COMP_WORDS[{at}]}}\" \"${{COMP_WORDS[{}]}}\"\necho \"${{COMPREPLY[@]}}\"",
-            at - 1
-        );
-        let output = run(&dir, &format!("set +eu\n{text}"));
-        output.success();
-        output.stdout.trim().to_owned()
-    };
-    assert_eq!(complete("atex-report dif", 1), "diff");
-    assert_eq!(complete("atex-report diff --slo", 2), "--slower");
-    // Every command that is recognised has its options.
-    let labels = "for f in $S/completions/bash/*; do
-        comm -23 <(grep -o 'cmd=\"[^\"]*\"' $f | cut -d '\"' -f 2 | grep . | sort -u) \\
-            <(grep -oE '^ +[a-z0-9_]+\\)$' $f | tr -d ' )' | sort -u); done";
-    run(&dir, labels).success().stdout_is("");
-    for (program, check) in [("zsh", "zsh -n"), ("fish", "fish --no-execute")] {
-        let there = format!(
-            "command -v {program} >/dev/null || exit 0; for f in $S/completions/{program}/*; do {check} $f; done"
-        );
-        run(&dir, &there).success();
-    }
-}
-
-#[test]
 fn units_of_systemd_name_what_is_there() {
     for name in ["atex-nightly.service", "atex-nightly.timer", "atex-resume.service"] {
         let unit = fs::read_to_string(scripts().join("systemd").join(name)).unwrap();

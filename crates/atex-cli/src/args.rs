@@ -2,9 +2,15 @@
 
 use std::io::{self, Write};
 
-use clap::Parser;
+use clap::{Command, FromArgMatches};
 
 use crate::{Failure, Tool, input::reason, log};
+
+/// Longer lines of help are hard to read, however wide the terminal is.
+const MAX_TERM_WIDTH: usize = 100;
+
+/// In lists of options, those that all commands have come last, just before `--help`.
+const LAST: usize = 900;
 
 /// Options that all tools have.
 #[derive(Debug, Clone, Default, clap::Args)]
@@ -13,18 +19,18 @@ pub struct Common {
     ///
     /// The environment variable ATEX_LOG sets the level by part, as in
     /// `ATEX_LOG=info,atex_connect=debug`.
-    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, display_order = LAST)]
     pub verbose: u8,
 
     /// Print the JSON Schema of the records that are read and written, and exit
-    #[arg(long)]
+    #[arg(long, display_order = LAST)]
     pub schema: bool,
 }
 
-/// Parses the command line and sets messages up. Wrong usage ends the process with status 2, `--help` and
-/// `--version` with 0.
-pub fn parse_args<A: Parser>(tool: Tool, common: fn(&A) -> &Common) -> A {
-    let matches = A::command().name(tool.name).get_matches();
+/// Parses the command line, as `command` defines it, and sets messages up. Wrong usage ends the process with status 2,
+/// `--help` and `--version` with 0.
+pub fn parse_args<A: FromArgMatches>(tool: Tool, command: Command, common: fn(&A) -> &Common) -> A {
+    let matches = command.name(tool.name).max_term_width(MAX_TERM_WIDTH).get_matches();
     let args = A::from_arg_matches(&matches).unwrap_or_else(|e| e.exit());
     log::set_up(tool, common(&args).verbose);
     args

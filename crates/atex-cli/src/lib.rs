@@ -9,6 +9,7 @@
 
 mod args;
 mod clock;
+mod examples;
 mod exit;
 pub mod input;
 mod log;
@@ -22,6 +23,7 @@ use std::process::ExitCode;
 
 pub use args::{Common, parse_args, print_schema};
 pub use clock::now;
+pub use examples::{Examples, with_example, with_examples};
 pub use exit::{EXIT_STATUS, Exit, Failure, Kind};
 
 /// A tool as its users know it.

@@ -28,6 +28,7 @@
 mod adjusts;
 mod args;
 mod config;
+mod examples;
 mod find;
 mod ignored;
 mod lint;
@@ -63,7 +64,7 @@ pub const SCHEMAS: [Schema; 3] = [Schema::Test, Schema::Host, Schema::End];
 
 /// The command line, for parsing and for the manual.
 pub fn command() -> clap::Command {
-    Args::command()
+    atex_cli::with_examples(Args::command(), &examples::ALL)
 }
 
 /// The whole program, from the command line to the exit status.
@@ -71,7 +72,7 @@ pub fn command() -> clap::Command {
 /// # Errors
 /// The command line or the metadata is wrong, no test was found, or the records cannot be written.
 pub fn main() -> Result<Exit, Failure> {
-    let args = atex_cli::parse_args(TOOL, |args: &Args| &args.common);
+    let args = atex_cli::parse_args(TOOL, command(), |args: &Args| &args.common);
     if args.common.schema {
         atex_cli::print_schema(TOOL)?;
         return Ok(Exit::Done);

@@ -33,6 +33,7 @@ mod detach;
 mod dispatch;
 mod durable;
 mod environment;
+mod examples;
 mod history;
 mod hooks;
 mod hosts_file;
@@ -91,7 +92,7 @@ pub const TOOL: Tool = Tool { name: "atex-exec", schema: include_str!("../../../
 
 /// Its command line, for manuals.
 pub fn command() -> clap::Command {
-    args::Args::command()
+    atex_cli::with_examples(args::Args::command(), &examples::ALL)
 }
 
 /// What it reads and writes, for schemas.
@@ -103,7 +104,7 @@ pub const SCHEMAS: [Schema; 5] = [Schema::Test, Schema::Host, Schema::Report, Sc
 /// The invocation is wrong, or the run cannot begin. What goes wrong later is reported by the run itself.
 pub fn main() -> Result<Exit, Failure> {
     memory::use_one_heap();
-    let args = atex_cli::parse_args::<args::Args>(TOOL, |args| &args.common);
+    let args = atex_cli::parse_args::<args::Args>(TOOL, command(), |args| &args.common);
     if args.common.schema {
         return atex_cli::print_schema(TOOL).map(|()| Exit::Done);
     }

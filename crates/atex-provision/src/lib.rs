@@ -16,6 +16,7 @@ mod commands;
 mod config;
 mod crowd;
 mod describe;
+mod examples;
 mod fault;
 mod filter_args;
 mod filters;
@@ -54,7 +55,7 @@ pub const SCHEMAS: [Schema; 3] = [Schema::Host, Schema::Protocol, Schema::End];
 
 /// The command line, for parsing and for the manual.
 pub fn command() -> clap::Command {
-    Args::command()
+    atex_cli::with_examples(Args::command(), &examples::ALL)
 }
 
 /// The whole program, from the command line to the exit status.
@@ -62,7 +63,7 @@ pub fn command() -> clap::Command {
 /// # Errors
 /// The command line or the input is wrong, a provider failed, or the records cannot be written.
 pub fn main() -> Result<Exit, Failure> {
-    let args = atex_cli::parse_args(TOOL, |args: &Args| &args.common);
+    let args = atex_cli::parse_args(TOOL, command(), |args: &Args| &args.common);
     if args.common.schema {
         atex_cli::print_schema(TOOL)?;
         return Ok(Exit::Done);

@@ -39,8 +39,7 @@ with 0.";
     subcommand_precedence_over_arg = true,
     override_usage = "atex-report [summary] [OPTIONS] [FILE]...\n       atex-report COMMAND [OPTIONS] [FILE]...",
     long_about = format!("Turn results into what people and machines read\n\n{EXAMPLES}\n\n{ABOUT}"),
-    after_long_help = EXIT_STATUS,
-    max_term_width = 100
+    after_long_help = EXIT_STATUS
 )]
 pub struct Args {
     #[command(flatten)]

@@ -16,6 +16,7 @@ mod config;
 pub mod database;
 pub mod diff;
 pub mod event;
+mod examples;
 pub mod export;
 pub mod html;
 mod identity;
@@ -66,7 +67,7 @@ pub const SCHEMAS: [Schema; 2] = [Schema::Report, Schema::End];
 
 /// The command line, for manuals and completions.
 pub fn command() -> clap::Command {
-    args::Args::command()
+    atex_cli::with_examples(args::Args::command(), &examples::ALL)
 }
 
 /// The whole tool: arguments in, report out.
@@ -75,7 +76,7 @@ pub fn command() -> clap::Command {
 /// The invocation is wrong, or stdout cannot be written. What is wrong with the input is said on stderr and
 /// shows in the status.
 pub fn main() -> Result<Exit, Failure> {
-    let args: args::Args = atex_cli::parse_args(TOOL, |args: &args::Args| &args.common);
+    let args: args::Args = atex_cli::parse_args(TOOL, command(), |args: &args::Args| &args.common);
     if args.common.schema {
         atex_cli::print_schema(TOOL)?;
         return Ok(Exit::Done);

@@ -10,6 +10,8 @@
 
 mod commands;
 mod completions;
+#[cfg(test)]
+mod examples;
 mod fields;
 mod man;
 mod options;

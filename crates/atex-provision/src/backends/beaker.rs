@@ -107,10 +107,15 @@ impl Spec for Beaker {
     const LONG: &'static str = "\
 Machines of a Beaker lab
 
-The program `bkr` is used, with the user's own configuration and tickets. A job is submitted for each host; the machine is
-reserved for --ttl, or for a day, which --serve prolongs as long as the host is wanted.
-
-  atex-provision beaker --distro RHEL-9.6.0 --variant BaseOS --host-require 'memory>=4096' --public-key ci.pub --ttl 8h";
+The program `bkr` is used, with the user's own configuration and tickets. A job is submitted for each host; the machine is \
+reserved for --ttl, or for a day, which --serve prolongs as long as the host is wanted.";
+    const EXAMPLES: &'static str =
+        "  atex-provision beaker --distro RHEL-9.6.0 --public-key ~/.ssh/ci.pub -n 2 --ttl 8h >hosts.jsonl
+      two machines for eight hours; `atex-provision release <hosts.jsonl` gives them back
+  atex-discover . | atex-exec --provision 'atex-provision beaker --distro RHEL-9.6.0 --max 5'
+      as many as the tests need, five at most
+  atex-provision beaker --distro RHEL-9.6.0 --arch aarch64 --host-require 'memory>=4096' -n 1
+      what the machine must have";
 
     fn open(self, around: &Surroundings) -> Result<Arc<dyn Backend>, Failure> {
         let files = self.ks_append.iter().chain(&self.public_key);

@@ -56,9 +56,11 @@ The program is run once for each request, with the request on its standard input
   {\"cmd\":\"list\",\"lease\":PREFIX}
       {\"success\":true,\"leases\":[{\"lease\":TOKEN,\"resource\":\"vm-7\"}]}
   {\"cmd\":\"release\",\"lease\":TOKEN,\"resource\":\"vm-7\"}
-      {\"success\":true}
-
-  atex-provision exec -n 2 -- ./lab-scheduler --queue fast";
+      {\"success\":true}";
+    const EXAMPLES: &'static str = "  atex-provision exec -n 2 -- ./lab-scheduler --queue fast >hosts.jsonl
+      two hosts of a program of your own
+  atex-discover . | atex-exec --provision 'atex-provision exec --max 8 -- ./lab-scheduler'
+      as many as the tests need, eight at most";
 
     fn open(self, around: &Surroundings) -> Result<Arc<dyn Backend>, Failure> {
         Ok(Arc::new(Program {

@@ -72,11 +72,16 @@ impl Spec for Static {
     const LONG: &'static str = "\
 The hosts of a list
 
-Without --serve and --ttl the hosts are only described: none is connected to, and nothing has to be given back. With one
-of them each host that is given out is locked on the host itself, so that several runs of several users can share it: one
-that somebody else uses is passed over, or waited for with --serve. The list is read again when it has changed.
-
-  atex-discover . | atex-exec --provision 'atex-provision static lab.txt --group big'";
+Without --serve and --ttl the hosts are only described: none is connected to, and nothing has to be given back. With one \
+of them each host that is given out is locked on the host itself, so that several runs of several users can share it: one \
+that somebody else uses is passed over, or waited for with --serve. The list is read again when it has changed.";
+    const EXAMPLES: &'static str =
+        "  { atex-provision static lab.txt; atex-discover .; } | atex-exec | atex-report
+      run tests on all hosts of a list, which nobody else uses
+  atex-discover . | atex-exec --provision 'atex-provision static lab.txt --group big'
+      on those of a group, which are shared with others
+  atex-provision static inventory.yml -n 2 --ttl 2h >hosts.jsonl
+      two of an inventory of Ansible, locked for two hours";
 
     fn open(self, around: &Surroundings) -> Result<Arc<dyn Backend>, Failure> {
         let Static { file, format, groups, lock_dir } = self;

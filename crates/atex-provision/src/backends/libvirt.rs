@@ -68,10 +68,15 @@ impl Spec for Libvirt {
     const LONG: &'static str = "\
 Clones of a virtual machine
 
-The program `virsh` is used. Each host is a clone of an installed domain that is shut off; what it writes goes away with it,
-and the origin is never changed.
-
-  atex-provision libvirt --origin cs9 --identity ~/.ssh/ci -n 2";
+The program `virsh` is used. Each host is a clone of an installed domain that is shut off; what it writes goes away with it, \
+and the origin is never changed.";
+    const EXAMPLES: &'static str =
+        "  atex-discover . | atex-exec --provision 'atex-provision libvirt --origin cs9 --max 4'
+      as many clones as the tests need, four at most
+  atex-provision libvirt --origin cs9 --identity ~/.ssh/ci -n 2 --ttl 2h >hosts.jsonl
+      two for two hours; `atex-provision release <hosts.jsonl` gives them back
+  atex-provision libvirt -c qemu+ssh://root@vmhost/system --origin cs9 --address agent -n 1
+      on another machine, whose network libvirt does not know";
 
     fn open(self, around: &Surroundings) -> Result<Arc<dyn Backend>, Failure> {
         let variable = |name: &str| std::env::var(name).ok().filter(|uri| !uri.is_empty());

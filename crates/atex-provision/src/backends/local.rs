@@ -51,11 +51,14 @@ impl Spec for Local {
     const LONG: &'static str = "\
 This machine, once or several times
 
-So many tests can run at once on it. Without --isolate, --serve and --ttl hosts are only described: nothing is made, and
-nothing has to be given back. Otherwise each has a directory of its own, with a home and a place for temporary files,
-which goes with it.
-
-  atex-discover . | atex-exec --provision 'atex-provision local -n 4 --isolate'";
+So many tests can run at once on it. Without --isolate, --serve and --ttl hosts are only described: nothing is made, and \
+nothing has to be given back. Otherwise each has a directory of its own, with a home and a place for temporary files, \
+which goes with it.";
+    const EXAMPLES: &'static str =
+        "  atex-discover . | atex-exec --provision 'atex-provision local -n 4 --isolate' | atex-report
+      four tests at a time on this machine, which do not see each other
+  { atex-provision local -n 2 --platform cs9; atex-discover .; } | atex-exec | atex-report
+      this machine twice, under a label";
 
     fn open(self, around: &Surroundings) -> Result<Arc<dyn Backend>, Failure> {
         Ok(Arc::new(Machine { isolate: self.isolate, dir: around.directory.join(self.dir) }))

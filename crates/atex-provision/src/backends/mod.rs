@@ -187,8 +187,10 @@ pub(crate) trait Spec: Args + Sized {
     const NAME: &'static str;
     /// It in a line.
     const ABOUT: &'static str;
-    /// It in full, with an example.
+    /// It in full.
     const LONG: &'static str;
+    /// How it is called: command lines, each with what it does, the most useful first.
+    const EXAMPLES: &'static str;
 
     /// The back end that was asked for.
     fn open(self, around: &Surroundings) -> Result<Arc<dyn Backend>, Failure>;
@@ -206,6 +208,7 @@ pub(crate) struct Kind {
     pub name: &'static str,
     about: &'static str,
     long: &'static str,
+    examples: &'static str,
     augment: fn(clap::Command) -> clap::Command,
     pub open: Opening,
     pub reopen: Reopening,
@@ -216,6 +219,7 @@ const fn kind<S: Spec>() -> Kind {
         name: S::NAME,
         about: S::ABOUT,
         long: S::LONG,
+        examples: S::EXAMPLES,
         augment: S::augment_args,
         open: |matches, around| S::from_arg_matches(matches).map_err(Failure::usage)?.open(around),
         reopen: S::reopen,
@@ -227,7 +231,7 @@ impl Kind {
     pub fn command(&self) -> clap::Command {
         let command = crate::Terms::augment_args((self.augment)(clap::Command::new(self.name)));
         // Behind the arguments, whose own descriptions would stand here else.
-        command.about(self.about).long_about(self.long)
+        atex_cli::with_example(command.about(self.about).long_about(self.long), self.examples)
     }
 }
 

@@ -100,10 +100,13 @@ impl Spec for Openstack {
     const LONG: &'static str = "\
 Servers of an OpenStack
 
-The program `openstack` is used, with what clouds.yaml and the environment say. What a project holds is found by the names
-of its servers.
-
-  atex-provision openstack --cloud lab --image cs9 --flavor m1.small --network private --key-name ci -n 2";
+The program `openstack` is used, with what clouds.yaml and the environment say. What a project holds is found by the names \
+of its servers.";
+    const EXAMPLES: &'static str =
+        "  atex-discover . | atex-exec --provision 'atex-provision openstack --image cs9 --flavor m1 --max 4'
+      as many servers as the tests need, four at most
+  atex-provision openstack --cloud lab --image cs9 --flavor m1 --network private --key-name ci -n 2
+      two, in a cloud of clouds.yaml, with a public key";
 
     fn open(self, around: &Surroundings) -> Result<Arc<dyn Backend>, Failure> {
         let cloud = self.cloud.clone().or_else(|| std::env::var("OS_CLOUD").ok());

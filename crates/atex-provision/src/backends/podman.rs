@@ -86,10 +86,15 @@ impl Spec for Podman {
     const LONG: &'static str = "\
 Containers
 
-Each host is a container of its own, in which commands are run by `podman exec`. With --ttl podman itself ends it at that
-time. What podman holds is found by the label atex.lease.
-
-  atex-discover . | atex-exec --provision 'atex-provision podman --image fedora --max 10'";
+Each host is a container of its own, in which commands are run by `podman exec`. With --ttl podman itself ends it at that \
+time. What podman holds is found by the label atex.lease.";
+    const EXAMPLES: &'static str =
+        "  atex-discover . | atex-exec --provision 'atex-provision podman --image fedora --max 10'
+      as many containers as the tests need, ten at most
+  atex-provision podman --image fedora --setup 'dnf -y install make' -n 2 --ttl 1h >hosts.jsonl
+      two for an hour, with what the image lacks
+  atex-provision podman --image fedora --systemd --run-option=--privileged -n 1
+      one with services";
 
     fn open(self, around: &Surroundings) -> Result<Arc<dyn Backend>, Failure> {
         let networks = self.network.as_deref() == Some(OWN);

@@ -80,11 +80,15 @@ impl Spec for TestingFarm {
     const LONG: &'static str = "\
 Machines of the Testing Farm service
 
-TESTING_FARM_API_TOKEN in the environment is the key to the service, TESTING_FARM_API_URL its address, if it is another. A
-machine is reserved for --ttl, or for 12 hours, by the service itself, and cannot be kept longer. The program `curl` is
-used.
-
-  atex-provision testing-farm --compose CentOS-Stream-10 --public-key ~/.ssh/ci.pub --identity ~/.ssh/ci --ttl 4h";
+TESTING_FARM_API_TOKEN in the environment is the key to the service, TESTING_FARM_API_URL its address, if it is another. A \
+machine is reserved for --ttl, or for 12 hours, by the service itself, and cannot be kept longer. The program `curl` is \
+used.";
+    const EXAMPLES: &'static str =
+        "  atex-provision testing-farm --compose CentOS-Stream-10 --public-key ci.pub --identity ci --ttl 4h
+      a machine for four hours
+  atex-provision testing-farm --compose Fedora-42 --public-key ci.pub --arch aarch64 \\
+    --hardware '{\"memory\":\">= 8 GB\"}' -n 2
+      two of a kind";
 
     fn open(self, around: &Surroundings) -> Result<Arc<dyn Backend>, Failure> {
         let path = around.path(&self.public_key);
