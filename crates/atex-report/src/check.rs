@@ -1,6 +1,6 @@
 //! A gate: the exit status is the answer, and one line on stderr says why.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
 use atex_cli::{Exit, Failure};
@@ -9,7 +9,7 @@ use atex_model::report::{Outcome, ResultKind};
 use crate::args::InputArgs;
 use crate::config::{self, Input};
 use crate::event::{Event, What};
-use crate::identity::{Identities, Identity};
+use crate::identity::{Identity, IdentityMap, IdentitySet};
 use crate::input::{self, Faults, Source, Take};
 use crate::record::Record;
 use crate::reduce::{Fate, State, Tested};
@@ -116,8 +116,8 @@ pub fn run(args: &Args, verbose: bool, say: &mut dyn FnMut(&str)) -> Result<Exit
     let (mut outcomes, mut counts) = (Outcomes::default(), Counts::default());
     let mut state = std::mem::take(&mut gate.state);
     let drained = state.drain_tests(|tested| {
-        outcomes.add(&tested);
-        gate.count(args, &tested, &mut counts);
+        outcomes.add(tested);
+        gate.count(args, tested, &mut counts);
     });
     if let Err(Stop::Failed(failure)) = drained {
         return Err(failure);
@@ -142,7 +142,7 @@ struct Gate {
     /// What the baselines say of it. They are read last, so that only what failed has to be remembered of them.
     baseline: Baseline,
     /// Tests in which something failed that is not in the baselines.
-    new: HashSet<Identity>,
+    new: IdentitySet,
 }
 
 /// What gates ask of all tests.
@@ -167,8 +167,7 @@ struct Failed {
 /// What became of the same results before.
 #[derive(Default)]
 struct Baseline {
-    identities: Identities,
-    known: HashMap<Identity, History>,
+    known: IdentityMap<History>,
 }
 
 /// The attempts in which a result was there: whether it failed.
@@ -185,18 +184,17 @@ impl History {
     }
 }
 
-impl Baseline {
-    fn key(&self, platform: &str, test: &str, subtest: Option<&str>) -> Identity {
-        self.identities.hash((platform, test, subtest))
-    }
+/// A result in any run.
+fn key(platform: &str, test: &str, subtest: Option<&str>) -> Identity {
+    let own = Identity::NOTHING.text(platform).text(test);
+    subtest.map_or(own, |subtest| own.text(subtest))
+}
 
-    /// Takes what became of a result in an attempt: run, platform, test, number. Of several of one name, one that failed
-    /// is enough.
-    fn add(&mut self, attempt: (&str, &str, &str, u32), subtest: Option<&str>, failed: bool) {
-        let (_, platform, test, _) = attempt;
-        let key = self.key(platform, test, subtest);
-        if let Some(history) = self.known.get_mut(&key) {
-            *history.0.entry(self.identities.hash(attempt)).or_default() |= failed;
+impl Baseline {
+    /// Takes what became of a result in an attempt. Of several of one name, one that failed is enough.
+    fn add(&mut self, result: Identity, attempt: Identity, failed: bool) {
+        if let Some(history) = self.known.get_mut(&result) {
+            *history.0.entry(attempt).or_default() |= failed;
         }
     }
 
@@ -213,12 +211,13 @@ impl Take for Baseline {
     fn event(&mut self, event: &Event<'_>) -> Result<(), Stop> {
         match event.what {
             What::Row(row) if row.kind != ResultKind::LiveResult => {
-                let attempt = (row.run, row.platform, row.test, row.attempt);
-                self.add(attempt, row.subtest, row.outcome() <= Outcome::Fail);
+                let attempt = event.test.number(u64::from(row.attempt));
+                let result = key(row.platform, row.test, row.subtest);
+                self.add(result, attempt, row.outcome() <= Outcome::Fail);
             }
             What::Record(Record::TestEnd(end)) => {
-                let attempt = (&*end.run, &*end.platform, &*end.test, end.attempt);
-                self.add(attempt, None, end.outcome <= Outcome::Fail);
+                let attempt = event.test.number(u64::from(end.attempt));
+                self.add(key(&end.platform, &end.test, None), attempt, end.outcome <= Outcome::Fail);
             }
             _ => {}
         }
@@ -238,12 +237,14 @@ impl Take for Gate {
                     && row.outcome() <= Outcome::Fail
                     && row.waived.is_none() =>
             {
-                self.failure(row.run, row.platform, row.test, row.subtest);
+                let own = key(row.platform, row.test, None);
+                self.failure(event.test, key(row.platform, row.test, row.subtest), own);
             }
             What::Record(Record::TestEnd(end))
                 if end.is_final && end.outcome <= Outcome::Fail && end.waived.is_none() =>
             {
-                self.failure(&end.run, &end.platform, &end.test, None);
+                let own = key(&end.platform, &end.test, None);
+                self.failure(event.test, own, own);
             }
             _ => {}
         }
@@ -252,10 +253,7 @@ impl Take for Gate {
 }
 
 impl Gate {
-    fn failure(&mut self, run: &str, platform: &str, test: &str, subtest: Option<&str>) {
-        let result = self.baseline.key(platform, test, subtest);
-        let own = self.baseline.key(platform, test, None);
-        let test = self.baseline.identities.of(run, platform, test);
+    fn failure(&mut self, test: Identity, result: Identity, own: Identity) {
         self.failures.insert(Failed { test, result, own });
         self.baseline.known.entry(result).or_default();
         self.baseline.known.entry(own).or_default();
@@ -282,7 +280,7 @@ impl Gate {
         }
         counts.ran += u64::from(outcome != Outcome::Skip);
         counts.passed += u64::from(matches!(outcome, Outcome::Pass | Outcome::Warn | Outcome::Info));
-        let identity = || self.baseline.identities.of(&tested.run, &tested.platform, &tested.name);
+        let identity = || Identity::of(&tested.run, &tested.platform, &tested.name);
         let is_new = bad && self.has_baseline && self.new.contains(&identity());
         counts.new += u64::from(is_new);
         if bad && self.has_baseline && !is_new {

@@ -206,7 +206,9 @@ fn walk(
 /// The results of some runs, in order.
 struct Side {
     sorted: Sorted,
-    head: Option<Pair>,
+    /// The next result, if there is one.
+    head: Pair,
+    is_there: bool,
     whole: Whole,
 }
 
@@ -229,26 +231,26 @@ impl Side {
         let mut entries = Entries::default();
         input::read(&input.sources, faults, &mut entries)?;
         let mut sorted = entries.sorter.finish()?;
-        let head = sorted.next()?;
-        Ok(Side { sorted, head, whole: entries.whole })
+        let mut head = Pair::default();
+        let is_there = sorted.next(&mut head)?;
+        Ok(Side { sorted, head, is_there, whole: entries.whole })
     }
 
     /// The key of the next result, without the run.
     fn key(&self) -> Option<&Vec<u8>> {
-        self.head.as_ref().map(|(key, _)| key)
+        self.is_there.then_some(&self.head.0)
     }
 
     /// All that is said of a result; of each run, the worst.
     fn take(&mut self, key: &[u8]) -> Result<Option<Fates>, Stop> {
         let mut runs: Vec<(String, Entry)> = Vec::new();
         while self.key().is_some_and(|head| head == key) {
-            if let Some((_, value)) = std::mem::replace(&mut self.head, self.sorted.next()?) {
-                let (run, entry) = Entry::read(&value);
-                match runs.iter_mut().find(|(known, _)| *known == run) {
-                    Some((_, known)) => known.join(entry),
-                    None => runs.push((run, entry)),
-                }
+            let (run, entry) = Entry::read(&self.head.1);
+            match runs.iter_mut().find(|(known, _)| *known == run) {
+                Some((_, known)) => known.join(entry),
+                None => runs.push((run, entry)),
             }
+            self.is_there = self.sorted.next(&mut self.head)?;
         }
         if runs.is_empty() {
             return Ok(None);

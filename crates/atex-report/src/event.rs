@@ -1,5 +1,6 @@
 //! What a stream consists of, one line after another: what every reducer and every writer takes.
 
+use crate::identity::Identity;
 use crate::record::Record;
 use crate::row::Row;
 
@@ -10,6 +11,8 @@ pub struct Event<'a> {
     pub line: Line<'a>,
     /// What it says.
     pub what: What<'a>,
+    /// The test of which it says something.
+    pub(crate) test: Identity,
 }
 
 /// A line and where it stands.

@@ -1,107 +1,90 @@
-//! Leaves out what was read before: a stream says its last lines again after a crash (records.md, 1.9), and streams
-//! are put together that have lines in common.
+//! Recognises repeats: what is read again, as after a crash of atex-exec (records.md, 1.9) or where streams were put
+//! together that have lines in common.
 
-use std::collections::HashMap;
+use std::collections::HashSet;
 
+use atex_model::Time;
 use atex_model::report::ResultKind;
 
 use crate::event::{Event, What};
-use crate::identity::{Identities, Identity};
+use crate::identity::{Identity, IdentityMap};
 use crate::record::Record;
 use crate::reduce::Seen;
-use crate::row::Row;
 
-/// Of how many attempts it is remembered at least which results were read: some 100 bytes each. What is repeated after
-/// so many others is taken for new; `sort` brings repeats together.
-const REMEMBERED: usize = 100_000;
+/// Of how many attempts it is remembered at least which records were read: some 100 bytes each, and as many as a table
+/// of 65,536 places takes. What is repeated after so many others is taken for new; `sort` brings repeats together.
+const REMEMBERED: usize = 57_000;
 
 /// What was read, of the last attempts.
 #[derive(Debug, Default)]
 pub(crate) struct Repeats {
-    identities: Identities,
     /// The attempts that were read of last, and those before them.
-    recent: HashMap<Identity, Seen>,
-    before: HashMap<Identity, Seen>,
-    last: Last,
+    recent: IdentityMap<Known>,
+    before: IdentityMap<Known>,
 }
 
-/// The attempt that the last row belongs to: most rows belong to the same as the one before.
+/// What was read of an attempt.
 #[derive(Debug, Default)]
-struct Last {
-    kind: Option<ResultKind>,
-    attempt: u32,
-    run: String,
-    platform: String,
-    test: String,
-    identity: Option<Identity>,
-    seen: Seen,
+struct Known {
+    results: Seen,
+    /// When it began.
+    start: Option<Time>,
+    ended: bool,
+    /// What is read of few.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Debug, Default)]
+struct Rare {
+    old: Seen,
+    live: Seen,
+    /// When it began after it was cut short by a crash: anew, under the same number and at another time.
+    starts: HashSet<Time>,
 }
 
 impl Repeats {
     /// Whether this was read before.
     pub fn is_one(&mut self, event: &Event<'_>) -> bool {
-        match event.what {
-            What::Row(row) => !self.row(&row),
+        !match event.what {
+            What::Row(row) => self.of(event.test, row.attempt).results(row.kind).insert(row.n),
             What::Record(Record::TestEnd(end)) => {
-                let identity = self.identities.hash((&end.run, &end.platform, &end.test, end.attempt, "end"));
-                !self.seen(identity).insert(1)
+                let known = self.of(event.test, end.attempt);
+                !std::mem::replace(&mut known.ended, true)
             }
-            // One that was cut short by a crash begins anew, under the same number and at another time.
-            What::Record(Record::TestStart(start)) => {
-                let attempt = (&start.run, &start.platform, &start.test, start.attempt);
-                let identity = self.identities.hash((attempt, start.time.0, "start"));
-                !self.seen(identity).insert(1)
-            }
-            _ => false,
+            What::Record(Record::TestStart(start)) => self.of(event.test, start.attempt).begins(start.time),
+            _ => true,
         }
     }
 
-    /// `false`: it was there.
-    fn row(&mut self, row: &Row<'_>) -> bool {
-        if !self.last.is_of(row) {
-            self.change(row);
-        }
-        self.last.seen.insert(row.n)
-    }
-
-    fn change(&mut self, row: &Row<'_>) {
-        if let Some(identity) = self.last.identity.take() {
-            let seen = std::mem::take(&mut self.last.seen);
-            *self.seen(identity) = seen;
-        }
-        let identity = self.identities.hash((row.run, row.platform, row.test, row.attempt, row.kind));
-        let seen = std::mem::take(self.seen(identity));
-        self.last.set(row, identity, seen);
-    }
-
-    fn seen(&mut self, identity: Identity) -> &mut Seen {
-        if self.recent.len() >= REMEMBERED && !self.recent.contains_key(&identity) {
+    fn of(&mut self, test: Identity, attempt: u32) -> &mut Known {
+        let attempt = test.number(u64::from(attempt));
+        if self.recent.len() >= REMEMBERED && !self.recent.contains_key(&attempt) {
             std::mem::swap(&mut self.recent, &mut self.before);
             self.recent.clear();
         }
         let before = &mut self.before;
-        self.recent.entry(identity).or_insert_with(|| before.remove(&identity).unwrap_or_default())
+        self.recent.entry(attempt).or_insert_with(|| before.remove(&attempt).unwrap_or_default())
     }
 }
 
-impl Last {
-    fn is_of(&self, row: &Row<'_>) -> bool {
-        self.test == row.test
-            && self.attempt == row.attempt
-            && self.kind == Some(row.kind)
-            && self.platform == row.platform
-            && self.run == row.run
+impl Known {
+    fn results(&mut self, kind: ResultKind) -> &mut Seen {
+        match kind {
+            ResultKind::Result => &mut self.results,
+            ResultKind::OldResult => &mut self.rare.get_or_insert_default().old,
+            ResultKind::LiveResult => &mut self.rare.get_or_insert_default().live,
+        }
     }
 
-    fn set(&mut self, row: &Row<'_>, identity: Identity, seen: Seen) {
-        (self.kind, self.attempt) = (Some(row.kind), row.attempt);
-        for (to, from) in
-            [(&mut self.run, row.run), (&mut self.platform, row.platform), (&mut self.test, row.test)]
-        {
-            to.clear();
-            to.push_str(from);
+    /// `false`: that it began then was read before.
+    fn begins(&mut self, time: Time) -> bool {
+        match self.start {
+            None => {
+                self.start = Some(time);
+                true
+            }
+            Some(start) => start != time && self.rare.get_or_insert_default().starts.insert(time),
         }
-        (self.identity, self.seen) = (Some(identity), seen);
     }
 }
 

@@ -66,6 +66,10 @@ impl Span {
         );
         Span { at: at as u32, len: len as u32 }
     }
+
+    pub fn len(self) -> usize {
+        self.len as usize
+    }
 }
 
 /// Lines, and such texts of them as do not stand there as they are meant.

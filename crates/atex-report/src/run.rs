@@ -26,8 +26,8 @@ pub fn run(config: &Config, out: impl Write, say: &mut dyn FnMut(&str)) -> Resul
     let read = input::read(&config.input.sources, &mut faults, &mut state);
     let read = read.and_then(|()| {
         state.drain_tests(|tested| {
-            outcomes.add(&tested);
-            collected.add(&tested);
+            outcomes.add(tested);
+            collected.add(tested);
         })
     });
     if let Err(Stop::Failed(failure)) = read {

@@ -9,24 +9,36 @@ use atex_model::report::{
 };
 use atex_model::{LineError, Time};
 
+use crate::json;
 use crate::record::Record;
 use crate::row::{RowSpans, Span, Texts};
 
-/// Remembers the last time that was read: the results of an attempt all have the same.
+/// Remembers the last minute of which a time was read: most times are of the same.
 #[derive(Debug, Default)]
 pub(crate) struct Times {
-    text: Vec<u8>,
-    time: Option<Time>,
+    text: [u8; MINUTE],
+    minute: Option<i64>,
 }
+
+/// How long the text of a time is up to its seconds.
+const MINUTE: usize = "2026-11-21T20:00:".len();
 
 impl Times {
     fn parse(&mut self, text: &str) -> Option<Time> {
-        if self.text != text.as_bytes() {
-            self.time = text.parse().ok();
-            self.text.clear();
-            self.text.extend_from_slice(text.as_bytes());
+        let Some((minute, seconds)) = text.as_bytes().split_first_chunk::<MINUTE>() else {
+            return text.parse().ok();
+        };
+        let &[tens, ones, b'.', a, b, c, b'Z'] = seconds else { return text.parse().ok() };
+        let digits = [tens, ones, a, b, c];
+        if tens >= b'6' || !digits.iter().all(u8::is_ascii_digit) {
+            return text.parse().ok();
         }
-        self.time
+        let milliseconds = digits.into_iter().fold(0, |sum, digit| 10 * sum + i64::from(digit - b'0'));
+        if self.text != *minute || self.minute.is_none() {
+            let time: Time = text.parse().ok()?;
+            (self.text, self.minute) = (*minute, Some(time.0 - milliseconds));
+        }
+        self.minute.map(|minute| Time(minute + milliseconds))
     }
 }
 
@@ -111,7 +123,7 @@ impl Scanner<'_> {
     /// The rest of a string behind its first quote.
     fn string(&mut self) -> Option<Span> {
         let rest = self.rest();
-        let len = rest.iter().position(|byte| matches!(byte, b'"' | b'\\' | ..0x20))?;
+        let len = json::plain(rest)?;
         match rest[len] {
             b'"' => {
                 let span = Span::new(self.at, len);
@@ -169,25 +181,59 @@ impl Scanner<'_> {
     }
 }
 
+/// Records that are no longer needed: with the room that their texts have, the next ones cost no allocation.
+#[derive(Debug, Default)]
+pub(crate) struct Spare {
+    starts: Vec<Box<Record>>,
+    ends: Vec<Box<Record>>,
+}
+
+impl Spare {
+    pub fn add(&mut self, record: Box<Record>) {
+        match *record {
+            Record::TestStart(_) => self.starts.push(record),
+            Record::TestEnd(_) => self.ends.push(record),
+            _ => {}
+        }
+    }
+}
+
 /// The record in a line, if that says where a test begins or ends as our tools say it: of tests with few results those
 /// are most lines.
-pub(crate) fn usual_record(line: &str, times: &mut Times) -> Option<Record> {
+pub(crate) fn usual_record(line: &str, times: &mut Times, spare: &mut Spare) -> Option<Box<Record>> {
     let mut fields = Fields(line);
-    let is_start = fields.skip(r#"{"type":"test-start""#).is_some();
-    if !is_start {
-        fields.skip(r#"{"type":"test-end""#)?;
+    if fields.skip(r#"{"type":"test-start""#).is_some() {
+        return test_start(fields, times, spare);
     }
+    fields.skip(r#"{"type":"test-end""#)?;
+    test_end(fields, times, spare)
+}
+
+fn test_start(mut fields: Fields<'_>, times: &mut Times, spare: &mut Spare) -> Option<Box<Record>> {
     let time = times.parse(fields.text("time")?)?;
-    let (run, platform) = (fields.text("run")?.to_owned(), fields.text("platform")?.to_owned());
-    let test = fields.text("test")?.to_owned();
+    let (run, platform, test) = (fields.text("run")?, fields.text("platform")?, fields.text("test")?);
     fields.skip(r#","attempt":"#)?;
     let attempt = fields.digits()?.parse().ok()?;
-    if is_start {
-        let host = fields.text("host")?.to_owned();
-        let kind = TestStartTag;
-        let start = TestStart { kind, time, run, platform, test, attempt, host, rerun_of: None };
-        return fields.is_over().then_some(Record::TestStart(start));
+    let host = fields.text("host")?;
+    if !fields.is_over() {
+        return None;
     }
+    let mut record = spare.starts.pop().unwrap_or_else(|| Box::new(Record::TestStart(no_start())));
+    if let Record::TestStart(start) = &mut *record {
+        (start.time, start.attempt, start.rerun_of) = (time, attempt, None);
+        set(&mut start.run, run);
+        set(&mut start.platform, platform);
+        set(&mut start.test, test);
+        set(&mut start.host, host);
+    }
+    Some(record)
+}
+
+fn test_end(mut fields: Fields<'_>, times: &mut Times, spare: &mut Spare) -> Option<Box<Record>> {
+    let time = times.parse(fields.text("time")?)?;
+    let (run, platform, test) = (fields.text("run")?, fields.text("platform")?, fields.text("test")?);
+    fields.skip(r#","attempt":"#)?;
+    let attempt = fields.digits()?.parse().ok()?;
     let host = fields.optional("host")?;
     let outcome = fields.text("outcome")?;
     let outcome = Outcome::ALL.into_iter().find(|of| of.as_str() == outcome)?;
@@ -199,33 +245,88 @@ pub(crate) fn usual_record(line: &str, times: &mut Times) -> Option<Record> {
     let note = fields.optional("note")?;
     fields.skip(r#","seconds":"#)?;
     let seconds = fields.decimal()?;
-    let counts = fields.counts()?;
+    let mut counts = Fields(fields.0);
+    fields.counts(|_, _| ())?;
     let is_final = match fields.skip(r#","final":true"#) {
         Some(()) => true,
         None => fields.skip(r#","final":false"#).map(|()| false)?,
     };
     let artifacts = fields.optional("artifacts")?;
-    let kind = TestEndTag;
-    let end = TestEnd {
-        kind,
-        time,
+    if !fields.is_over() {
+        return None;
+    }
+    let mut record = spare.ends.pop().unwrap_or_else(|| Box::new(Record::TestEnd(no_end())));
+    if let Record::TestEnd(end) = &mut *record {
+        (end.time, end.attempt, end.outcome, end.cause) = (time, attempt, outcome, cause);
+        (end.exit, end.seconds, end.is_final) = (exit, seconds, is_final);
+        (end.rerun_of, end.waived) = (None, None);
+        set(&mut end.run, run);
+        set(&mut end.platform, platform);
+        set(&mut end.test, test);
+        set_maybe(&mut end.host, host);
+        set_maybe(&mut end.note, note);
+        set_maybe(&mut end.artifacts, artifacts);
+        set_counts(&mut end.counts, &mut counts);
+    }
+    Some(record)
+}
+
+/// What a record is before it is filled.
+fn no_start() -> TestStart {
+    let [run, platform, test, host] = [const { String::new() }; 4];
+    TestStart { kind: TestStartTag, time: Time(0), run, platform, test, attempt: 0, host, rerun_of: None }
+}
+
+fn no_end() -> TestEnd {
+    let [run, platform, test] = [const { String::new() }; 3];
+    TestEnd {
+        kind: TestEndTag,
+        time: Time(0),
         run,
         platform,
         test,
-        attempt,
-        host,
-        outcome,
-        cause,
-        exit,
-        note,
-        seconds,
-        counts,
-        is_final,
-        artifacts,
+        attempt: 0,
+        host: None,
+        outcome: Outcome::Infra,
+        cause: Cause::Own,
+        exit: None,
+        note: None,
+        seconds: 0.0,
+        counts: Counts::new(),
+        is_final: false,
+        artifacts: None,
         rerun_of: None,
         waived: None,
-    };
-    fields.is_over().then_some(Record::TestEnd(end))
+    }
+}
+
+fn set(to: &mut String, text: &str) {
+    to.clear();
+    to.push_str(text);
+}
+
+fn set_maybe(to: &mut Option<String>, text: Option<&str>) {
+    match (to.as_mut(), text) {
+        (Some(to), Some(text)) => set(to, text),
+        _ => *to = text.map(str::to_owned),
+    }
+}
+
+/// Fills the counts with what stands in a line. They most often have the same words as those before.
+fn set_counts(to: &mut Counts, from: &mut Fields<'_>) {
+    let mut len = 0;
+    from.counts(|word, count| {
+        match to.get_index_mut(len) {
+            Some((known, old)) if known == word => *old = count,
+            _ => {
+                to.truncate(len);
+                to.insert(word.to_owned(), count);
+            }
+        }
+        // A word that comes twice has no place of its own.
+        len = if len < to.len() { len + 1 } else { len };
+    });
+    to.truncate(len);
 }
 
 /// What is left of a line that is compared with what is expected.
@@ -250,17 +351,17 @@ impl<'l> Fields<'l> {
     }
 
     /// The same if it is there.
-    fn optional(&mut self, key: &str) -> Option<Option<String>> {
+    fn optional(&mut self, key: &str) -> Option<Option<&'l str>> {
         let is_there = self.0.strip_prefix(",\"").and_then(|rest| rest.strip_prefix(key));
         match is_there.is_some_and(|rest| rest.starts_with('"')) {
-            true => self.text(key).map(|text| Some(text.to_owned())),
+            true => self.text(key).map(Some),
             false => Some(None),
         }
     }
 
     /// The rest of a string behind its first quote, if nothing in it has to be unescaped.
     fn string(&mut self) -> Option<&'l str> {
-        let len = self.0.bytes().position(|byte| matches!(byte, b'"' | b'\\' | ..0x20))?;
+        let len = json::plain(self.0.as_bytes())?;
         let (text, rest) = self.0.split_at(len);
         self.0 = rest.strip_prefix('"')?;
         Some(text)
@@ -307,19 +408,18 @@ impl<'l> Fields<'l> {
         })
     }
 
-    fn counts(&mut self) -> Option<Counts> {
-        let mut counts = Counts::new();
+    fn counts(&mut self, mut take: impl FnMut(&str, u64)) -> Option<()> {
         self.skip(r#","counts":{"#)?;
         if self.skip("}").is_some() {
-            return Some(counts);
+            return Some(());
         }
         loop {
             self.skip("\"")?;
-            let word = self.string()?.to_owned();
+            let word = self.string()?;
             self.skip(":")?;
-            counts.insert(word, self.digits()?.parse().ok()?);
+            take(word, self.digits()?.parse().ok()?);
             if self.skip("}").is_some() {
-                return Some(counts);
+                return Some(());
             }
             self.skip(",")?;
         }
@@ -354,8 +454,8 @@ pub(crate) fn other(texts: &mut Texts, at: usize, len: usize) -> Result<RowSpans
     }
     let mut optional = |text: Option<String>| text.map(|text| texts.keep(&text));
     let (subtest, status, note, host) = (optional(subtest), optional(status), optional(note), optional(host));
-    let extra = optional((!extra.is_empty()).then(|| json(&extra)));
-    let waived = optional(waived.map(|waived| json(&waived)));
+    let extra = optional((!extra.is_empty()).then(|| text_of(&extra)));
+    let waived = optional(waived.map(|waived| text_of(&waived)));
     Ok(RowSpans {
         kind,
         time,
@@ -374,7 +474,7 @@ pub(crate) fn other(texts: &mut Texts, at: usize, len: usize) -> Result<RowSpans
     })
 }
 
-fn json(value: &impl serde::Serialize) -> String {
+fn text_of(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("a record has only text keys")
 }
 
@@ -419,6 +519,41 @@ mod tests {
     }
 
     const PLAIN: &str = r#"{"type":"result","time":"2026-11-21T20:00:11.000Z","run":"r","platform":"p","test":"/t","subtest":"a\nb","status":"pass","note":"ü \u0041\"","files":["a","b\\c"],"attempt":1,"n":7,"host":"h"}"#;
+
+    const END: &str = r#"{"type":"test-end","time":"2026-11-21T20:00:11.000Z","run":"r","platform":"p","test":"/t","attempt":1,"host":"h","outcome":"fail","cause":"test","exit":1,"note":"n","seconds":1.5,"counts":{"a":1,"fail":2,"b":3},"final":true,"artifacts":"/a"}"#;
+
+    #[test]
+    fn a_word_that_is_counted_twice_counts_as_for_serde() {
+        let (mut times, mut spare) = (Times::default(), Spare::default());
+        for counts in [r#"{"a":1,"b":2}"#, r#"{"a":1,"a":2}"#, r#"{"b":1,"a":2,"b":3}"#, "{}", r#"{"b":9}"#] {
+            let line = END.replace(r#"{"a":1,"fail":2,"b":3}"#, counts);
+            let record = usual_record(&line, &mut times, &mut spare).unwrap();
+            assert_eq!(Ok(crate::record::Parsed::Record(record.clone())), crate::record::parse(&line));
+            spare.add(record);
+        }
+    }
+
+    #[test]
+    fn times_are_those_of_the_slow_way() {
+        let mut times = Times::default();
+        for text in [
+            "2026-11-21T20:00:00.000Z",
+            "2026-11-21T20:00:59.999Z",
+            "2026-11-21T20:00:60.000Z",
+            "2026-11-21T20:01:07.010Z",
+            "2026-11-21T20:01:07.01Z",
+            "2026-11-21T20:01:07.0101Z",
+            "2026-11-21T20:01:07Z",
+            "2026-13-21T20:01:07.010Z",
+            "2026-13-21T20:01:08.010Z",
+            "2026-11-21T20:01:0x.010Z",
+            "2026-11-21T20:01:08.010+",
+            "",
+            "1969-12-31T23:59:59.999Z",
+        ] {
+            assert_eq!(times.parse(text), text.parse().ok(), "{text}");
+        }
+    }
 
     #[test]
     fn what_our_tools_write_is_read_without_serde() {
@@ -504,15 +639,25 @@ mod tests {
             let kind = TestStartTag;
             let start = TestStart { kind, time: Time(ms), run, platform, test, attempt, host, rerun_of: None };
             let lines = [serde_json::to_string(&end).unwrap(), serde_json::to_string(&start).unwrap()];
+            let (mut times, mut spare) = (Times::default(), Spare::default());
+            // Something else stood in their place before.
+            for before in [END, &END.replace("test-end", "test-start")] {
+                usual_record(before, &mut times, &mut spare).into_iter().for_each(|record| spare.add(record));
+            }
             for (line, record) in lines.iter().zip([Record::TestEnd(end), Record::TestStart(start)]) {
-                prop_assert_eq!(usual_record(line, &mut Times::default()), Some(record), "{}", line);
+                for _ in 0..2 {
+                    let found = usual_record(line, &mut times, &mut spare);
+                    prop_assert_eq!(found.as_deref(), Some(&record), "{}", line);
+                    found.into_iter().for_each(|record| spare.add(record));
+                }
                 let mut other: Vec<char> = line.chars().collect();
                 let at = cut.index(other.len());
                 other[at] = byte;
                 let other: String = other.into_iter().collect();
-                if let Some(record) = usual_record(&other, &mut Times::default()) {
+                if let Some(record) = usual_record(&other, &mut times, &mut spare) {
                     let parsed = crate::record::parse(&other);
-                    prop_assert_eq!(parsed, Ok(crate::record::Parsed::Record(Box::new(record))), "{}", other);
+                    prop_assert_eq!(parsed, Ok(crate::record::Parsed::Record(record.clone())), "{}", other);
+                    spare.add(record);
                 }
             }
         }

@@ -1,9 +1,7 @@
 //! Which tests are settled, so that what comes late of them opens nothing: streams are put together, shuffled, and say
 //! their last lines again after a crash (records.md, 1.2 and 1.9).
 
-use std::collections::HashSet;
-
-use crate::identity::Identity;
+use crate::identity::{Identity, IdentitySet};
 
 /// How many tests are remembered at least, some 30 bytes each. `sort` brings together what is further apart.
 const REMEMBERED: usize = 100_000;
@@ -11,8 +9,8 @@ const REMEMBERED: usize = 100_000;
 /// The tests that were settled last.
 #[derive(Debug, Default)]
 pub(crate) struct Settled {
-    recent: HashSet<Identity>,
-    before: HashSet<Identity>,
+    recent: IdentitySet,
+    before: IdentitySet,
 }
 
 impl Settled {
@@ -32,12 +30,11 @@ impl Settled {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::identity::Identities;
 
     #[test]
     fn as_many_are_remembered_and_not_more_than_twice_as_many() {
-        let (identities, mut settled) = (Identities::default(), Settled::default());
-        let of = |n: usize| identities.hash(n);
+        let mut settled = Settled::default();
+        let of = |n: usize| Identity::NOTHING.number(n as u64);
         for n in 0..2 * REMEMBERED + 1 {
             settled.insert(of(n));
         }

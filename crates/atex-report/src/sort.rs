@@ -13,7 +13,7 @@ use crate::input::{self, Faults, Take};
 use crate::out::Out;
 use crate::record::Record;
 use crate::repeats::Repeats;
-use crate::sorter::{Sorter, key_text};
+use crate::sorter::{Pair, Sorter, key_text};
 use crate::stop::Stop;
 use crate::whole::Whole;
 
@@ -50,16 +50,17 @@ pub fn run(
     let done = input::read(&input.sources, &mut faults, &mut sorting)
         .and_then(|()| sorting.sorter.finish())
         .and_then(|mut sorted| {
-            let mut last = Vec::new();
-            while let Some((key, line)) = sorted.next()? {
+            let (mut pair, mut last) = (Pair::default(), Vec::new());
+            while sorted.next(&mut pair)? {
+                let (key, line) = &mut pair;
                 // Records of tests that are no results, and come twice, meet here.
-                if line == last && key.first() == Some(&TESTS) {
+                if *line == last && key.first() == Some(&TESTS) {
                     continue;
                 }
-                out.buffer.extend_from_slice(&line);
+                out.buffer.extend_from_slice(line);
                 out.buffer.push(b'\n');
                 out.settle()?;
-                last = line;
+                std::mem::swap(line, &mut last);
             }
             out.finish()
         });

@@ -5,6 +5,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::collections::binary_heap::PeekMut;
 use std::fs::File;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 
@@ -22,11 +23,38 @@ const BUFFER: usize = 64 << 10;
 pub(crate) struct Sorter {
     /// Keys and values, one behind another.
     bytes: Vec<u8>,
-    /// Where each begins, how long its key is, and where it ends.
-    entries: Vec<(usize, usize, usize)>,
+    entries: Vec<Entry>,
     runs: Vec<File>,
     /// The file that goes on as long as nothing comes that belongs before its end: its last key.
     tail: Option<(BufWriter<File>, Vec<u8>)>,
+}
+
+/// Where a pair stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Entry {
+    /// What its key begins with: most comparisons need no more, and nothing from elsewhere in memory.
+    start: u64,
+    at: usize,
+    key: usize,
+    end: usize,
+}
+
+impl Entry {
+    fn key(self, bytes: &[u8]) -> &[u8] {
+        &bytes[self.at..self.key]
+    }
+
+    fn value(self, bytes: &[u8]) -> &[u8] {
+        &bytes[self.key..self.end]
+    }
+}
+
+/// The first bytes of a key, which are ordered as keys are.
+fn start_of(key: &[u8]) -> u64 {
+    let mut start = [0; 8];
+    let len = key.len().min(start.len());
+    start[..len].copy_from_slice(&key[..len]);
+    u64::from_be_bytes(start)
 }
 
 impl Sorter {
@@ -38,8 +66,9 @@ impl Sorter {
         let at = self.bytes.len();
         self.bytes.extend_from_slice(key);
         self.bytes.extend_from_slice(value);
-        self.entries.push((at, key.len(), self.bytes.len()));
-        if self.bytes.len() + self.entries.len() * size_of::<(usize, usize, usize)>() > HELD {
+        let end = self.bytes.len();
+        self.entries.push(Entry { start: start_of(key), at, key: at + key.len(), end });
+        if self.bytes.len() + self.entries.len() * size_of::<Entry>() > HELD {
             self.spill().map_err(|e| failed(&e))?;
         }
         Ok(())
@@ -47,23 +76,26 @@ impl Sorter {
 
     fn sort(&mut self) {
         let bytes = &self.bytes;
-        self.entries.sort_by_key(|(at, key, _)| &bytes[*at..at + key]);
+        self.entries.sort_by(|a, b| a.start.cmp(&b.start).then_with(|| a.key(bytes).cmp(b.key(bytes))));
     }
 
     fn spill(&mut self) -> io::Result<()> {
         self.sort();
-        let first = self.entries.first().map(|(at, key, _)| &self.bytes[*at..at + key]);
+        let first = self.entries.first().map(|entry| entry.key(&self.bytes));
         let goes_on = self.tail.as_ref().is_some_and(|(_, last)| Some(last.as_slice()) <= first);
         if !goes_on {
             self.end_tail()?;
             self.tail = Some((BufWriter::with_capacity(BUFFER, tempfile::tempfile()?), Vec::new()));
         }
         let Some((to, last)) = &mut self.tail else { return Ok(()) };
-        for (at, key, end) in self.entries.drain(..) {
-            write_pair(to, &self.bytes[at..at + key], &self.bytes[at + key..end])?;
-            last.clear();
-            last.extend_from_slice(&self.bytes[at..at + key]);
+        for entry in &self.entries {
+            write_pair(to, entry.key(&self.bytes), entry.value(&self.bytes))?;
         }
+        if let Some(entry) = self.entries.last() {
+            last.clear();
+            last.extend_from_slice(entry.key(&self.bytes));
+        }
+        self.entries.clear();
         self.bytes.clear();
         Ok(())
     }
@@ -97,8 +129,9 @@ impl Sorter {
             let rest = self.runs.split_off(MERGED);
             let mut merge = Merge::new(std::mem::replace(&mut self.runs, rest))?;
             let mut to = BufWriter::with_capacity(BUFFER, tempfile::tempfile()?);
-            while let Some((key, value)) = merge.next()? {
-                write_pair(&mut to, &key, &value)?;
+            let mut pair = Pair::default();
+            while merge.next(&mut pair)? {
+                write_pair(&mut to, &pair.0, &pair.1)?;
             }
             self.runs.insert(0, rewound(to)?);
         }
@@ -125,24 +158,26 @@ pub(crate) type Pair = (Vec<u8>, Vec<u8>);
 
 /// Pairs in order.
 pub(crate) enum Sorted {
-    Held { bytes: Vec<u8>, entries: std::vec::IntoIter<(usize, usize, usize)> },
+    Held { bytes: Vec<u8>, entries: std::vec::IntoIter<Entry> },
     Merged(Merge),
 }
 
 impl Sorted {
-    /// The next pair.
+    /// Reads the next pair into the place of another. `false`: there is none.
     ///
     /// # Errors
     /// A temporary file cannot be read.
-    pub fn next(&mut self) -> Result<Option<Pair>, Stop> {
+    pub fn next(&mut self, pair: &mut Pair) -> Result<bool, Stop> {
         match self {
             Sorted::Held { bytes, entries } => {
-                let pair = |(at, key, end): (usize, usize, usize)| {
-                    (bytes[at..at + key].to_vec(), bytes[at + key..end].to_vec())
-                };
-                Ok(entries.next().map(pair))
+                let Some(entry) = entries.next() else { return Ok(false) };
+                pair.0.clear();
+                pair.0.extend_from_slice(entry.key(bytes));
+                pair.1.clear();
+                pair.1.extend_from_slice(entry.value(bytes));
+                Ok(true)
             }
-            Sorted::Merged(merge) => merge.next().map_err(|e| failed(&e)),
+            Sorted::Merged(merge) => merge.next(pair).map_err(|e| failed(&e)),
         }
     }
 }
@@ -150,44 +185,64 @@ impl Sorted {
 /// Several files, each in order, as one.
 pub(crate) struct Merge {
     runs: Vec<BufReader<File>>,
-    /// The first pair of each, and which it is.
+    /// The first pair of each.
     heads: BinaryHeap<Reverse<Head>>,
 }
 
-/// The first pair of a file: its key, which file, its value.
-type Head = (Vec<u8>, usize, Vec<u8>);
+/// The first pair of a file, and which file that is: what is equal comes in the order of the files.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Head {
+    start: u64,
+    key: Vec<u8>,
+    run: usize,
+    value: Vec<u8>,
+}
 
 impl Merge {
     fn new(files: Vec<File>) -> io::Result<Merge> {
         let runs = files.into_iter().map(|file| BufReader::with_capacity(BUFFER, file)).collect();
         let mut merge = Merge { runs, heads: BinaryHeap::new() };
-        for index in 0..merge.runs.len() {
-            merge.advance(index)?;
+        for (index, run) in merge.runs.iter_mut().enumerate() {
+            let mut pair = Pair::default();
+            if read_pair(run, &mut pair)? {
+                let (key, value) = pair;
+                merge.heads.push(Reverse(Head { start: start_of(&key), key, run: index, value }));
+            }
         }
         Ok(merge)
     }
 
-    fn advance(&mut self, index: usize) -> io::Result<()> {
-        let run = &mut self.runs[index];
-        let mut lengths = [0; 8];
-        match run.read_exact(&mut lengths) {
-            Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
-            done => done?,
+    /// The pair goes to the caller, and the room of the one that the caller had takes the next of the same file.
+    fn next(&mut self, pair: &mut Pair) -> io::Result<bool> {
+        let Some(mut first) = self.heads.peek_mut() else { return Ok(false) };
+        let Reverse(head) = &mut *first;
+        std::mem::swap(&mut head.key, &mut pair.0);
+        std::mem::swap(&mut head.value, &mut pair.1);
+        let mut next = (std::mem::take(&mut head.key), std::mem::take(&mut head.value));
+        if !read_pair(&mut self.runs[head.run], &mut next)? {
+            PeekMut::pop(first);
+            return Ok(true);
         }
-        let length =
-            |at: usize| u32::from_le_bytes([lengths[at], lengths[at + 1], lengths[at + 2], lengths[at + 3]]);
-        let (mut key, mut value) = (vec![0; length(0) as usize], vec![0; length(4) as usize]);
-        run.read_exact(&mut key)?;
-        run.read_exact(&mut value)?;
-        self.heads.push(Reverse((key, index, value)));
-        Ok(())
+        (head.key, head.value) = next;
+        head.start = start_of(&head.key);
+        Ok(true)
     }
+}
 
-    fn next(&mut self) -> io::Result<Option<Pair>> {
-        let Some(Reverse((key, index, value))) = self.heads.pop() else { return Ok(None) };
-        self.advance(index)?;
-        Ok(Some((key, value)))
+/// `false`: the file has no more.
+fn read_pair(run: &mut BufReader<File>, (key, value): &mut Pair) -> io::Result<bool> {
+    let mut lengths = [0; 8];
+    match run.read_exact(&mut lengths) {
+        Err(e) if e.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+        done => done?,
     }
+    let length =
+        |at: usize| u32::from_le_bytes([lengths[at], lengths[at + 1], lengths[at + 2], lengths[at + 3]]);
+    for (to, len) in [(key, length(0)), (value, length(4))] {
+        to.resize(len as usize, 0);
+        run.read_exact(to)?;
+    }
+    Ok(true)
 }
 
 /// Appends a part of a key, so that keys are ordered part by part, whatever stands in them.
@@ -236,9 +291,9 @@ mod tests {
         pairs.for_each(|(key, value)| sorter.push(&key, &value).unwrap());
         let mut sorted = sorter.finish().unwrap();
         let runs = if let Sorted::Merged(merge) = &sorted { merge.runs.len() } else { 0 };
-        let mut all = Vec::new();
-        while let Some(pair) = sorted.next().unwrap() {
-            all.push(pair);
+        let (mut all, mut pair) = (Vec::new(), Pair::default());
+        while sorted.next(&mut pair).unwrap() {
+            all.push(std::mem::take(&mut pair));
         }
         (all, runs)
     }

@@ -1,6 +1,6 @@
 //! Whether a stream is all there is: for whatever hands it on or writes it down, and judges no test.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use atex_cli::Exit;
 use atex_model::Time;
@@ -8,7 +8,7 @@ use atex_model::report::ResultKind;
 
 use crate::config::Input;
 use crate::event::{Event, What};
-use crate::identity::{Identities, Identity};
+use crate::identity::{Identity, IdentitySet};
 use crate::input::Faults;
 use crate::record::Record;
 use crate::reduce::Ended;
@@ -20,9 +20,8 @@ use crate::verdict::incomplete_tools;
 /// on all of them.
 #[derive(Debug, Default)]
 pub(crate) struct Whole {
-    identities: Identities,
     /// Tests that began and were not settled.
-    open: HashSet<Identity>,
+    open: IdentitySet,
     /// Tests that were settled: what comes later of them, in a stream that was shuffled, opens nothing.
     settled: Settled,
     any_test: bool,
@@ -43,45 +42,43 @@ struct Run {
 impl Whole {
     pub fn event(&mut self, event: &Event<'_>) {
         match event.what {
-            What::Row(row) => self.row(&row),
-            What::Record(record) => self.record(record),
+            What::Row(row) => self.row(&row, event.test),
+            What::Record(record) => self.record(record, event.test),
             What::Other => {}
         }
     }
 
-    fn row(&mut self, row: &Row<'_>) {
+    fn row(&mut self, row: &Row<'_>, test: Identity) {
         self.any_test = true;
         // Results that are tried again prove that there is more to come.
         if row.kind == ResultKind::OldResult && row.n == 1 {
-            self.open(row.run, row.platform, row.test);
+            self.open(test);
         }
     }
 
-    fn open(&mut self, run: &str, platform: &str, test: &str) {
-        let test = self.identities.of(run, platform, test);
+    fn open(&mut self, test: Identity) {
         if !self.settled.contains(test) {
             self.open.insert(test);
         }
     }
 
-    fn settle(&mut self, run: &str, platform: &str, test: &str) {
-        let test = self.identities.of(run, platform, test);
+    fn settle(&mut self, test: Identity) {
         self.open.remove(&test);
         self.settled.insert(test);
     }
 
-    fn record(&mut self, record: &Record) {
+    fn record(&mut self, record: &Record, test: Identity) {
         match record {
             Record::TestStart(r) => {
                 self.any_test = true;
                 self.run(&r.run);
-                self.open(&r.run, &r.platform, &r.test);
+                self.open(test);
             }
             Record::TestEnd(r) => {
                 self.any_test = true;
                 self.run(&r.run);
                 if r.is_final {
-                    self.settle(&r.run, &r.platform, &r.test);
+                    self.settle(test);
                 }
             }
             Record::JobStart(r) => self.begin(&r.run, r.time),

@@ -66,7 +66,7 @@ fn held(order: impl Iterator<Item = u64>) -> (usize, u64) {
 
 fn counted(state: &mut State) -> u64 {
     let mut results = 0;
-    let add = |tested: Tested| {
+    let add = |tested: &Tested| {
         results += tested.test.attempts().flat_map(|attempt| attempt.results).sum::<u64>();
     };
     state.drain_tests(add).unwrap();

@@ -17,6 +17,7 @@ pub fn run(args: &[&str], bytes: &[u8]) -> (Vec<u8>, u8) {
         Ok(exit) => exit.code(),
         Err(failure) => failure.kind.exit().code(),
     };
-    assert!(status <= 4, "{args:?}: {status}");
+    // A stream may say that its run was ended by a signal.
+    assert!(status <= 4 || (129..=192).contains(&status), "{args:?}: {status}");
     (out, status)
 }

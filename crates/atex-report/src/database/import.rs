@@ -3,12 +3,13 @@
 //! Everything has a key in the database (its run, test, attempt, position), so that what is read again changes nothing.
 
 use std::collections::{HashMap, HashSet};
+use std::hash::{BuildHasher, Hash};
 
-use atex_model::report::{JobEnd, ResultKind, TestEnd};
+use atex_model::report::{Cause, JobEnd, ResultKind, TestEnd};
 use rusqlite::{Connection, OptionalExtension as _, params};
-use serde::Serialize;
 
 use crate::event::{Event, What};
+use crate::identity::{Identity, IdentityMap};
 use crate::json;
 use crate::record::Record;
 use crate::row::Row;
@@ -29,33 +30,16 @@ pub(super) struct Importer<'d> {
     /// Rows since the last commit; 0: there is no transaction.
     rows: u32,
     runs: HashMap<String, i64>,
-    tests: HashMap<(String, String), i64>,
+    /// By their platforms and names.
+    tests: IdentityMap<i64>,
     hosts: HashMap<String, i64>,
-    last: Last,
+    /// The attempt that the last result belongs to, and its number.
+    last: Option<(Identity, i64)>,
     files: Vec<u8>,
     /// Runs of which anything was written.
     touched: HashSet<i64>,
     pub(super) results: u64,
     pub(super) attempts: u64,
-}
-
-/// The attempt that the last result belongs to.
-#[derive(Default)]
-struct Last {
-    run: String,
-    platform: String,
-    test: String,
-    number: u32,
-    attempt: Option<i64>,
-}
-
-impl Last {
-    fn is_of(&self, row: &Row<'_>) -> bool {
-        self.test == row.test
-            && self.number == row.attempt
-            && self.platform == row.platform
-            && self.run == row.run
-    }
 }
 
 impl<'d> Importer<'d> {
@@ -65,9 +49,9 @@ impl<'d> Importer<'d> {
             build,
             rows: 0,
             runs: HashMap::new(),
-            tests: HashMap::new(),
+            tests: IdentityMap::default(),
             hosts: HashMap::new(),
-            last: Last::default(),
+            last: None,
             files: Vec::new(),
             touched: HashSet::new(),
             results: 0,
@@ -77,8 +61,8 @@ impl<'d> Importer<'d> {
 
     pub(super) fn event(&mut self, event: &Event<'_>) -> rusqlite::Result<()> {
         let written = match event.what {
-            What::Row(row) if row.kind != ResultKind::LiveResult => self.row(&row)?,
-            What::Record(record) => self.record(record)?,
+            What::Row(row) if row.kind != ResultKind::LiveResult => self.row(&row, event.test)?,
+            What::Record(record) => self.record(record, event.test)?,
             What::Row(_) | What::Other => false,
         };
         if written {
@@ -118,11 +102,16 @@ impl<'d> Importer<'d> {
         Ok(())
     }
 
-    fn row(&mut self, row: &Row<'_>) -> rusqlite::Result<bool> {
+    fn row(&mut self, row: &Row<'_>, test: Identity) -> rusqlite::Result<bool> {
         self.begin()?;
-        let attempt = match self.last.attempt {
-            Some(attempt) if self.last.is_of(row) => attempt,
-            _ => self.attempt(row)?,
+        let identity = test.number(u64::from(row.attempt));
+        let attempt = match self.last {
+            Some((last, attempt)) if last == identity => attempt,
+            _ => {
+                let attempt = self.attempt(row)?;
+                self.last = Some((identity, attempt));
+                attempt
+            }
         };
         let files = files(&mut self.files, row);
         let mut add = self.connection.prepare_cached(
@@ -153,19 +142,12 @@ impl<'d> Importer<'d> {
              ON CONFLICT (run, test, number) DO UPDATE SET host = coalesce(host, excluded.host) RETURNING id",
         )?;
         let is_final = row.kind == ResultKind::Result;
-        let attempt =
-            add.query_row(params![run, test, row.attempt, host, is_final, row.time.0], |row| row.get(0))?;
-        self.last.run.replace_range(.., row.run);
-        self.last.platform.replace_range(.., row.platform);
-        self.last.test.replace_range(.., row.test);
-        self.last.number = row.attempt;
-        self.last.attempt = Some(attempt);
-        Ok(attempt)
+        add.query_row(params![run, test, row.attempt, host, is_final, row.time.0], |row| row.get(0))
     }
 
-    fn record(&mut self, record: &Record) -> rusqlite::Result<bool> {
+    fn record(&mut self, record: &Record, test: Identity) -> rusqlite::Result<bool> {
         match record {
-            Record::TestEnd(end) => self.test_end(end)?,
+            Record::TestEnd(end) => self.test_end(end, test)?,
             Record::JobStart(r) => self.job_start(&r.run, r.time.0, &r.dir, &r.version)?,
             Record::JobResume(r) => self.job_start(&r.run, r.time.0, &r.dir, &r.version)?,
             Record::JobEnd(end) => self.job_end(end)?,
@@ -178,11 +160,44 @@ impl<'d> Importer<'d> {
         Ok(true)
     }
 
-    fn test_end(&mut self, end: &TestEnd) -> rusqlite::Result<()> {
+    fn test_end(&mut self, end: &TestEnd, test: Identity) -> rusqlite::Result<()> {
         self.begin()?;
+        self.attempts += 1;
+        let identity = test.number(u64::from(end.attempt));
+        match self.last {
+            // Most often it stands right behind the attempt's results.
+            Some((last, attempt)) if last == identity => self.known_attempt(attempt, end),
+            _ => self.any_attempt(end),
+        }
+    }
+
+    /// The end of an attempt whose number is known.
+    fn known_attempt(&mut self, attempt: i64, end: &TestEnd) -> rusqlite::Result<()> {
+        let host = end.host.as_deref().map(|host| self.host(host)).transpose()?;
+        let mut set = self.connection.prepare_cached(
+            "UPDATE attempt SET host = coalesce(?2, host), final = ?3, ended = ?4, seconds = ?5, outcome = ?6, cause = ?7,
+             exit = ?8, note = ?9, artifacts = ?10, waived = ?11 WHERE id = ?1 AND (cause IS NULL OR ended < ?4)",
+        )?;
+        set.execute(params![
+            attempt,
+            host,
+            end.is_final,
+            end.time.0,
+            seconds(end),
+            end.outcome.as_str(),
+            cause(end.cause),
+            end.exit,
+            end.note,
+            end.artifacts,
+            waived(end),
+        ])
+        .map(drop)
+    }
+
+    /// The end of an attempt that may be there or not.
+    fn any_attempt(&mut self, end: &TestEnd) -> rusqlite::Result<()> {
         let (run, test) = (self.run(&end.run)?, self.test(&end.platform, &end.test)?);
         let host = end.host.as_deref().map(|host| self.host(host)).transpose()?;
-        let waived = end.waived.as_ref().and_then(|waived| serde_json::to_string(waived).ok());
         let mut add = self.connection.prepare_cached(
             "INSERT INTO attempt (run, test, number, host, final, ended, seconds, outcome, cause, exit, note, artifacts, waived)
              VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
@@ -191,7 +206,6 @@ impl<'d> Importer<'d> {
              exit = excluded.exit, note = excluded.note, artifacts = excluded.artifacts, waived = excluded.waived
              WHERE cause IS NULL OR ended < excluded.ended",
         )?;
-        let seconds = if end.seconds.is_finite() { end.seconds.max(0.0) } else { 0.0 };
         add.execute(params![
             run,
             test,
@@ -199,15 +213,14 @@ impl<'d> Importer<'d> {
             host,
             end.is_final,
             end.time.0,
-            seconds,
+            seconds(end),
             end.outcome.as_str(),
-            word(&end.cause),
+            cause(end.cause),
             end.exit,
             end.note,
             end.artifacts,
-            waived,
+            waived(end),
         ])?;
-        self.attempts += 1;
         Ok(())
     }
 
@@ -261,7 +274,7 @@ impl<'d> Importer<'d> {
     }
 
     fn test(&mut self, platform: &str, name: &str) -> rusqlite::Result<i64> {
-        let key = (platform.to_owned(), name.to_owned());
+        let key = Identity::NOTHING.text(platform).text(name);
         if let Some(test) = self.tests.get(&key) {
             return Ok(*test);
         }
@@ -309,7 +322,7 @@ const CONCLUDE: &str = "
         'info')
     WHERE run = ? AND cause IS NULL";
 
-fn remember<K: std::hash::Hash + Eq>(names: &mut HashMap<K, i64>, key: K, number: i64) {
+fn remember<K: Hash + Eq, H: BuildHasher>(names: &mut HashMap<K, i64, H>, key: K, number: i64) {
     if names.len() >= REMEMBERED {
         names.clear();
     }
@@ -333,7 +346,21 @@ fn files<'b>(buffer: &'b mut Vec<u8>, row: &Row<'_>) -> Option<&'b str> {
     std::str::from_utf8(buffer).ok()
 }
 
-/// The word that stands for something in records.
-fn word(of: &impl Serialize) -> Option<String> {
-    serde_json::to_value(of).ok()?.as_str().map(str::to_owned)
+fn seconds(end: &TestEnd) -> f64 {
+    if end.seconds.is_finite() { end.seconds.max(0.0) } else { 0.0 }
+}
+
+fn waived(end: &TestEnd) -> Option<String> {
+    end.waived.as_ref().and_then(|waived| serde_json::to_string(waived).ok())
+}
+
+/// The word that stands for a cause in records.
+fn cause(cause: Cause) -> &'static str {
+    match cause {
+        Cause::Test => "test",
+        Cause::Host => "host",
+        Cause::Own => "own",
+        Cause::Cancelled => "cancelled",
+        Cause::Skipped => "skipped",
+    }
 }

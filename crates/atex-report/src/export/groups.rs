@@ -7,14 +7,14 @@
 //! A test is written when its end is read. Results that come later, as in a stream that was shuffled, are written as a test
 //! of their own; what else comes later of it says nothing new.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use atex_model::Time;
 use atex_model::report::{Outcome, ResultKind, TestEnd, TestStart};
 
 use super::Export;
 use crate::event::{Event, What};
-use crate::identity::{Identities, Identity};
+use crate::identity::{Identity, IdentityMap};
 use crate::out::Out;
 use crate::record::Record;
 use crate::reduce::clip;
@@ -167,10 +167,6 @@ impl Test {
         self.earlier.iter().filter(move |earlier| earlier.subtest.as_deref() == subtest)
     }
 
-    fn is(&self, run: &str, platform: &str, name: &str) -> bool {
-        self.name == name && self.platform == platform && self.run == run
-    }
-
     fn row(&mut self, row: &Row<'_>) {
         self.attempt = row.attempt;
         self.time = Some(row.time);
@@ -205,13 +201,12 @@ impl Test {
 /// The tests that are open, written in the form `F`.
 pub(super) struct Groups<F> {
     form: F,
-    identities: Identities,
-    open: HashMap<Identity, Box<Group>>,
+    open: IdentityMap<Box<Group>>,
     /// The test of the last row, which is most often that of the next.
     last: Option<(Identity, Box<Group>)>,
     spill: Spill,
     /// Tests of which results were written before their end, with how often.
-    parts: HashMap<Identity, u32>,
+    parts: IdentityMap<u32>,
     /// Tests that were written with their end.
     settled: Settled,
     /// How many tests were opened, and how many rows were taken.
@@ -231,11 +226,10 @@ impl<F: Form> Groups<F> {
     pub fn new(form: F) -> Groups<F> {
         Groups {
             form,
-            identities: Identities::default(),
-            open: HashMap::new(),
+            open: IdentityMap::default(),
             last: None,
             spill: Spill::default(),
-            parts: HashMap::new(),
+            parts: IdentityMap::default(),
             settled: Settled::default(),
             order: 0,
             clock: 0,
@@ -243,12 +237,11 @@ impl<F: Form> Groups<F> {
     }
 
     /// The test that is asked for becomes the last one.
-    fn turn_to(&mut self, run: &str, platform: &str, name: &str) -> &mut Group {
-        if !self.last.as_ref().is_some_and(|(_, group)| group.test.is(run, platform, name)) {
+    fn turn_to(&mut self, identity: Identity, [run, platform, name]: [&str; 3]) -> &mut Group {
+        if self.last.as_ref().is_none_or(|(last, _)| *last != identity) {
             if let Some((identity, group)) = self.last.take() {
                 self.open.insert(identity, group);
             }
-            let identity = self.identities.of(run, platform, name);
             let group = self.open.remove(&identity).unwrap_or_else(|| {
                 self.order += 1;
                 let late = self.settled.contains(identity);
@@ -266,18 +259,18 @@ impl<F: Form> Groups<F> {
     }
 
     /// Whether a record that is no result comes too late to say anything: its test was written with its end.
-    fn is_late(&self, run: &str, platform: &str, test: &str) -> bool {
-        match self.last.as_ref().filter(|(_, group)| group.test.is(run, platform, test)) {
+    fn is_late(&self, test: Identity) -> bool {
+        match self.last.as_ref().filter(|(last, _)| *last == test) {
             Some((_, group)) => group.late,
-            None => self.settled.contains(self.identities.of(run, platform, test)),
+            None => self.settled.contains(test),
         }
     }
 
-    fn row(&mut self, row: &Row<'_>, out: &mut Out<'_>) -> Result<(), Stop> {
-        if row.kind != ResultKind::Result && self.is_late(row.run, row.platform, row.test) {
+    fn row(&mut self, row: &Row<'_>, test: Identity, out: &mut Out<'_>) -> Result<(), Stop> {
+        if row.kind != ResultKind::Result && self.is_late(test) {
             return Ok(());
         }
-        self.turn_to(row.run, row.platform, row.test);
+        self.turn_to(test, [row.run, row.platform, row.test]);
         let Groups { form, last: Some((_, group)), spill, .. } = self else { return Ok(()) };
         match row.kind {
             ResultKind::LiveResult => group.test.has_begun = true,
@@ -301,11 +294,11 @@ impl<F: Form> Groups<F> {
         Ok(())
     }
 
-    fn end(&mut self, end: &TestEnd, out: &mut Out<'_>) -> Result<(), Stop> {
-        if !end.is_final && self.is_late(&end.run, &end.platform, &end.test) {
+    fn end(&mut self, end: &TestEnd, test: Identity, out: &mut Out<'_>) -> Result<(), Stop> {
+        if !end.is_final && self.is_late(test) {
             return Ok(());
         }
-        let group = self.turn_to(&end.run, &end.platform, &end.test);
+        let group = self.turn_to(test, [&end.run, &end.platform, &end.test]);
         if !end.is_final {
             group.test.has_begun = true;
             if group.test.earlier_ends.len() < EARLIER {
@@ -360,15 +353,16 @@ impl<F: Form> Groups<F> {
 impl<F: Form> Export for Groups<F> {
     fn event(&mut self, event: &Event<'_>, out: &mut Out<'_>) -> Result<(), Stop> {
         match event.what {
-            What::Row(row) => self.row(&row, out),
+            What::Row(row) => self.row(&row, event.test, out),
             What::Record(Record::TestStart(start)) => {
-                if self.is_late(&start.run, &start.platform, &start.test) {
+                if self.is_late(event.test) {
                     return Ok(());
                 }
-                self.turn_to(&start.run, &start.platform, &start.test).test.start(start);
+                let names = [&*start.run, &*start.platform, &*start.test];
+                self.turn_to(event.test, names).test.start(start);
                 Ok(())
             }
-            What::Record(Record::TestEnd(end)) => self.end(end, out),
+            What::Record(Record::TestEnd(end)) => self.end(end, event.test, out),
             What::Record(record) => {
                 self.form.record(record);
                 Ok(())

@@ -1,14 +1,14 @@
 //! The failures as plain HTML: what is seen first, and all that is seen without JavaScript.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
-use std::hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher};
 
 use atex_model::report::{Outcome, ResultKind, TestEnd};
 
 use super::escape::escaped;
 use super::links;
 use super::tables::clip;
+use crate::identity::{Identity, IdentityMap, IdentitySet};
 use crate::reduce::is_bad;
 use crate::row::Row;
 
@@ -18,8 +18,8 @@ pub(super) struct Failures {
     /// The worst first; of equals, those that were read first.
     kept: BTreeMap<(Outcome, u64), Failure>,
     /// Where the files of the attempts are that failures were kept of, once that is read.
-    places: HashMap<u64, Option<String>>,
-    identities: HashSet<u64>,
+    places: IdentityMap<Option<String>>,
+    identities: IdentitySet,
     read: u64,
     /// How many failures were read, kept or not.
     pub(super) total: u64,
@@ -29,7 +29,7 @@ pub(super) struct Failures {
 #[derive(Debug)]
 struct Failure {
     /// Of which attempt.
-    key: u64,
+    key: Identity,
     /// Which of its results; the end of the attempt has no number.
     number: Option<u64>,
     platform: String,
@@ -45,8 +45,10 @@ struct Failure {
 /// How many files of a failure have links here.
 const FILES: usize = 8;
 
-fn hash(of: impl std::hash::Hash) -> u64 {
-    BuildHasherDefault::<DefaultHasher>::default().hash_one(of)
+impl Failure {
+    fn identity(&self) -> Identity {
+        self.number.map_or(self.key, |number| self.key.number(number))
+    }
 }
 
 impl Failures {
@@ -54,14 +56,14 @@ impl Failures {
         Failures {
             limit,
             kept: BTreeMap::new(),
-            places: HashMap::new(),
-            identities: HashSet::new(),
+            places: IdentityMap::default(),
+            identities: IdentitySet::default(),
             read: 0,
             total: 0,
         }
     }
 
-    pub(super) fn add(&mut self, row: &Row<'_>) {
+    pub(super) fn add(&mut self, row: &Row<'_>, test: Identity) {
         let outcome = row.outcome();
         if row.kind != ResultKind::Result || !is_bad(outcome) {
             return;
@@ -73,7 +75,7 @@ impl Failures {
         self.keep(
             outcome,
             Failure {
-                key: hash((row.run, row.platform, row.test, row.attempt)),
+                key: test.number(u64::from(row.attempt)),
                 number: Some(row.n),
                 platform: row.platform.to_owned(),
                 test: row.test.to_owned(),
@@ -87,12 +89,12 @@ impl Failures {
     }
 
     /// An attempt that ended, with the directory of its files.
-    pub(super) fn add_end(&mut self, end: &TestEnd, place: Option<&str>) {
+    pub(super) fn add_end(&mut self, end: &TestEnd, test: Identity, place: Option<&str>) {
         let is_shown = end.is_final && is_bad(end.outcome) && self.has_room(end.outcome);
         if !is_shown && self.places.is_empty() {
             return;
         }
-        let key = hash((&end.run, &end.platform, &end.test, end.attempt));
+        let key = test.number(u64::from(end.attempt));
         if is_shown {
             self.keep(
                 end.outcome,
@@ -120,7 +122,7 @@ impl Failures {
     }
 
     fn keep(&mut self, outcome: Outcome, failure: Failure) {
-        if !self.identities.insert(hash((failure.key, failure.number))) {
+        if !self.identities.insert(failure.identity()) {
             return;
         }
         self.read += 1;
@@ -129,17 +131,17 @@ impl Failures {
         if self.kept.len() > self.limit
             && let Some((_, gone)) = self.kept.pop_last()
         {
-            self.identities.remove(&hash((gone.key, gone.number)));
+            self.identities.remove(&gone.identity());
         }
         if self.places.len() > 4 * self.limit.max(64) {
-            let keys: HashSet<u64> = self.kept.values().map(|failure| failure.key).collect();
+            let keys: IdentitySet = self.kept.values().map(|failure| failure.key).collect();
             self.places.retain(|key, _| keys.contains(key));
         }
     }
 
     /// The table, or that there is nothing in it.
     pub(super) fn html(&self) -> String {
-        let own: HashSet<(u64, Outcome)> = self
+        let own: HashSet<(Identity, Outcome)> = self
             .kept
             .iter()
             .filter(|(_, failure)| failure.number.is_some() && failure.subtest.is_none())

@@ -15,7 +15,7 @@ mod page;
 mod spool;
 mod tables;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ use atex_model::report::{HostEnd, HostStart, JobEnd, Outcome, ResultKind, TestEn
 use serde_json::{Value, json};
 
 use crate::event::{Event, What};
-use crate::identity::{Identities, Identity};
+use crate::identity::{Identity, IdentityMap};
 use crate::record::Record;
 use crate::reduce::is_bad;
 use crate::row::Row;
@@ -75,8 +75,7 @@ pub struct Builder {
     bad: Results,
     good: Results,
     attempts: Attempts,
-    running: HashMap<Identity, TestStart>,
-    identities: Identities,
+    running: IdentityMap<TestStart>,
     hosts: Spool,
     host_rows: String,
 }
@@ -102,8 +101,7 @@ impl Builder {
             bad: Results::new("bad")?,
             good: Results::new("results")?,
             attempts: Attempts::new("attempts")?,
-            running: HashMap::new(),
-            identities: Identities::default(),
+            running: IdentityMap::default(),
             hosts: Spool::new("hosts")?,
             host_rows: String::new(),
         })
@@ -115,16 +113,16 @@ impl Builder {
     /// A temporary file cannot be written.
     pub fn take(&mut self, event: &Event<'_>) -> io::Result<()> {
         match event.what {
-            What::Row(row) => self.row(&row),
-            What::Record(record) => self.record(record),
+            What::Row(row) => self.row(&row, event.test),
+            What::Record(record) => self.record(record, event.test),
             What::Other => Ok(()),
         }
     }
 
-    fn record(&mut self, record: &Record) -> io::Result<()> {
+    fn record(&mut self, record: &Record, test: Identity) -> io::Result<()> {
         match record {
-            Record::TestEnd(end) => self.test_end(end)?,
-            Record::TestStart(start) => self.test_start(start)?,
+            Record::TestEnd(end) => self.test_end(end, test)?,
+            Record::TestStart(start) => self.test_start(start, test)?,
             Record::HostStart(start) => self.host_start(start)?,
             Record::HostEnd(end) => self.host_end(end)?,
             Record::JobStart(r) => self.begin(&r.run, r.time.0, &r.dir),
@@ -140,13 +138,13 @@ impl Builder {
         Ok(())
     }
 
-    fn row(&mut self, row: &Row<'_>) -> io::Result<()> {
+    fn row(&mut self, row: &Row<'_>, test: Identity) -> io::Result<()> {
         if row.kind == ResultKind::LiveResult {
             return Ok(());
         }
         if row.kind == ResultKind::Result {
             self.count(row);
-            self.failures.add(row);
+            self.failures.add(row, test);
         }
         if is_bad(row.outcome()) { self.bad.add(row) } else { self.good.add(row) }
     }
@@ -164,9 +162,8 @@ impl Builder {
         }
     }
 
-    fn test_start(&mut self, start: &TestStart) -> io::Result<()> {
-        let identity = self.identities.hash((&start.run, &start.platform, &start.test, start.attempt));
-        self.running.insert(identity, start.clone());
+    fn test_start(&mut self, start: &TestStart, test: Identity) -> io::Result<()> {
+        self.running.insert(test.number(u64::from(start.attempt)), start.clone());
         if self.running.len() > RUNNING { self.flush_running() } else { Ok(()) }
     }
 
@@ -174,14 +171,11 @@ impl Builder {
         self.running.drain().try_for_each(|(_, start)| self.attempts.add_start(&start))
     }
 
-    fn test_end(&mut self, end: &TestEnd) -> io::Result<()> {
-        if !self.running.is_empty() {
-            let identity = self.identities.hash((&end.run, &end.platform, &end.test, end.attempt));
-            self.running.remove(&identity);
-        }
+    fn test_end(&mut self, end: &TestEnd, test: Identity) -> io::Result<()> {
+        self.running.remove(&test.number(u64::from(end.attempt)));
         let place = end.artifacts.as_deref().map(|path| self.directory.relative(path));
         let place = place.as_deref();
-        self.failures.add_end(end, place);
+        self.failures.add_end(end, test, place);
         // Most often it stands right behind the attempt's results, and is written with them.
         if self.bad.add_end(end, place) || self.good.add_end(end, place) {
             return Ok(());

@@ -8,7 +8,6 @@ mod python;
 mod tap;
 mod tmt;
 
-use std::collections::HashMap;
 use std::fs::File;
 use std::io::{BufReader, Cursor, Read, Write};
 use std::os::unix::ffi::OsStrExt as _;
@@ -23,7 +22,7 @@ use atex_model::{DEFAULT_PLATFORM, LineError, Object, Time};
 
 use crate::TOOL;
 use crate::event::Event;
-use crate::identity::{Identities, Identity};
+use crate::identity::{Identity, IdentityMap};
 use crate::input::{self, Faults, MESSAGES, Take};
 use crate::out::Out;
 use crate::stop::Stop;
@@ -121,21 +120,20 @@ struct Sink<'s, 'w, 'f> {
 /// How often tests have the same name in a run. Each costs some 40 bytes.
 #[derive(Default)]
 struct Names {
-    identities: Identities,
     /// The number that was last given.
-    known: HashMap<Identity, u64>,
+    known: IdentityMap<u64>,
 }
 
 impl Names {
     /// A name for one more test: `NAME (2)` for the second, as it is for records of tests (records.md, 4), so that one
     /// that failed is not taken for an attempt at the other.
     fn unique(&mut self, run: &str, platform: &str, name: &str) -> String {
-        let first = self.identities.of(run, platform, name);
+        let first = Identity::of(run, platform, name);
         let mut number = self.known.get(&first).copied().unwrap_or(0);
         loop {
             number += 1;
             let candidate = if number == 1 { name.to_owned() } else { format!("{name} ({number})") };
-            let identity = self.identities.of(run, platform, &candidate);
+            let identity = Identity::of(run, platform, &candidate);
             // What is written so may have been taken by a test that is called so.
             if number == 1 || !self.known.contains_key(&identity) {
                 self.known.insert(identity, 1);

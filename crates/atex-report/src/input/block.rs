@@ -5,9 +5,10 @@ use std::sync::Arc;
 use atex_model::LineError;
 
 use crate::event::{Event, Line, What};
+use crate::identity::{Identity, Lately};
 use crate::record::{self, Parsed, Record};
 use crate::row::{RowSpans, Span, Texts};
-use crate::scan::{self, Times};
+use crate::scan::{self, Spare, Times};
 
 /// Some lines of one source, parsed.
 #[derive(Debug, Default)]
@@ -16,6 +17,8 @@ pub(crate) struct Block {
     texts: Texts,
     items: Vec<Item>,
     times: Times,
+    lately: Lately,
+    spare: Spare,
 }
 
 #[derive(Debug)]
@@ -23,6 +26,7 @@ struct Item {
     line: Span,
     number: u64,
     what: ItemWhat,
+    test: Identity,
 }
 
 #[derive(Debug)]
@@ -48,7 +52,13 @@ impl Block {
     pub fn reset(&mut self, source: &Arc<str>) {
         self.source = Arc::clone(source);
         self.texts.clear();
-        self.items.clear();
+        for item in self.items.drain(..) {
+            if let ItemWhat::Record(record) = item.what
+                && item.line.len() < LONG
+            {
+                self.spare.add(record);
+            }
+        }
     }
 
     /// Adds lines, of which the first has this number; returns the number of the line after the last. A last line
@@ -86,7 +96,7 @@ impl Block {
     pub fn add_bad(&mut self, number: u64, error: &LineError, cut: bool) {
         let message = error.at(&self.source, number).to_string();
         let what = ItemWhat::Bad(Box::new(Bad { message, cut }));
-        self.items.push(Item { line: Span::default(), number, what });
+        self.items.push(Item { line: Span::default(), number, what, test: Identity::NOTHING });
     }
 
     fn add_lines(&mut self, mut at: usize, mut number: u64) -> u64 {
@@ -112,7 +122,10 @@ impl Block {
             return;
         }
         match self.parse(at, len) {
-            Ok(what) => self.items.push(Item { line: Span::new(at, len), number, what }),
+            Ok(what) => {
+                let test = self.test(&what);
+                self.items.push(Item { line: Span::new(at, len), number, what, test });
+            }
             Err(error) => {
                 let cut = !whole && would_go_on(&self.texts.lines[at..at + len]);
                 let error = if cut { LineError { message: CUT.into(), ..error } } else { error };
@@ -126,14 +139,31 @@ impl Block {
         if let Some(row) = scan::usual(&mut self.texts, at, len, &mut self.times) {
             return Ok(ItemWhat::Row(row));
         }
-        if let Some(record) = scan::usual_record(&self.texts.lines[at..at + len], &mut self.times) {
-            return Ok(ItemWhat::Record(Box::new(record)));
+        if let Some(record) =
+            scan::usual_record(&self.texts.lines[at..at + len], &mut self.times, &mut self.spare)
+        {
+            return Ok(ItemWhat::Record(record));
         }
         Ok(match record::parse(&self.texts.lines[at..at + len])? {
             Parsed::Row => ItemWhat::Row(scan::other(&mut self.texts, at, len)?),
             Parsed::Record(record) => ItemWhat::Record(record),
             Parsed::Other => ItemWhat::Other,
         })
+    }
+
+    /// The test of which a line says something: found here, by the thread that has less to do, and once for everybody.
+    fn test(&mut self, what: &ItemWhat) -> Identity {
+        let (run, platform, test) = match what {
+            ItemWhat::Row(row) => row.row(&self.texts).test_key(),
+            ItemWhat::Record(record) => match &**record {
+                Record::TestStart(r) => (&*r.run, &*r.platform, &*r.test),
+                Record::TestEnd(r) => (&*r.run, &*r.platform, &*r.test),
+                Record::TestNote(r) => (&*r.run, &*r.platform, &*r.test),
+                _ => return Identity::NOTHING,
+            },
+            ItemWhat::Other | ItemWhat::Bad(_) => return Identity::NOTHING,
+        };
+        self.lately.identity(run, platform, test)
     }
 
     /// What was found, in order.
@@ -146,10 +176,13 @@ impl Block {
                 ItemWhat::Bad(bad) => return Err(&**bad),
             };
             let line = Line { text: self.texts.get(item.line), number: item.number, source: &self.source };
-            Ok(Event { line, what })
+            Ok(Event { line, what, test: item.test })
         })
     }
 }
+
+/// The memory of a record is used again unless its line was as long as this: texts keep the room that they once had.
+const LONG: usize = 4 << 10;
 
 const CUT: &str = "cut off in the middle of a line";
 

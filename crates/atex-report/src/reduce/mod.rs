@@ -26,6 +26,7 @@ pub use table::Tested;
 pub use test::{Attempt, Detail, Details, End, Fate, Numbered, Rank, Test, is_bad};
 
 use crate::event::{Event, What};
+use crate::identity::Identity;
 use crate::input::Take;
 use crate::record::Record;
 use crate::row::Row;
@@ -43,7 +44,7 @@ pub struct State {
     keep: usize,
     tests: Table,
     /// The runs by their ids.
-    pub runs: HashMap<String, Run>,
+    pub runs: BTreeMap<String, Run>,
     /// How often each tool ended in which way.
     pub ends: BTreeMap<Ended, u64>,
 }
@@ -125,20 +126,21 @@ impl State {
     /// A temporary file cannot be written.
     pub fn take(&mut self, event: &Event<'_>) -> Result<(), Stop> {
         match event.what {
-            What::Row(row) => self.row(&row),
-            What::Record(record) => self.record(record),
+            What::Row(row) => self.row(&row, event.test),
+            What::Record(record) => self.record(record, event.test),
             What::Other => Ok(()),
         }
     }
 
-    fn row(&mut self, row: &Row<'_>) -> Result<(), Stop> {
+    fn row(&mut self, row: &Row<'_>, test: Identity) -> Result<(), Stop> {
         let keep = self.keep;
-        let added = self.test(row.run, row.platform, row.test, row.time)?.result(row, keep);
+        self.run(row.run, row.time);
+        let added = self.tests.turn_to(test, row.test_key())?.result(row, keep);
         self.tests.grow(added);
         Ok(())
     }
 
-    fn record(&mut self, record: &Record) -> Result<(), Stop> {
+    fn record(&mut self, record: &Record, test: Identity) -> Result<(), Stop> {
         match record {
             Record::JobStart(r) => self.run(&r.run, r.time).begin(r.time, &r.dir),
             Record::JobResume(r) => {
@@ -152,11 +154,13 @@ impl State {
             }
             Record::HostEnd(r) => entry(&mut self.run(&r.run, r.time).hosts, &r.host).end(r),
             Record::TestStart(r) => {
-                self.test(&r.run, &r.platform, &r.test, r.time)?.start(r);
+                self.run(&r.run, r.time);
+                self.tests.turn_to(test, (&r.run, &r.platform, &r.test))?.start(r);
                 self.tests.grow(r.host.len());
             }
             Record::TestEnd(r) => {
-                self.test(&r.run, &r.platform, &r.test, r.time)?.end(r);
+                self.run(&r.run, r.time);
+                self.tests.turn_to(test, (&r.run, &r.platform, &r.test))?.end(r);
                 let texts = [&r.host, &r.note, &r.artifacts];
                 self.tests.grow(texts.into_iter().flatten().map(|text| text.len().min(LONGEST_TEXT)).sum());
             }
@@ -166,21 +170,20 @@ impl State {
         Ok(())
     }
 
-    /// Hands over all tests, by name, platform and run; none is left.
+    /// Hands over all tests, each once, in an order that means nothing; none is left.
     ///
     /// # Errors
     /// A temporary file cannot be written or read.
-    pub fn drain_tests(&mut self, mut take: impl FnMut(Tested)) -> Result<(), Stop> {
+    pub fn drain_tests(&mut self, mut take: impl FnMut(&Tested)) -> Result<(), Stop> {
         self.tests.drain(&mut take)
     }
 
-    fn test(&mut self, run: &str, platform: &str, test: &str, time: Time) -> Result<&mut Test, Stop> {
-        self.run(run, time);
-        self.tests.turn_to(run, platform, test)
-    }
-
     fn run(&mut self, id: &str, time: Time) -> &mut Run {
-        let run = entry(&mut self.runs, id);
+        // Runs are few: to find one by its name costs less than to hash that.
+        if !self.runs.contains_key(id) {
+            self.runs.insert(id.to_owned(), Run::default());
+        }
+        let run = self.runs.get_mut(id).expect("it has just been put there if it was not");
         run.saw(time);
         run
     }
@@ -239,7 +242,7 @@ mod tests {
     /// The test of which the records are.
     fn test_after(records: &[&str]) -> Test {
         let mut found = Vec::new();
-        after(records).drain_tests(|tested| found.push(tested.test)).unwrap();
+        after(records).drain_tests(|tested| found.push(tested.test.clone())).unwrap();
         found.remove(0)
     }
 

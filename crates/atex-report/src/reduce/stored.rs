@@ -186,12 +186,12 @@ fn time(from: &mut &[u8]) -> Option<Time> {
     bytes(from).map(i64::from_le_bytes).map(Time)
 }
 
-fn put_text(to: &mut Vec<u8>, text: &str) {
+pub(super) fn put_text(to: &mut Vec<u8>, text: &str) {
     put_number(to, text.len() as u64);
     to.extend_from_slice(text.as_bytes());
 }
 
-fn text(from: &mut &[u8]) -> Option<String> {
+pub(super) fn text(from: &mut &[u8]) -> Option<String> {
     let len = usize::try_from(number(from)?).ok()?;
     let (text, rest) = from.split_at_checked(len)?;
     *from = rest;

@@ -1,15 +1,14 @@
 //! All tests of a stream: those of which something was read lately in memory, the others sorted in files.
 //!
-//! A test goes to the files as far as it is known, and may do so more than once; in the end its parts are joined. So
+//! In memory those that are settled, of which seldom anything more is read, wait as bytes (`stored`), as in the files. A
+//! test goes to the files as far as it is known, and may do so more than once; in the end its parts are joined. So
 //! nothing depends on the order of the stream but one thing: what is repeated in part, after so many other tests that
 //! the first time is no longer in memory, counts twice. `sort` brings repeats together.
 
-use std::collections::HashMap;
-
 use super::stored;
 use super::test::Test;
-use crate::identity::{Identities, Identity};
-use crate::sorter::{Pair, Sorter, key_text, text_of_key};
+use crate::identity::{Identity, IdentityMap};
+use crate::sorter::{Pair, Sorter};
 use crate::stop::Stop;
 
 /// How much the tests that were read of last may take before those that were read of before them go to the files. There
@@ -18,6 +17,9 @@ const HELD: usize = 6 << 20;
 
 /// What a test with one attempt takes but for its texts, in memory and in the table.
 const TEST: usize = 640;
+
+/// What a test that waits as bytes takes in the table.
+const PLACE: usize = 64;
 
 /// A test and where it stands.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -35,34 +37,50 @@ pub struct Tested {
 /// The tests of all runs.
 #[derive(Debug, Default)]
 pub(super) struct Table {
-    identities: Identities,
     /// How many failed subtests are kept of each attempt.
     keep: usize,
+    /// How much is held: [`HELD`].
+    limit: usize,
     /// The tests that were read of last, and those before them.
-    recent: HashMap<Identity, Box<Tested>>,
-    before: HashMap<Identity, Box<Tested>>,
+    recent: Lately,
+    before: Lately,
     /// The one that was read of last of all, which is in neither.
     last: Option<(Identity, Box<Tested>)>,
-    /// How much the recent ones take.
+    /// How much the recent ones take that are not settled.
     held: usize,
+    /// Tests that are no longer needed: with the room that their texts have, the next ones cost few allocations.
+    spare: Vec<Box<Tested>>,
     sorter: Option<Sorter>,
-    key: Vec<u8>,
     value: Vec<u8>,
 }
 
+/// Tests of which something was read at about the same time.
+#[derive(Debug, Default)]
+struct Lately {
+    open: IdentityMap<Box<Tested>>,
+    /// Those that are settled: where they stand among the bytes.
+    settled: IdentityMap<(u32, u32)>,
+    bytes: Vec<u8>,
+}
+
+/// How many tests are kept for others. More than a few are there only in a stream without ends of tests.
+const SPARE: usize = 64;
+
+/// The longest name of which the room is kept.
+const LONG: usize = 1 << 10;
+
 impl Table {
     pub fn new(keep: usize) -> Table {
-        Table { keep, ..Table::default() }
+        Table { keep, limit: HELD, ..Table::default() }
     }
 
-    /// The test that is asked for, which becomes the last one.
+    /// The test that is asked for, which becomes the last one; its run, platform and name.
     ///
     /// # Errors
     /// A temporary file cannot be written.
-    pub fn turn_to(&mut self, run: &str, platform: &str, name: &str) -> Result<&mut Test, Stop> {
-        let is_it = |of: &Tested| of.name == name && of.platform == platform && of.run == run;
-        if !self.last.as_ref().is_some_and(|(_, tested)| is_it(tested)) {
-            self.change(run, platform, name)?;
+    pub fn turn_to(&mut self, test: Identity, names: (&str, &str, &str)) -> Result<&mut Test, Stop> {
+        if self.last.as_ref().is_none_or(|(last, _)| *last != test) {
+            self.change(test, names)?;
         }
         let (_, tested) = self.last.as_mut().expect("it has just been put there if it was not");
         Ok(&mut tested.test)
@@ -73,91 +91,167 @@ impl Table {
         self.held += bytes;
     }
 
-    fn change(&mut self, run: &str, platform: &str, name: &str) -> Result<(), Stop> {
+    fn change(&mut self, test: Identity, (run, platform, name): (&str, &str, &str)) -> Result<(), Stop> {
         if let Some((identity, tested)) = self.last.take() {
-            self.recent.insert(identity, tested);
+            self.put_away(identity, tested);
         }
-        if self.held > HELD {
+        if self.held + self.recent.size() > self.limit {
             self.age()?;
         }
-        let identity = self.identities.of(run, platform, name);
-        let tested = self.recent.remove(&identity).or_else(|| self.before.remove(&identity));
-        let tested = tested.unwrap_or_else(|| {
-            self.held += TEST + run.len() + platform.len() + name.len();
-            let (run, platform, name) = (run.to_owned(), platform.to_owned(), name.to_owned());
-            Box::new(Tested { name, platform, run, test: Test::default() })
-        });
-        self.last = Some((identity, tested));
+        let tested = match self.recent.open.remove(&test) {
+            Some(tested) => tested,
+            None => {
+                let tested = self.find(test)?.unwrap_or_else(|| self.new_test(run, platform, name));
+                self.held += size(&tested);
+                tested
+            }
+        };
+        self.last = Some((test, tested));
         Ok(())
+    }
+
+    fn new_test(&mut self, run: &str, platform: &str, name: &str) -> Box<Tested> {
+        let mut tested = self.spare.pop().unwrap_or_default();
+        for (to, text) in [(&mut tested.run, run), (&mut tested.platform, platform), (&mut tested.name, name)]
+        {
+            to.clear();
+            to.push_str(text);
+        }
+        tested.test.clear();
+        tested
+    }
+
+    /// Takes a test out of what is in memory.
+    fn find(&mut self, test: Identity) -> Result<Option<Box<Tested>>, Stop> {
+        for lately in [&mut self.recent, &mut self.before] {
+            if let Some(tested) = lately.open.remove(&test) {
+                return Ok(Some(tested));
+            }
+            if let Some((from, to)) = lately.settled.remove(&test) {
+                return stored(&lately.bytes[from as usize..to as usize])
+                    .map(|tested| Some(Box::new(tested)));
+            }
+        }
+        Ok(None)
+    }
+
+    fn put_away(&mut self, identity: Identity, tested: Box<Tested>) {
+        if !tested.test.is_settled() {
+            self.recent.open.insert(identity, tested);
+            return;
+        }
+        let bytes = &mut self.recent.bytes;
+        let from = bytes.len();
+        put(&tested, bytes);
+        // Of all the bytes there are few more than are held, but for one test, which is smaller than 4 GiB.
+        self.recent.settled.insert(identity, (from as u32, bytes.len() as u32));
+        self.held = self.held.saturating_sub(size(&tested));
+        self.keep_spare(tested);
+    }
+
+    fn keep_spare(&mut self, tested: Box<Tested>) {
+        let room = tested.run.capacity() + tested.platform.capacity() + tested.name.capacity();
+        if self.spare.len() < SPARE && room < LONG {
+            self.spare.push(tested);
+        }
     }
 
     /// Nothing was read for long of those before: they go to the files.
     fn age(&mut self) -> Result<(), Stop> {
-        let old = std::mem::replace(&mut self.before, std::mem::take(&mut self.recent));
+        std::mem::swap(&mut self.before, &mut self.recent);
         self.held = 0;
-        old.into_values().try_for_each(|tested| self.put(&tested))
+        let mut old = std::mem::take(&mut self.recent);
+        self.flush(&mut old)?;
+        self.recent = old;
+        Ok(())
     }
 
-    fn put(&mut self, tested: &Tested) -> Result<(), Stop> {
-        self.key.clear();
-        [&tested.name, &tested.platform, &tested.run]
-            .into_iter()
-            .for_each(|text| key_text(&mut self.key, text));
-        self.value.clear();
-        stored::write(&tested.test, &mut self.value);
-        self.sorter.get_or_insert_default().push(&self.key, &self.value)
+    /// Empties what is in memory into the files; keeps its room.
+    fn flush(&mut self, old: &mut Lately) -> Result<(), Stop> {
+        let sorter = self.sorter.get_or_insert_default();
+        for (identity, (from, to)) in old.settled.drain() {
+            sorter.push(&identity.to_bytes(), &old.bytes[from as usize..to as usize])?;
+        }
+        old.bytes.clear();
+        for (identity, tested) in old.open.drain() {
+            self.value.clear();
+            put(&tested, &mut self.value);
+            sorter.push(&identity.to_bytes(), &self.value)?;
+        }
+        Ok(())
     }
 
-    /// Hands all tests over, by name, platform and run. None is left.
+    /// Hands all tests over, each once. None is left.
     ///
     /// # Errors
     /// A temporary file cannot be written or read.
-    pub fn drain(&mut self, take: &mut dyn FnMut(Tested)) -> Result<(), Stop> {
-        let last = self.last.take().map(|(_, tested)| tested);
-        let held = self.before.drain().chain(self.recent.drain()).map(|(_, tested)| tested).chain(last);
-        let mut held: Vec<Box<Tested>> = held.collect();
-        match self.sorter.take() {
-            None => {
-                held.sort_unstable_by(|a, b| {
-                    (&a.name, &a.platform, &a.run).cmp(&(&b.name, &b.platform, &b.run))
-                });
-                held.into_iter().for_each(|tested| take(*tested));
-                Ok(())
-            }
-            Some(sorter) => {
-                self.sorter = Some(sorter);
-                held.iter().try_for_each(|tested| self.put(tested))?;
-                drop(held);
-                let sorter = self.sorter.take().unwrap_or_default();
-                merged(sorter, self.keep, take)
+    pub fn drain(&mut self, take: &mut dyn FnMut(&Tested)) -> Result<(), Stop> {
+        if let Some((identity, tested)) = self.last.take() {
+            self.put_away(identity, tested);
+        }
+        let (mut recent, mut before) = (std::mem::take(&mut self.recent), std::mem::take(&mut self.before));
+        if self.sorter.is_some() {
+            self.flush(&mut before)?;
+            self.flush(&mut recent)?;
+            drop((before, recent));
+            let sorter = self.sorter.take().unwrap_or_default();
+            return merged(sorter, self.keep, take);
+        }
+        for lately in [before, recent] {
+            lately.open.values().for_each(|tested| take(tested));
+            for (from, to) in lately.settled.values() {
+                take(&stored(&lately.bytes[*from as usize..*to as usize])?);
             }
         }
+        Ok(())
     }
+}
+
+impl Lately {
+    /// How much those take that are settled.
+    fn size(&self) -> usize {
+        self.bytes.len() + PLACE * self.settled.len()
+    }
+}
+
+/// How much a test takes but for what was said of it.
+fn size(tested: &Tested) -> usize {
+    TEST + tested.run.len() + tested.platform.len() + tested.name.len()
+}
+
+/// Appends a test and its names.
+fn put(tested: &Tested, to: &mut Vec<u8>) {
+    [&tested.run, &tested.platform, &tested.name].into_iter().for_each(|text| stored::put_text(to, text));
+    stored::write(&tested.test, to);
+}
+
+fn stored(mut from: &[u8]) -> Result<Tested, Stop> {
+    let mut read = || {
+        let mut text = || stored::text(&mut from);
+        let (run, platform, name) = (text()?, text()?, text()?);
+        Some(Tested { name, platform, run, test: stored::read(from)? })
+    };
+    read().ok_or_else(|| {
+        Stop::trouble(format!("{}: a temporary file is damaged", std::env::temp_dir().display()))
+    })
 }
 
 /// Joins the parts of each test.
-fn merged(sorter: Sorter, keep: usize, take: &mut dyn FnMut(Tested)) -> Result<(), Stop> {
+fn merged(sorter: Sorter, keep: usize, take: &mut dyn FnMut(&Tested)) -> Result<(), Stop> {
     let mut sorted = sorter.finish()?;
-    let mut next = sorted.next()?;
-    while let Some(pair) = next.take() {
-        let mut test = test_of(&pair)?;
-        next = sorted.next()?;
-        while let Some(more) = next.take_if(|more| more.0 == pair.0) {
-            test.join(test_of(&more)?, keep);
-            next = sorted.next()?;
+    let (mut pair, mut next) = (Pair::default(), Pair::default());
+    let mut goes_on = sorted.next(&mut pair)?;
+    while goes_on {
+        let mut tested = stored(&pair.1)?;
+        goes_on = sorted.next(&mut next)?;
+        while goes_on && next.0 == pair.0 {
+            tested.test.join(stored(&next.1)?.test, keep);
+            goes_on = sorted.next(&mut next)?;
         }
-        let (name, rest) = text_of_key(&pair.0);
-        let (platform, rest) = text_of_key(rest);
-        let (run, _) = text_of_key(rest);
-        take(Tested { name, platform, run, test });
+        take(&tested);
+        std::mem::swap(&mut pair, &mut next);
     }
     Ok(())
-}
-
-fn test_of((_, value): &Pair) -> Result<Test, Stop> {
-    stored::read(value).ok_or_else(|| {
-        Stop::trouble(format!("{}: a temporary file is damaged", std::env::temp_dir().display()))
-    })
 }
 
 #[cfg(test)]
@@ -170,17 +264,17 @@ mod tests {
     fn add(table: &mut Table, event: &Event<'_>) {
         match event.what {
             What::Row(row) => {
-                let added = table.turn_to(row.run, row.platform, row.test).unwrap().result(&row, 2);
+                let added = table.turn_to(event.test, row.test_key()).unwrap().result(&row, 2);
                 table.grow(added);
             }
             What::Record(Record::TestEnd(end)) => {
-                table.turn_to(&end.run, &end.platform, &end.test).unwrap().end(end);
+                table.turn_to(event.test, (&end.run, &end.platform, &end.test)).unwrap().end(end);
             }
             _ => panic!("{:?}", event.line),
         }
     }
 
-    const TESTS: u32 = 30_000;
+    const TESTS: u32 = 3_000;
 
     fn row(test: u32, n: u32) -> String {
         let status = if (test + n).is_multiple_of(3) { "fail" } else { "pass" };
@@ -197,13 +291,14 @@ mod tests {
 
     fn drained(table: &mut Table) -> Vec<Tested> {
         let mut all = Vec::new();
-        table.drain(&mut |tested| all.push(tested)).unwrap();
+        table.drain(&mut |tested| all.push(tested.clone())).unwrap();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
         all
     }
 
     #[test]
     fn tests_in_files_are_those_that_memory_would_hold() {
-        let mut table = Table::new(2);
+        let mut table = Table { limit: 128 << 10, ..Table::new(2) };
         // One half of each test long before the other half, and all of it said again in the end.
         let passes: [&dyn Fn(u32) -> Vec<String>; 3] =
             [&|test| vec![row(test, 1), row(test, 2)], &|test| vec![row(test, 3), end(test)], &|test| {
@@ -215,9 +310,10 @@ mod tests {
             }
         }
         assert!(table.sorter.is_some(), "they are too many for memory");
-        assert!(table.recent.len() + table.before.len() < 20_000);
+        let held = [&table.recent, &table.before].map(|lately| lately.open.len() + lately.settled.len());
+        assert!(held.iter().sum::<usize>() < TESTS as usize, "{held:?}");
         let found = drained(&mut table);
-        assert!(found.is_sorted_by(|a, b| a.name < b.name), "by name, each once");
+        assert!(found.is_sorted_by(|a, b| a.name < b.name), "each once");
         assert_eq!(found.len(), TESTS as usize);
         for number in [0, 1, 2, TESTS / 2, TESTS - 1] {
             let mut alone = Table::new(2);

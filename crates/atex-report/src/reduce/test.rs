@@ -143,6 +143,16 @@ impl Test {
         self.attempts.iter().map(|(_, attempt)| attempt)
     }
 
+    /// Whether its end was read: then hardly anything more is to come.
+    pub(super) fn is_settled(&self) -> bool {
+        self.attempts().any(|attempt| attempt.end.as_ref().is_some_and(|end| end.is_final))
+    }
+
+    /// Forgets all of it, and keeps room for as much.
+    pub(super) fn clear(&mut self) {
+        self.attempts.clear();
+    }
+
     pub(super) fn attempt(&mut self, number: u32) -> &mut Attempt {
         let at = match self.attempts.binary_search_by_key(&number, |(known, _)| *known) {
             Ok(at) => at,

@@ -1,12 +1,12 @@
 //! What is kept of the tests of a stream, each of which is looked at once: counts, and the few that are shown.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap};
 
 use atex_model::report::{Cause, Outcome};
 
 use super::{Counts, Limits, Listed, Lost};
-use crate::reduce::{End, Fate, Tested, entry, is_bad};
+use crate::reduce::{End, Fate, Tested, is_bad};
 
 /// What is kept of the tests that were added.
 #[derive(Debug)]
@@ -18,18 +18,41 @@ pub struct Collected {
     pub(super) slowest: First<Reverse<u64>>,
     pub(super) platforms: BTreeMap<String, Counts>,
     /// By runs, then by hosts.
-    pub(super) hosts: HashMap<String, HashMap<String, Work>>,
-    pub(super) lost: Lost,
+    pub(super) hosts: BTreeMap<String, BTreeMap<String, Work>>,
+    lost: LostTime,
 }
 
 /// What attempts tell of a host.
 #[derive(Debug, Default)]
 pub(super) struct Work {
-    /// The label of its tests; of several the first in the order of their names.
+    /// The label of its tests; of several the first in the alphabet.
     pub platform: String,
     pub attempts: u64,
     pub faults: u64,
-    pub busy: f64,
+    pub busy: Microseconds,
+}
+
+/// A sum of times that is the same in whatever order they are added: tests come in none.
+#[derive(Debug, Default, Clone, Copy)]
+pub(super) struct Microseconds(u128);
+
+impl Microseconds {
+    fn add(&mut self, seconds: f64) {
+        // What is no length of time, or beyond all of them, becomes the nearest that is.
+        self.0 = self.0.saturating_add((seconds * 1e6).round() as u128);
+    }
+
+    pub fn seconds(self) -> f64 {
+        self.0 as f64 / 1e6
+    }
+}
+
+/// What becomes a [`Lost`].
+#[derive(Debug, Default)]
+struct LostTime {
+    infra: Microseconds,
+    reruns: Microseconds,
+    cancelled: Microseconds,
 }
 
 impl Collected {
@@ -41,8 +64,8 @@ impl Collected {
             flaky: First::new(limits.failures),
             slowest: First::new(limits.slowest),
             platforms: BTreeMap::new(),
-            hosts: HashMap::new(),
-            lost: Lost::default(),
+            hosts: BTreeMap::new(),
+            lost: LostTime::default(),
         }
     }
 
@@ -92,20 +115,34 @@ impl Collected {
             }
             let Some(host) = attempt.host() else { continue };
             let work = entry(entry(&mut self.hosts, &tested.run), host);
-            if work.attempts == 0 {
+            if work.attempts == 0 || tested.platform < work.platform {
                 work.platform.clone_from(&tested.platform);
             }
             work.attempts += 1;
             if let Some(end) = &attempt.end {
-                work.busy += end.seconds;
+                work.busy.add(end.seconds);
                 work.faults += u64::from(end.cause == Cause::Host);
             }
         }
     }
 
+    /// The time that was spent in vain.
+    pub(super) fn lost(&self) -> Lost {
+        let LostTime { infra, reruns, cancelled } = &self.lost;
+        Lost { infra: infra.seconds(), reruns: reruns.seconds(), cancelled: cancelled.seconds() }
+    }
+
     pub(super) fn host(&self, run: &str, id: &str) -> Option<&Work> {
         self.hosts.get(run)?.get(id)
     }
+}
+
+/// What stands under a name; only a new name is copied. There are few, so that to find one costs less than to hash it.
+fn entry<'m, V: Default>(map: &'m mut BTreeMap<String, V>, name: &str) -> &'m mut V {
+    if !map.contains_key(name) {
+        map.insert(name.to_owned(), V::default());
+    }
+    map.get_mut(name).expect("it has just been put there if it was not")
 }
 
 /// Whether a test that was settled so passed after it had failed.
@@ -115,12 +152,12 @@ fn is_flaky(settled: &End, tested: &Tested) -> bool {
     settled.outcome >= Outcome::Warn && ends.any(failed)
 }
 
-impl Lost {
+impl LostTime {
     fn add(&mut self, end: &End) {
         match end.cause {
-            Cause::Host | Cause::Own => self.infra += end.seconds,
-            Cause::Cancelled => self.cancelled += end.seconds,
-            Cause::Test if !end.is_final => self.reruns += end.seconds,
+            Cause::Host | Cause::Own => self.infra.add(end.seconds),
+            Cause::Cancelled => self.cancelled.add(end.seconds),
+            Cause::Test if !end.is_final => self.reruns.add(end.seconds),
             Cause::Test | Cause::Skipped => {}
         }
     }

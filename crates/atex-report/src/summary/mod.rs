@@ -187,7 +187,7 @@ impl<'a> Summary<'a> {
             slowest: collected.slowest.listed(slow).shown,
             hosts: used_hosts(collected, state, hosts),
             runs: runs(state),
-            lost: collected.lost,
+            lost: collected.lost(),
             unsettled,
         }
     }
@@ -269,7 +269,7 @@ fn used<'a>(id: &'a str, work: Option<&'a Work>, host: Option<&'a Host>) -> Used
         platform: host.map(|host| host.platform.as_str()).or(of_work).unwrap_or_default(),
         attempts: work.map_or(0, |work| work.attempts),
         faults: work.map_or(0, |work| work.faults),
-        busy: work.map_or(0.0, |work| work.busy),
+        busy: work.map_or(0.0, |work| work.busy.seconds()),
         troubles,
         ending: trouble.or(host.and_then(Host::ending)),
     }

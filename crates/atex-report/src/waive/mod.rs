@@ -7,7 +7,6 @@
 mod contest;
 mod own;
 
-use std::collections::HashMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
@@ -21,7 +20,7 @@ use atex_model::report::{Cause, Outcome, ResultKind, TestEnd, Waived};
 use crate::args::InputArgs;
 use crate::config::Input;
 use crate::event::{Event, What};
-use crate::identity::{Identities, Identity};
+use crate::identity::{Identity, IdentityMap};
 use crate::input::{self, Faults, Take};
 use crate::out::Out;
 use crate::record::Record;
@@ -207,13 +206,7 @@ pub fn run(
     }
     let mut faults = Faults::new(input.messages, say);
     let out = Out::stream(stdout);
-    let mut waiving = Waiving {
-        waivers,
-        out,
-        identities: Identities::default(),
-        open: HashMap::new(),
-        whole: Whole::default(),
-    };
+    let mut waiving = Waiving { waivers, out, open: IdentityMap::default(), whole: Whole::default() };
     let done = input::read(&input.sources, &mut faults, &mut waiving).and_then(|()| waiving.out.finish());
     match done {
         Ok(()) => {}
@@ -249,8 +242,7 @@ fn complaints(waivers: &[Waiver]) -> Vec<String> {
 struct Waiving<'w> {
     waivers: Vec<Waiver>,
     out: Out<'w>,
-    identities: Identities,
-    open: HashMap<Identity, Failed>,
+    open: IdentityMap<Failed>,
     whole: Whole,
 }
 
@@ -320,7 +312,7 @@ impl Waiving<'_> {
         Ok(None)
     }
 
-    fn row(&mut self, row: &Row<'_>) -> Result<Option<Waived>, Stop> {
+    fn row(&mut self, row: &Row<'_>, test: Identity) -> Result<Option<Waived>, Stop> {
         if row.waived.is_some() || row.kind == ResultKind::LiveResult {
             return Ok(None);
         }
@@ -333,19 +325,17 @@ impl Waiving<'_> {
             time: row.time,
         })?;
         if row.outcome() <= Outcome::Fail {
-            let identity = self.identities.hash((row.run, row.platform, row.test, row.attempt));
             if self.open.len() >= OPEN {
                 self.open.clear();
             }
-            let failed = self.open.entry(identity).or_default();
+            let failed = self.open.entry(test.number(u64::from(row.attempt))).or_default();
             failed.add(row.subtest.is_some(), row.outcome(), label.as_ref());
         }
         Ok(label)
     }
 
-    fn end(&mut self, end: &TestEnd) -> Result<Option<Waived>, Stop> {
-        let identity = self.identities.hash((&*end.run, &*end.platform, &*end.test, end.attempt));
-        let failed = self.open.remove(&identity).unwrap_or_default();
+    fn end(&mut self, end: &TestEnd, test: Identity) -> Result<Option<Waived>, Stop> {
+        let failed = self.open.remove(&test.number(u64::from(end.attempt))).unwrap_or_default();
         let bad = matches!(end.outcome, Outcome::Fail | Outcome::Error) && end.cause == Cause::Test;
         if !bad || end.waived.is_some() || failed.unwaived {
             return Ok(None);
@@ -369,8 +359,8 @@ impl Take for Waiving<'_> {
     fn event(&mut self, event: &Event<'_>) -> Result<(), Stop> {
         self.whole.event(event);
         let label = match event.what {
-            What::Row(row) => self.row(&row)?,
-            What::Record(Record::TestEnd(end)) => self.end(end)?,
+            What::Row(row) => self.row(&row, event.test)?,
+            What::Record(Record::TestEnd(end)) => self.end(end, event.test)?,
             _ => None,
         };
         let (line, to) = (event.line.text, &mut self.out.buffer);
