@@ -1,5 +1,7 @@
 //! What is said at a terminal while a run goes on, and what earlier runs are good for.
 
+use std::time::Duration;
+
 use atex_testkit::sandbox::{Command, Dir, Output};
 use serde_json::{Value, json};
 
@@ -171,7 +173,8 @@ fn without_a_terminal_a_line_a_minute_says_how_far_it_is() {
     let dir = Dir::new();
     let input = [test("/a", "sleep 63"), test("/b", "true")];
     for (options, expected) in [(&["--local", "1"][..], 1), (&["--local", "1", "-q"][..], 0)] {
-        let output = exec(&dir, options, &input).args(["--order", "given"]).run();
+        let output =
+            exec(&dir, options, &input).args(["--order", "given"]).timeout(Duration::from_secs(150)).run();
         output.success();
         let said: Vec<&str> = output.stderr.lines().collect();
         assert_eq!(said.len(), expected, "{said:?}");
