@@ -9,7 +9,6 @@ use atex_model::report::{
 
 /// What a line says.
 #[derive(Debug, Clone, PartialEq)]
-#[expect(clippy::large_enum_variant, reason = "there is one at a time, and most are ends of tests")]
 pub enum Record {
     /// `job-start`
     JobStart(JobStart),
