@@ -183,6 +183,7 @@ impl Scanner<'_> {
 
 /// Records that are no longer needed: with the room that their texts have, the next ones cost no allocation.
 #[derive(Debug, Default)]
+#[expect(clippy::vec_box, reason = "they come from boxes and go into boxes")]
 pub(crate) struct Spare {
     starts: Vec<Box<Record>>,
     ends: Vec<Box<Record>>,

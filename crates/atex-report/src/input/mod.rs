@@ -187,6 +187,7 @@ enum Stream {
 }
 
 /// What the reading thread hands over.
+#[expect(clippy::large_enum_variant, reason = "nearly all are blocks")]
 enum Packet {
     Block(Block),
     /// A source ends too early: why.

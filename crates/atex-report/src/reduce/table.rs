@@ -49,6 +49,7 @@ pub(super) struct Table {
     /// How much the recent ones take that are not settled.
     held: usize,
     /// Tests that are no longer needed: with the room that their texts have, the next ones cost few allocations.
+    #[expect(clippy::vec_box, reason = "they come from boxes and go into boxes")]
     spare: Vec<Box<Tested>>,
     sorter: Option<Sorter>,
     value: Vec<u8>,
