@@ -155,7 +155,7 @@ fn surroundings() -> Dir {
     dir.write(".fmf/version", "1\n");
     dir.write(
         "main.fmf",
-        "/smoke/disk:\n  test: echo denied\n  tag: tier1\n/smoke/net:\n  test: 'true'\n  tag: tier1\n\
+        "/smoke/disk:\n  test: echo denied\n  tag: tier1\n/smoke/net:\n  test: echo denied\n  tag: tier1\n\
          /plans/daily:\n  discover: {how: fmf}\n",
     );
     dir.write("tests/README", "a directory of the tree");
