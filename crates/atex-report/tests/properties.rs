@@ -20,8 +20,8 @@ fn said(stream: &str) -> (Facts, String) {
     read_from("in", from, &mut faults, &mut state).unwrap();
     let (mut outcomes, mut collected) = (Outcomes::default(), Collected::new(&Limits::default()));
     let taken = state.drain_tests(|tested| {
-        outcomes.add(&tested);
-        collected.add(&tested);
+        outcomes.add(tested);
+        collected.add(tested);
     });
     taken.unwrap();
     let input = Input { sources: Vec::new(), required: Vec::new(), allow_empty: false, messages: 0 };
