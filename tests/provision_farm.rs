@@ -1,7 +1,7 @@
 //! atex-provision testing-farm, with a service on loopback that answers late, refuses, breaks off after it has created, and
 //! forgets nothing.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
@@ -27,6 +27,12 @@ struct State {
     breaks: u32,
     refusals: u32,
     missing_logs: u32,
+    /// How many bytes of the log are there, one answer after another; then all.
+    log_grows: VecDeque<usize>,
+    /// Parts of logs can be asked for.
+    knows_ranges: bool,
+    /// Which parts of it were asked for, and how many bytes of it were sent.
+    ranges: Vec<(String, usize)>,
     /// What was asked, a line each.
     calls: Vec<String>,
 }
@@ -65,7 +71,7 @@ impl Service {
 
 fn answer(stream: TcpStream, state: &Mutex<State>, url: &str) -> Option<()> {
     let mut reader = BufReader::new(stream.try_clone().ok()?);
-    let (mut line, mut length, mut key) = (String::new(), 0, false);
+    let (mut line, mut length, mut key, mut range) = (String::new(), 0, false, String::new());
     reader.read_line(&mut line).ok()?;
     loop {
         let mut header = String::new();
@@ -78,6 +84,9 @@ fn answer(stream: TcpStream, state: &Mutex<State>, url: &str) -> Option<()> {
             length = value.trim().parse().ok()?;
         }
         key |= header == "authorization: bearer secret";
+        if let Some(value) = header.strip_prefix("range:") {
+            range = value.trim().to_owned();
+        }
     }
     let mut body = vec![0; length];
     reader.read_exact(&mut body).ok()?;
@@ -85,19 +94,51 @@ fn answer(stream: TcpStream, state: &Mutex<State>, url: &str) -> Option<()> {
     let (method, path) = (words.next()?, words.next()?);
     let mut state = state.lock().unwrap();
     state.calls.push(format!("{method} {path}"));
-    let (status, body) = if path.starts_with("/artifacts/") || key {
+    let mut more = String::new();
+    let (status, body) = if path.starts_with("/artifacts/") && state.missing_logs == 0 {
+        state.log(&range, &mut more)
+    } else if path.starts_with("/artifacts/") {
+        state.missing_logs -= 1;
+        (404, String::new())
+    } else if key {
         state.answer(method, path, &body, url)?
     } else {
         (401, json!({"message": "Unauthorized"}).to_string())
     };
     drop(state);
-    let retry = if status == 429 { "Retry-After: 1\r\n" } else { "" };
+    if status == 429 {
+        more.push_str("Retry-After: 1\r\n");
+    }
     let head =
-        format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\n{retry}Connection: close\r\n\r\n", body.len());
+        format!("HTTP/1.1 {status} x\r\nContent-Length: {}\r\n{more}Connection: close\r\n\r\n", body.len());
     (&stream).write_all(format!("{head}{body}").as_bytes()).ok()
 }
 
+/// What the log of a request says in the end.
+const LOG: &str = "[0] [x] wait\n[1] [x] Guest is ready: ArtemisGuest(ab, root@10.0.0.7, arch=x86_64)\n[2] [x] starting tests execution\n";
+
 impl State {
+    /// As much of the log as there is, or the part of it that was asked for.
+    fn log(&mut self, range: &str, header: &mut String) -> (u16, String) {
+        let log = &LOG[..self.log_grows.pop_front().unwrap_or(LOG.len())];
+        let from = range.strip_prefix("bytes=").and_then(|range| range.strip_suffix('-'));
+        let from = from.map(|from| from.parse::<usize>().unwrap()).filter(|_| self.knows_ranges);
+        let (status, part) = match from {
+            None => (200, log),
+            Some(from) if from >= log.len() => {
+                header.push_str(&format!("Content-Range: bytes */{}\r\n", log.len()));
+                (416, "")
+            }
+            Some(from) => {
+                let last = log.len() - 1;
+                header.push_str(&format!("Content-Range: bytes {from}-{last}/{}\r\n", log.len()));
+                (206, &log[from..])
+            }
+        };
+        self.ranges.push((range.to_owned(), part.len()));
+        (status, part.to_owned())
+    }
+
     /// `None`: the connection breaks.
     fn answer(&mut self, method: &str, path: &str, body: &[u8], url: &str) -> Option<(u16, String)> {
         let text = |value: Value| value.to_string();
@@ -138,14 +179,6 @@ impl State {
                 }
                 None => (404, String::new()),
             },
-            ("GET", _) if path.starts_with("/artifacts/") => {
-                if self.missing_logs > 0 {
-                    self.missing_logs -= 1;
-                    return Some((404, String::new()));
-                }
-                let log = "[1] [x] Guest is ready: ArtemisGuest(ab, root@10.0.0.7, arch=x86_64)\n[2] [x] starting tests execution\n";
-                (200, log.to_owned())
-            }
             _ => (400, text(json!({"message": "what?"}))),
         })
     }
@@ -199,6 +232,28 @@ fn machines_of_the_service_are_hosts() {
     assert!(!ledger.contains("secret"), "{ledger}");
     call(&dir, &service, &["release"]).stdin(output.stdout).run().success();
     assert_eq!(service.alive(), [""; 0]);
+}
+
+#[test]
+fn of_a_log_that_grows_only_what_is_new_is_asked_for() {
+    let (first, second) = (LOG.find("[1]").unwrap(), LOG.find("[2]").unwrap());
+    for knows_ranges in [true, false] {
+        let (dir, service) = (dir(), Service::start());
+        service.state().log_grows = [first, first, second - 5, second].into();
+        service.state().knows_ranges = knows_ranges;
+        let output = call(&dir, &service, &WORDS).run();
+        output.success();
+        assert_eq!(of_type(&output, "host")[0]["connect"]["host"], "10.0.0.7");
+        // Of whole lines: what is not one yet is asked for again.
+        let (from, again) = (format!("bytes={first}-"), format!("bytes={second}-"));
+        let asked = ["", from.as_str(), from.as_str(), from.as_str(), again.as_str()];
+        let sent = match knows_ranges {
+            true => [first, 0, second - 5 - first, second - first, LOG.len() - second],
+            false => [first, first, second - 5, second, LOG.len()],
+        };
+        let expected: Vec<(String, usize)> = asked.iter().map(|&asked| asked.to_owned()).zip(sent).collect();
+        assert_eq!(service.state().ranges, expected);
+    }
 }
 
 #[test]

@@ -151,7 +151,12 @@ impl Farm {
     }
 
     /// Who may log in where, once the machine is ready.
-    fn guest(&self, id: &str, stop: &Stop) -> Result<Option<request::Guest>, Trouble> {
+    fn guest(
+        &self,
+        id: &str,
+        log: &mut request::Log,
+        stop: &Stop,
+    ) -> Result<Option<request::Guest>, Trouble> {
         let state = self.service.get(&format!("/v0.1/requests/{}", http::escape(id)), stop)?;
         let word = state["state"].as_str().unwrap_or_default();
         if !ALIVE.contains(&word) {
@@ -160,8 +165,10 @@ impl Farm {
             return Err(Trouble { again: false, ..Trouble::passing(message) });
         }
         let Some(artifacts) = state["run"]["artifacts"].as_str() else { return Ok(None) };
-        let log = self.service.log(&format!("{artifacts}/pipeline.log"), stop)?;
-        Ok(log.and_then(|log| request::ready(&log)))
+        if let Some((from, text)) = self.service.log(&format!("{artifacts}/pipeline.log"), log.read, stop)? {
+            log.add(from, &text);
+        }
+        Ok(log.ready())
     }
 }
 
@@ -178,7 +185,8 @@ impl Backend for Farm {
         let id = self.request(&body, order.token, order.stop)?;
         (order.note)(&id, None)?;
         let often = spec.poll.map_or(OFTEN, |often| (often, often));
-        let guest = poll(often, spec.create_timeout, order.stop, || self.guest(&id, order.stop))?;
+        let mut log = request::Log::default();
+        let guest = poll(often, spec.create_timeout, order.stop, || self.guest(&id, &mut log, order.stop))?;
         let login = Login { user: guest.user, ..spec.login.clone() };
         let way = login.ssh(&guest.address, None, &self.around);
         let mut host = Host::new(format!("testing-farm/{}", order.short()), Connect::Ssh(way));

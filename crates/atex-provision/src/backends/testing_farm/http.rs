@@ -31,7 +31,17 @@ pub(super) struct Service {
 struct Answer {
     status: u16,
     retry_after: Option<Duration>,
+    /// Of which bytes of how many the body is.
+    range: Option<String>,
     body: String,
+}
+
+/// What is asked for.
+enum Ask<'a> {
+    /// Something of the service, by a method.
+    Service(&'a str),
+    /// What is behind the first bytes of a log. Logs are public, and not the service's own.
+    Log(u64),
 }
 
 impl Service {
@@ -56,18 +66,22 @@ impl Service {
 
     /// Ends a request; one that has ended is no trouble.
     pub fn delete(&self, path: &str) -> Result<(), Trouble> {
-        let answer = self.exchange("DELETE", &format!("{}{path}", self.url), None, &Stop::never())?;
+        let answer =
+            self.exchange(&Ask::Service("DELETE"), &format!("{}{path}", self.url), None, &Stop::never())?;
         match answer.status {
             200..=299 | 404 | 409 => Ok(()),
             _ => Err(refusal("DELETE", path, &answer)),
         }
     }
 
-    /// A log that grows; `None`: it is not there yet.
-    pub fn log(&self, url: &str, stop: &Stop) -> Result<Option<String>, Trouble> {
-        let answer = self.exchange("LOG", url, None, stop)?;
+    /// What is behind the first `known` bytes of a log that grows, or more of it, and where that begins; `None`: nothing.
+    pub fn log(&self, url: &str, known: u64, stop: &Stop) -> Result<Option<(u64, String)>, Trouble> {
+        let answer = self.exchange(&Ask::Log(known), url, None, stop)?;
         match answer.status {
-            200..=299 => Ok(Some(answer.body)),
+            206 => Ok(Some((answer.begins().unwrap_or(known), answer.body))),
+            200..=299 => Ok(Some((0, answer.body))),
+            // Nothing is there yet that is not known; or it is another log, of fewer bytes.
+            416 => Ok(answer.size().filter(|size| *size < known).map(|_| (0, String::new()))),
             // It is written elsewhere, and shows late; inside of some networks as forbidden.
             403 | 404 => Ok(None),
             _ => Err(refusal("GET", url, &answer)),
@@ -75,7 +89,7 @@ impl Service {
     }
 
     fn json(&self, method: &str, path: &str, body: Option<&Value>, stop: &Stop) -> Result<Value, Trouble> {
-        let answer = self.exchange(method, &format!("{}{path}", self.url), body, stop)?;
+        let answer = self.exchange(&Ask::Service(method), &format!("{}{path}", self.url), body, stop)?;
         match answer.status {
             // Nothing, as an answer to a search.
             204 => Ok(Value::Array(Vec::new())),
@@ -85,39 +99,38 @@ impl Service {
         }
     }
 
-    fn exchange(
-        &self,
-        method: &str,
-        url: &str,
-        body: Option<&Value>,
-        stop: &Stop,
-    ) -> Result<Answer, Trouble> {
-        // Options by standard input, where the key is seen by nobody. Logs are public, and not the service's own.
+    fn exchange(&self, ask: &Ask, url: &str, body: Option<&Value>, stop: &Stop) -> Result<Answer, Trouble> {
+        // Options by standard input, where the key is seen by nobody.
         let mut options = format!("url = {}\n", quoted(url));
-        if method == "LOG" {
-            options.push_str("location\n");
-        } else {
-            options.push_str(&format!("request = {}\n", quoted(method)));
-            options
-                .push_str(&format!("header = {}\n", quoted(&format!("Authorization: Bearer {}", self.key))));
+        match ask {
+            Ask::Log(0) => options.push_str("location\n"),
+            Ask::Log(known) => options.push_str(&format!("location\nrange = \"{known}-\"\n")),
+            Ask::Service(method) => {
+                let key = quoted(&format!("Authorization: Bearer {}", self.key));
+                // What is compressed on its way has other bytes than those that are counted in a log.
+                options.push_str(&format!("compressed\nrequest = {}\nheader = {key}\n", quoted(method)));
+            }
         }
         if let Some(body) = body {
             options.push_str("header = \"Content-Type: application/json\"\n");
             options.push_str(&format!("data-raw = {}\n", quoted(&body.to_string())));
         }
         let seconds = EXCHANGE.as_secs().to_string();
-        let words = [
-            "--silent",
-            "--show-error",
-            "--include",
-            "--compressed",
-            "--max-time",
-            &seconds,
-            "--config",
-            "-",
-        ];
+        let words = ["--silent", "--show-error", "--include", "--max-time", &seconds, "--config", "-"];
         let said = Call::new("curl").args(words).input(options).limit(EXCHANGE + PAUSE).text(stop)?;
         parse(&said).ok_or_else(|| Trouble::passing(format!("curl: {url}: not an answer of HTTP")))
+    }
+}
+
+impl Answer {
+    /// With which byte it begins, of a text of which it is a part: `bytes 7-9/10`.
+    fn begins(&self) -> Option<u64> {
+        self.range.as_deref()?.strip_prefix("bytes ")?.split('-').next()?.parse().ok()
+    }
+
+    /// How many bytes there are in all: `bytes */10`.
+    fn size(&self) -> Option<u64> {
+        self.range.as_deref()?.rsplit('/').next()?.parse().ok()
     }
 }
 
@@ -134,12 +147,15 @@ fn parse(text: &str) -> Option<Answer> {
             rest = body;
             continue;
         }
-        let retry_after = lines.find_map(|line| {
-            let (name, value) = line.split_once(':')?;
-            name.eq_ignore_ascii_case("retry-after").then(|| value.trim().parse().ok()).flatten()
-        });
+        let fields: Vec<(&str, &str)> = lines.filter_map(|line| line.split_once(':')).collect();
+        let field = |wanted: &str| {
+            let of_it = fields.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted));
+            of_it.map(|(_, value)| value.trim())
+        };
+        let retry_after = field("retry-after").and_then(|value| value.parse().ok());
         let retry_after = retry_after.map(|seconds| Duration::from_secs(seconds).min(LONGEST_PAUSE));
-        return Some(Answer { status, retry_after, body: body.to_owned() });
+        let range = field("content-range").map(str::to_owned);
+        return Some(Answer { status, retry_after, range, body: body.to_owned() });
     }
 }
 
@@ -185,6 +201,16 @@ mod tests {
             assert_eq!(found, (status, retry, body), "{text}");
         }
         assert!(parse("").is_none() && parse("no\r\n\r\n").is_none());
+        for (range, begins, size) in [
+            ("Content-Range: bytes 7-9/10\r\n", Some(7), Some(10)),
+            ("content-range: bytes */10\r\n", None, Some(10)),
+            ("content-range: bytes 7-9/*\r\n", Some(7), None),
+            ("content-range: lines 7-9/10\r\n", None, Some(10)),
+            ("", None, None),
+        ] {
+            let answer = parse(&format!("HTTP/1.1 206 x\r\n{range}\r\n")).unwrap();
+            assert_eq!((answer.begins(), answer.size()), (begins, size), "{range}");
+        }
     }
 
     #[test]
@@ -193,7 +219,7 @@ mod tests {
             [(400, false), (401, false), (408, true), (429, true), (500, true), (503, true)]
         {
             let body = "{\"message\":\"no \\u001b[1m\"}".to_owned();
-            let trouble = refusal("GET", "/x", &Answer { status, retry_after: None, body });
+            let trouble = refusal("GET", "/x", &Answer { status, retry_after: None, range: None, body });
             assert_eq!((trouble.again, trouble.after.is_some()), (again, again), "{status}");
             assert_eq!(trouble.message, format!("testing-farm: GET /x: status {status}: no \\x1b[1m"));
         }

@@ -73,18 +73,49 @@ pub(super) struct Guest {
     pub address: String,
 }
 
-/// The machine, once the log says that its tests begin: one of them is what keeps it.
-pub(super) fn ready(log: &str) -> Option<Guest> {
-    let guest = log.lines().find_map(|line| {
-        let (_, guest) = line.split_once("] Guest is ready: ArtemisGuest(")?;
-        let (_, login) = guest.split_once(", ")?;
-        let (user, rest) = login.split_once('@')?;
-        let address = rest.split([',', ')', ' ']).next()?;
-        let plain =
-            |text: &str| !text.is_empty() && !text.starts_with('-') && !text.contains(char::is_whitespace);
-        (plain(user) && plain(address)).then(|| Guest { user: user.to_owned(), address: address.to_owned() })
-    })?;
-    log.contains("] starting tests execution").then_some(guest)
+/// What the log of a request says, which grows.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    /// How many bytes have been read: whole lines.
+    pub read: u64,
+    guest: Option<Guest>,
+    has_begun: bool,
+}
+
+impl Log {
+    /// Reads what is new of a part of the log that begins at this byte.
+    pub fn add(&mut self, from: u64, text: &str) {
+        let known = self.read.checked_sub(from).and_then(|known| text.get(usize::try_from(known).ok()?..));
+        let new = known.unwrap_or_else(|| {
+            // It is another log, a shorter one, in the place of the first.
+            self.read = from;
+            text
+        });
+        let whole = &new[..new.rfind('\n').map_or(0, |end| end + 1)];
+        for line in whole.lines() {
+            self.guest = self.guest.take().or_else(|| guest(line));
+            self.has_begun |= line.contains("] starting tests execution");
+        }
+        // What was no UTF-8 has not as many bytes as it had. It is read again.
+        if !whole.contains(char::REPLACEMENT_CHARACTER) {
+            self.read += whole.len() as u64;
+        }
+    }
+
+    /// The machine, once the log says that its tests begin: one of them is what keeps it.
+    pub fn ready(&mut self) -> Option<Guest> {
+        self.guest.take_if(|_| self.has_begun)
+    }
+}
+
+fn guest(line: &str) -> Option<Guest> {
+    let (_, guest) = line.split_once("] Guest is ready: ArtemisGuest(")?;
+    let (_, login) = guest.split_once(", ")?;
+    let (user, rest) = login.split_once('@')?;
+    let address = rest.split([',', ')', ' ']).next()?;
+    let plain =
+        |text: &str| !text.is_empty() && !text.starts_with('-') && !text.contains(char::is_whitespace);
+    (plain(user) && plain(address)).then(|| Guest { user: user.to_owned(), address: address.to_owned() })
 }
 
 /// RFC 4648, with padding.
@@ -124,11 +155,32 @@ mod tests {
     #[test]
     fn a_machine_is_ready_when_its_tests_begin() {
         let ready_line = "[12:00] [I] [x] Guest is ready: ArtemisGuest(ab-12, root@10.0.0.7, arch=x86_64)\n";
-        let log = format!("before\n{ready_line}");
-        assert_eq!(ready(&log), None);
-        let guest = Guest { user: "root".into(), address: "10.0.0.7".into() };
-        assert_eq!(ready(&format!("{log}[12:01] [x] starting tests execution\n")), Some(guest));
-        assert_eq!(ready("] Guest is ready: ArtemisGuest(a, root@-oX)\n] starting tests execution"), None);
+        let start_line = "[12:01] [x] starting tests execution\n";
+        let mut log = Log::default();
+        log.add(0, "before\n");
+        // A line that is not whole is read again.
+        log.add(7, &ready_line[..40]);
+        assert_eq!((log.read, log.ready()), (7, None));
+        log.add(7, ready_line);
+        assert_eq!((log.read, log.ready()), (7 + ready_line.len() as u64, None));
+        // All of it again, where nothing is known of ranges.
+        log.add(0, &format!("before\n{ready_line}{start_line}"));
+        assert_eq!(log.read as usize, 7 + ready_line.len() + start_line.len());
+        assert_eq!(log.ready(), Some(Guest { user: "root".into(), address: "10.0.0.7".into() }));
+        let mut log = Log::default();
+        log.add(0, "] Guest is ready: ArtemisGuest(a, root@-oX)\n] starting tests execution\n");
+        assert_eq!(log.ready(), None);
+    }
+
+    #[test]
+    fn a_log_that_is_another_one_is_read_from_its_beginning() {
+        let mut log = Log::default();
+        log.add(0, "long and longer\n");
+        log.add(0, "new\n");
+        assert_eq!(log.read, 4);
+        // What is not known byte by byte does not count as read.
+        log.add(4, "\u{fffd}\n");
+        assert_eq!(log.read, 4);
     }
 
     #[test]
