@@ -268,11 +268,38 @@ fn the_list_is_read_again_when_it_has_changed() {
     // The one that was there before is somebody else's by now.
     dir.write("host0/lock/lock/state", "theirs 99999999999 0 0 somebody\n");
     talk.say(&json!({"type": "want", "hosts": 1}));
+    assert_eq!(talk.expect("hello")["max"], 2);
     assert_eq!(talk.expect("host")["id"], "host1");
-    // More than there were in the beginning.
+    // More than there were in the beginning, which is told without being asked.
     pool(&dir, 3);
+    assert_eq!(talk.expect("hello")["max"], 3);
     talk.say(&json!({"type": "want", "hosts": 2}));
     assert_eq!(talk.expect("host")["id"], "host2");
     talk.say(&json!({"type": "shutdown"}));
     assert_eq!(talk.end(), Some(0));
+}
+
+#[test]
+fn a_host_that_is_added_during_a_run_is_used() {
+    let dir = Dir::new();
+    pool(&dir, 2);
+    let both = dir.read("pool");
+    pool(&dir, 1);
+    dir.write("both", both);
+    let fifo = dir.join("used");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    // The first host is busy until the second one, which it adds to the list, has been used.
+    let here = dir.join(".").display().to_string();
+    let first = format!("cd {here}; mv both pool; read -r host <used; [ \"$host\" = host1 ]");
+    let second = format!("echo \"${{POOL_HOST##*/}}\" >{here}/used");
+    let mut exec = tool(&dir, "atex-exec");
+    let tools = std::path::Path::new(env!("CARGO_BIN_EXE_atex-provision")).parent().unwrap();
+    exec.env("PATH", format!("{}:{}", tools.display(), std::env::var("PATH").unwrap()));
+    exec.args(["--provision", "atex-provision static pool --lock-dir lock"]);
+    let mut tests = [test("/first", &first), test("/second", &second)];
+    tests[0]["data"]["extra-priority"] = json!(1);
+    exec.stdin(lines(&tests));
+    let output = exec.timeout(std::time::Duration::from_secs(120)).run();
+    output.success();
+    assert_eq!(of_type(&output, "result").len(), 2);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
@@ -97,6 +98,9 @@ that somebody else uses is passed over, or waited for with --serve. The list is 
     }
 }
 
+/// When a file was changed last, its size, and which file it is: one that is put in its place may have the same time.
+type Version = (SystemTime, u64, u64);
+
 /// Where the hosts stand.
 struct List {
     file: PathBuf,
@@ -114,10 +118,11 @@ impl List {
         Ok(inventory)
     }
 
-    /// When the list was changed last; standard input does not change.
-    fn changed(&self) -> Option<SystemTime> {
+    /// Which state of the list this is; standard input does not change.
+    fn version(&self) -> Option<Version> {
         let path = (self.file != Path::new("-")).then(|| self.directory.join(&self.file))?;
-        fs::metadata(path).and_then(|data| data.modified()).ok()
+        let data = fs::metadata(path).ok()?;
+        Some((data.modified().ok()?, data.len(), data.ino()))
     }
 }
 
@@ -133,7 +138,7 @@ struct Fixed {
 /// What is known of the hosts of the list.
 #[derive(Default)]
 struct Known {
-    read: Option<(Option<SystemTime>, Arc<Vec<Host>>)>,
+    read: Option<(Option<Version>, Arc<Vec<Host>>)>,
     /// The hosts that this process has or tries.
     mine: HashMap<String, Mine>,
     /// When, and what, was found out about hosts that are not to be had.
@@ -177,10 +182,10 @@ impl Fixed {
     /// The hosts of the list as it is now. One that has become wrong counts as it was.
     fn hosts(&self) -> Result<Arc<Vec<Host>>, Failure> {
         let list = self.list.as_ref().ok_or_else(|| Failure::trouble("static: there is no list"))?;
-        let changed = list.changed();
+        let version = list.version();
         let mut state = self.state();
         if let Some((then, hosts)) = &state.read
-            && *then == changed
+            && *then == version
         {
             return Ok(Arc::clone(hosts));
         }
@@ -193,7 +198,7 @@ impl Fixed {
             }
             (Err(failure), None) => return Err(failure),
         };
-        state.read = Some((changed, Arc::clone(&hosts)));
+        state.read = Some((version, Arc::clone(&hosts)));
         Ok(hosts)
     }
 
@@ -344,7 +349,7 @@ impl Backend for Fixed {
             return Err(failure.hint("put the list into a file"));
         }
         let max = Some(self.hosts()?.len() as u64);
-        Ok(Gives { max, beat: Some(beat_of(orphan)), ..Gives::default() })
+        Ok(Gives { max, beat: Some(beat_of(orphan)), changes: Some(LOOK), ..Gives::default() })
     }
 
     fn standing(&self, _: Option<u32>) -> Result<Option<Inventory>, Failure> {

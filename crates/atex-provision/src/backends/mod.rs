@@ -102,6 +102,8 @@ pub(crate) struct Gives {
     pub extends: bool,
     /// How often it wants to hear that somebody looks after a host.
     pub beat: Option<Duration>,
+    /// How often is asked again what it gives, if that can change.
+    pub changes: Option<Duration>,
 }
 
 /// Writes something down before anything happens on its account.

@@ -75,19 +75,13 @@ pub(crate) fn serve<W: Write>(
         said_pending: 0,
         exit: Exit::Done,
         beat: gives.beat,
+        changes: gives.changes,
         extends: gives.extends && terms.ttl.is_none(),
         next_sign: now + leasing.sign_of_life(),
         next_beat: gives.beat.map(|every| now + every),
+        next_look: gives.changes.map(|every| now + every),
     };
-    server.say(&Hello {
-        kind: HelloTag,
-        provisioner: Some(leasing.kind.name.to_owned()),
-        platform: terms.platform.clone(),
-        facts: gives.facts,
-        max,
-        adopt: true,
-        extend: gives.extends,
-    });
+    server.greet(gives);
     server.talk(&messages, &news, &signals);
     Ok(server.exit)
 }
@@ -116,10 +110,12 @@ struct Server<'a, W: Write> {
     said_pending: u64,
     exit: Exit,
     beat: Option<Duration>,
+    changes: Option<Duration>,
     /// Whether hosts are kept by moving the provider's limit of time, again and again.
     extends: bool,
     next_sign: Instant,
     next_beat: Option<Instant>,
+    next_look: Option<Instant>,
 }
 
 impl<W: Write> Server<'_, W> {
@@ -179,10 +175,7 @@ impl<W: Write> Server<'_, W> {
     fn hear(&mut self, message: Message) {
         match message {
             Message::Want(hosts) => {
-                // A list may have grown meanwhile.
-                if let Ok(gives) = self.leasing.backend.gives(self.leasing.orphan) {
-                    self.pool.max = most(&gives, self.terms);
-                }
+                self.look();
                 self.pool.want(hosts);
             }
             Message::Release(id) => self.release(&id),
@@ -378,7 +371,8 @@ impl<W: Write> Server<'_, W> {
 
     fn until_next(&self) -> Duration {
         let now = Instant::now();
-        let next = self.next_beat.map_or(self.next_sign, |beat| beat.min(self.next_sign));
+        let others = self.next_beat.into_iter().chain(self.next_look);
+        let next = others.fold(self.next_sign, Instant::min);
         let clock = atex_cli::now();
         let ends = self.pool.ready.values().filter_map(|ready| ready.until).min();
         let ends = ends.map(|end| Duration::from_millis(u64::try_from(end.0 - clock.0).unwrap_or(0)));
@@ -404,6 +398,22 @@ impl<W: Write> Server<'_, W> {
         {
             self.next_beat = Some(now + every);
             self.beat();
+        }
+        if self.next_look.is_some_and(|next| now >= next) {
+            self.look();
+        }
+    }
+
+    /// Looks how many hosts there can be now, and says so if that has changed: whoever asks for hosts asks for no more than
+    /// there can be.
+    fn look(&mut self) {
+        let Some(every) = self.changes else { return };
+        self.next_look = Some(Instant::now() + every);
+        // A list that cannot be read has been complained about, and counts as it was.
+        let Ok(gives) = self.leasing.backend.gives(self.leasing.orphan) else { return };
+        let max = most(&gives, self.terms);
+        if max != std::mem::replace(&mut self.pool.max, max) && self.ending.is_none() {
+            self.greet(gives);
         }
     }
 
@@ -451,6 +461,20 @@ impl<W: Write> Server<'_, W> {
     }
 
     // ---- What we say ----
+
+    fn greet(&mut self, gives: Gives) {
+        // What is under way is told of anew after each greeting.
+        self.said_pending = 0;
+        self.say(&Hello {
+            kind: HelloTag,
+            provisioner: Some(self.leasing.kind.name.to_owned()),
+            platform: self.terms.platform.clone(),
+            facts: gives.facts,
+            max: self.pool.max,
+            adopt: true,
+            extend: gives.extends,
+        });
+    }
 
     fn say_pending(&mut self) {
         let hosts = self.pool.pending();

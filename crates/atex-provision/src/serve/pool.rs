@@ -23,8 +23,8 @@ pub(super) enum Fate {
 /// The state of a pool.
 #[derive(Debug, Default)]
 pub(super) struct Pool {
-    /// How many are wanted, ready and under way.
-    want: u64,
+    /// How many were asked for, ready and under way.
+    asked: u64,
     /// How many there can be.
     pub max: Option<u64>,
     /// The hosts that were handed out, by id.
@@ -46,8 +46,13 @@ impl Pool {
 
     /// So many are wanted now.
     pub fn want(&mut self, hosts: u64) {
-        self.want = hosts.min(self.max.unwrap_or(u64::MAX));
+        self.asked = hosts;
         self.failed = 0;
+    }
+
+    /// How many are wanted of those that there can be.
+    fn wanted(&self) -> u64 {
+        self.asked.min(self.max.unwrap_or(u64::MAX))
     }
 
     /// How many are to be begun now, if so many can be under way.
@@ -59,18 +64,18 @@ impl Pool {
 
     /// How many are under way, those included that have not been begun.
     pub fn pending(&self) -> u64 {
-        self.creating.min(self.want.saturating_sub(self.ready.len() as u64)) + self.missing()
+        self.creating.min(self.wanted().saturating_sub(self.ready.len() as u64)) + self.missing()
     }
 
     fn missing(&self) -> u64 {
         let there = self.ready.len() as u64 + self.creating + self.failed;
-        if self.closed { 0 } else { self.want.saturating_sub(there) }
+        if self.closed { 0 } else { self.wanted().saturating_sub(there) }
     }
 
     /// One has come into being.
     pub fn created(&mut self, id: &str, ready: Ready) -> Fate {
         self.creating = self.creating.saturating_sub(1);
-        if self.closed || self.ready.len() as u64 >= self.want {
+        if self.closed || self.ready.len() as u64 >= self.wanted() {
             return Fate::Unwanted;
         }
         self.adopted(id, ready)
@@ -128,6 +133,9 @@ mod tests {
         // More than there can be.
         pool.want(9);
         assert_eq!((pool.begin(9), pool.pending()), (1, 3));
+        // There can be more now: they are wanted still.
+        pool.max = Some(5);
+        assert_eq!((pool.begin(9), pool.pending()), (1, 4));
     }
 
     #[test]
