@@ -108,9 +108,9 @@ fn hosts_are_alive_or_gone_within_the_time_of_all() {
     let Some(lab) = Lab::start_or_skip(2) else { return };
     let dir = Dir::new();
     let line = format!(" {}", lab_host(&lab, 0));
-    // Most of them hang, and more than can be asked at once.
+    // Most of them hang, and more than can be asked at once, before the one that is alive.
     let mut input = lines(&(0..100).map(|n| silent(&format!("s{n}"))).collect::<Vec<_>>());
-    input.insert_str(0, &format!("{line}\n{{\"type\":\"odd\",  \"x\":1.50}}\n"));
+    input.push_str(&format!("{line}\n{{\"type\":\"odd\",  \"x\":1.50}}\n"));
     let mut check = at(&lab, &dir, &["check", "--timeout", "12s"], &[]);
     let begun = Instant::now();
     let output = check.stdin(input).run();
@@ -122,9 +122,7 @@ fn hosts_are_alive_or_gone_within_the_time_of_all() {
     assert_eq!(end(&output)["counts"], json!({"hosts": 1, "gone": 100}));
     let gone = of_type(&output, "host-gone");
     let noted = |note: &str| gone.iter().filter(|gone| gone["note"] == note).count();
-    let silent = noted("no answer within 12 s");
-    assert!(silent >= 64, "so many are asked at once");
-    assert_eq!(silent + noted("not asked within 12 s: others took all the time"), 100);
+    assert_eq!(noted("no answer within 12 s"), 100, "each is asked");
     let lease = |gone: &Value| gone["lease"]["token"].as_str().unwrap().to_owned();
     assert!(gone.iter().all(|gone| lease(gone) == format!("token-{}", gone["id"].as_str().unwrap())));
 

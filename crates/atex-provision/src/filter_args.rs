@@ -49,6 +49,8 @@ pub struct Check {
     pub(crate) on: OnHosts,
 
     /// How long all of them together may take, counted for each from when its record has come
+    ///
+    /// A host that has not answered after a sixteenth of it is waited for, but others are asked in its place.
     #[arg(long, value_name = "DURATION", value_parser = at_least_a_second, default_value = "1m")]
     pub timeout: Duration,
 }

@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, never, unbounded};
 use super::reopen;
 use crate::Release;
 use crate::backends::Surroundings;
-use crate::crowd::{Event, Item, MOST, crowd, stdin};
+use crate::crowd::{Event, Item, MOST, Places, crowd, stdin};
 use crate::lease::give_back;
 use crate::ledger::{Entry, Ledger};
 use crate::run::Done;
@@ -35,7 +35,7 @@ pub(crate) fn release<W: Write>(
     };
     let mut releasing = Releasing { out, done, written: Ok(()) };
     let one = |wanted: Wanted| (free(&ledger, &wanted, around), wanted.id);
-    crowd((named, never()), MOST, one, |crowd| {
+    crowd((named, never()), Places::of(MOST), one, |crowd| {
         while let Some(event) = crowd.next() {
             match event {
                 Event::Done((result, id)) => releasing.freed(id, result),

@@ -26,7 +26,7 @@ pub(crate) use passing::{Passing, read};
 pub use prepare::Steps;
 pub(crate) use prepare::{Preparation, prepare};
 
-use crate::crowd::{Event, Item, crowd};
+use crate::crowd::{Event, Item, MOST, Places, crowd};
 use crate::filter_args::OnHosts;
 use crate::reach::{Limit, Link, Reach};
 use crate::run::Done;
@@ -42,9 +42,14 @@ enum Since {
     Came,
 }
 
+/// What hangs takes up a place for this part of the time of all: with 64 places, a thousand hosts are all asked even if none
+/// of them answers.
+const PATIENCE: u32 = 16;
+
 /// Something that is done with hosts.
 struct Filter<'a, W: Write> {
     on: &'a OnHosts,
+    places: Places,
     time: Duration,
     since: Since,
     reach: Reach,
@@ -78,14 +83,19 @@ impl<'a, W: Write> Filter<'a, W> {
     ) -> Result<Self, Failure> {
         let signals = signals::channel(&signals::ENDING).map_err(Failure::trouble)?;
         let at_once = on.parallel as usize;
+        let (patience, most_logins) = match since {
+            Since::Begun => (None, at_once),
+            Since::Came => (Some(time / PATIENCE), MOST),
+        };
         let (stopper, stop) = Stop::new();
         done.counts.insert("hosts".to_owned(), 0);
         let (stopper, written) = (Some(stopper), Ok(()));
         Ok(Filter {
             on,
+            places: Places { at_once, patience },
             time,
             since,
-            reach: Reach::to_many(at_once),
+            reach: Reach::to_many(most_logins),
             signals,
             stopper,
             stop,
@@ -120,7 +130,7 @@ impl<'a, W: Write> Filter<'a, W> {
             });
             Outcome { host, result }
         };
-        crowd((input, self.signals.clone()), self.on.parallel as usize, one, |crowd| {
+        crowd((input, self.signals.clone()), self.places, one, |crowd| {
             while let Some(event) = crowd.next() {
                 let left = match event {
                     Event::Done(outcome) => {
