@@ -270,6 +270,45 @@ fn what_cannot_be_prepared_is_refused_before_a_host_is_touched() {
     }
 }
 
+#[test]
+fn on_this_machine_packages_are_looked_for_only_unless_it_is_allowed() {
+    let dir = Dir::new();
+    let log = dir.join("log");
+    // Package managers that only say that they were to install something.
+    for manager in ["apt-get", "dnf5", "dnf", "yum", "zypper", "apk", "pacman"] {
+        let script = format!("#!/bin/sh\necho \"$*\" >>{}\nexit 1\n", log.display());
+        dir.script(format!("bin/{manager}"), script);
+    }
+    for query in ["dpkg-query", "rpm"] {
+        dir.script(format!("bin/{query}"), "#!/bin/sh\nexit 1\n");
+    }
+    let path = format!("{}:{}", dir.join("bin").display(), std::env::var("PATH").unwrap());
+    let call = |words: &[&str], host: &Value| {
+        let mut command = provision(&dir, words);
+        command.env("PATH", &path).stdin(lines(std::slice::from_ref(host))).run()
+    };
+    let leased = provision(&dir, &["local", "--ttl", "1h"]).run();
+    leased.success();
+    let other = json!({"type": "host", "id": "other", "connect": {"how": "command", "argv": ["env"]}});
+    let install = ["prepare", "--package", "atex-none"];
+    let local = json!({"type": "host", "id": "here", "connect": {"how": "local"}});
+    for host in [&local, &of_type(&leased, "host")[0]] {
+        let refused = "it is not installed; they are installed on this machine with --allow-install only";
+        call(&install, host).code(3).stderr_has(&format!("package `atex-none` cannot be had: {refused}"));
+        for sources in [["--repo", "name=r,baseurl=file:///none"], ["--module", "m:1/p"]] {
+            let words = [&["prepare"][..], &sources].concat();
+            call(&words, host).code(3).stderr_has(": on this machine with --allow-install only");
+        }
+        assert!(!log.exists(), "{}", dir.read("log"));
+    }
+    for (words, host) in [(&[&install[..], &["--allow-install"]].concat()[..], &local), (&install, &other)] {
+        call(words, host).code(3);
+        assert!(dir.read("log").contains("install"), "{}", dir.read("log"));
+        std::fs::remove_file(&log).unwrap();
+    }
+    provision(&dir, &["release"]).stdin(leased.stdout).run().success();
+}
+
 /// Two versions of a package in streams of a module, a package that is older in a repository of a better priority, and
 /// both repositories, made on a host that calls itself Fedora.
 const REPOSITORIES: &str = r#"set -e

@@ -386,6 +386,14 @@ fn on_this_machine_packages_are_looked_for_only_unless_it_is_allowed() {
                    --allow-install only";
     assert_eq!(note(&output, "/b"), message);
     assert_eq!(calls(&dir, "install"), Vec::<String>::new());
+    // A directory of this machine, which is entered by a command.
+    let mut leased = other_host("local/2");
+    leased["lease"] = json!({"token": "t", "provisioner": "local"});
+    let dir = Dir::new();
+    let mut command = exec(&dir, &[], &[&input[..], &[leased]].concat());
+    with_packages(&mut command, &dir, &["one"]);
+    command.run().code(3);
+    assert_eq!(calls(&dir, "install"), Vec::<String>::new());
 
     let dir = Dir::new();
     let mut command = exec(&dir, &["--local", "1", "--allow-install"], &input);

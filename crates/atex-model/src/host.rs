@@ -61,6 +61,13 @@ impl Host {
         Ok(host)
     }
 
+    /// Whether what is done there is done to this machine: its files and packages. A lease of atex-provision's `local` is
+    /// entered by a command, and still no other machine.
+    pub fn is_this_machine(&self) -> bool {
+        let provisioner = self.lease.as_ref().and_then(|lease| lease.provisioner.as_deref());
+        self.connect == Connect::Local || provisioner == Some("local")
+    }
+
     /// The same host for tests of this label.
     #[must_use]
     pub fn of(mut self, platform: impl Into<String>) -> Host {

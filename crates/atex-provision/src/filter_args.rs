@@ -68,6 +68,13 @@ pub struct Prepare {
     #[arg(long, value_name = "DURATION", value_parser = at_least_a_second, default_value = "1h")]
     pub timeout: Duration,
 
+    /// Install packages on this machine, too
+    ///
+    /// On hosts that are this machine, of `local`, packages are looked for only, and --repo and --module are refused,
+    /// unless this is given.
+    #[arg(long)]
+    pub allow_install: bool,
+
     /// Keep what steps print, a file a host, in this directory
     #[arg(long, value_name = "DIR")]
     pub logs: Option<PathBuf>,

@@ -8,7 +8,6 @@ use std::time::Instant;
 use atex_cli::text::tail::Tail;
 use atex_connect::Stdin;
 use atex_host::packages::{self, Answer, fault_in_name};
-use atex_model::Connect;
 
 use super::setup::{Part, Stage, Task};
 use super::{State, Step, Worker, quote};
@@ -137,8 +136,8 @@ impl Worker {
 
     /// This machine is its user's: nothing is installed there unless that is asked for.
     pub(super) fn may_install(&self) -> bool {
-        let is_local = self.record.as_ref().is_some_and(|record| record.connect == Connect::Local);
-        !is_local || self.given.shared.as_ref().is_some_and(|shared| shared.allow_install)
+        let is_here = self.record.as_ref().is_some_and(|record| record.is_this_machine());
+        !is_here || self.given.shared.as_ref().is_some_and(|shared| shared.allow_install)
     }
 
     // ---- What comes from a job ----

@@ -35,6 +35,9 @@ use upload::{Packed, UNPACK};
 /// The key of a host's record that says what was done with it.
 const KEY: &str = "done";
 
+/// Why nothing is installed: this machine is its user's.
+const HERE: &str = "on this machine with --allow-install only";
+
 /// Runs a script that comes by its input: as a program, so that it decides itself what reads it.
 const RUN: &str = "file=$(mktemp) || exit; trap 'rm -f \"$file\"' EXIT; cat >\"$file\" && chmod 700 \"$file\" || exit; \
                    ATEX_HOST=$1 ATEX_PLATFORM=$2 \"$file\" </dev/null";
@@ -47,6 +50,8 @@ pub(crate) struct Preparation {
     on: OnHosts,
     timeout: Duration,
     logs: Option<PathBuf>,
+    /// Packages are installed on this machine, too.
+    allow_install: bool,
 }
 
 #[derive(Debug)]
@@ -67,11 +72,11 @@ struct Task {
 
 #[derive(Debug)]
 enum What {
-    /// A script for sh, from standard input.
-    Script(String),
+    /// A script of ours, which settles where packages come from.
+    Sources(String),
     /// A program, from standard input.
     Program(Arc<[u8]>),
-    Packages(String),
+    Packages(Vec<String>),
     Copy(Packed),
 }
 
@@ -109,7 +114,8 @@ impl Preparation {
                 |e: &std::io::Error| Failure::usage(format!("--logs: {}: {}", logs.display(), reason(e)));
             fs::create_dir_all(logs).map_err(|e| wrong(&e))?;
         }
-        Ok(Preparation { stages, on: asked.on, timeout: asked.timeout, logs: asked.logs })
+        let Prepare { on, timeout, logs, allow_install, .. } = asked;
+        Ok(Preparation { stages, on, timeout, logs, allow_install })
     }
 }
 
@@ -119,21 +125,15 @@ impl Task {
             Step::Repositories(all) => {
                 let names: Vec<&str> = all.iter().map(|one| one.name.as_str()).collect();
                 let (name, done) = (format!("repo {}", names.join(", ")), json!({"repo": names}));
-                Task { what: What::Script(repository::repositories(&all)), name, done }
+                Task { what: What::Sources(repository::repositories(&all)), name, done }
             }
             Step::Module(module) => {
                 let (name, done) = (format!("module {}", module.0), json!({"module": module.0}));
-                Task { what: What::Script(repository::module(&module)), name, done }
+                Task { what: What::Sources(repository::module(&module)), name, done }
             }
             Step::Packages(want) => {
-                let asked = packages::Asked { install: true, want: &want, ..packages::Asked::default() };
-                // Answers are what is listened to; what the package manager prints is for people.
-                let script = format!("exec 3>&1 >&2\n{}", asked.script());
-                Task {
-                    what: What::Packages(script),
-                    name: "packages".to_owned(),
-                    done: json!({"package": want}),
-                }
+                let done = json!({"package": want});
+                Task { what: What::Packages(want), name: "packages".to_owned(), done }
             }
             Step::Script(Script::Text(text)) => {
                 let program = format!("#!/bin/sh -e\n{text}\n").into_bytes().into();
@@ -152,8 +152,8 @@ impl Task {
         })
     }
 
-    /// Does it. What is printed is heard by `log`.
-    fn run(&self, host: &Passing, link: &Link, log: &mut Log) -> Result<(), Trouble> {
+    /// Does it, and looks only whether packages are there if nothing may be installed. What is printed is heard by `log`.
+    fn run(&self, host: &Passing, may_install: bool, link: &Link, log: &mut Log) -> Result<(), Trouble> {
         let id = host.host.id.as_str();
         let sh = |script: &str, words: &[&str]| {
             let words = [&["sh", "-c", script, "sh"], words].concat();
@@ -161,7 +161,11 @@ impl Task {
         };
         log.title(&self.name);
         let (command, input) = match &self.what {
-            What::Script(text) | What::Packages(text) => ("sh -s".to_owned(), Stdin::bytes(text.as_bytes())),
+            What::Sources(_) if !may_install => {
+                return Err(Trouble::lasting(format!("{}: {HERE}", self.name)));
+            }
+            What::Sources(script) => ("sh -s".to_owned(), Stdin::bytes(script.as_str())),
+            What::Packages(want) => ("sh -s".to_owned(), Stdin::bytes(packages_script(want, may_install))),
             What::Program(program) => {
                 (sh(RUN, &[id, host.host.label()])?, Stdin::shared(Arc::clone(program)))
             }
@@ -182,10 +186,19 @@ impl Task {
         let lacking = lacking(&String::from_utf8_lossy(&answers));
         match (exit, lacking) {
             (Exit::Code(0), None) => Ok(()),
-            (Exit::Code(0), Some(lacking)) => Err(Trouble::passing(lacking)),
+            (Exit::Code(0), Some(lacking)) if may_install => Err(Trouble::passing(lacking)),
+            (Exit::Code(0), Some(lacking)) => {
+                Err(Trouble::passing(format!("{lacking}; they are installed {HERE}")))
+            }
             (exit, _) => Err(Trouble::passing(format!("{} {}", self.name, failed(exit, &tail)))),
         }
     }
+}
+
+fn packages_script(want: &[String], install: bool) -> String {
+    let asked = packages::Asked { install, want, ..packages::Asked::default() };
+    // Answers are what is listened to; what the package manager prints is for people.
+    format!("exec 3>&1 >&2\n{}", asked.script())
 }
 
 /// The beginning of a text, for messages.
@@ -223,7 +236,7 @@ pub(crate) fn prepare<W: Write>(
     out: &mut Output<W>,
     done: &mut Done,
 ) -> Result<(), Failure> {
-    let Preparation { stages, on, timeout, logs } = preparation;
+    let Preparation { stages, on, timeout, logs, .. } = preparation;
     let mut filter = Filter::new(on, (*timeout, Since::Begun), out, done)?;
     let mut input = read();
     for (number, stage) in stages.iter().enumerate() {
@@ -232,7 +245,7 @@ pub(crate) fn prepare<W: Write>(
         match stage {
             Stage::OnEach(tasks) => {
                 let then = if is_last { Then::Write } else { Then::Keep(&mut ready) };
-                filter.run(input, |host, link| work_off(tasks, host, link, logs.as_deref()), then);
+                filter.run(input, |host, link| preparation.work_off(tasks, host, link), then);
             }
             Stage::OnAll(playbook) => {
                 // Whoever cannot be reached is known without waiting for Ansible; the others are known hosts then.
@@ -254,17 +267,20 @@ pub(crate) fn prepare<W: Write>(
     filter.finish()
 }
 
-/// Does one task after another; notes in the record what has been done.
-fn work_off(tasks: &[Task], host: &mut Passing, link: &Link, logs: Option<&Path>) -> Result<(), Trouble> {
-    if tasks.is_empty() {
-        return link.script(":", &[]).map(drop);
+impl Preparation {
+    /// Does one task after another; notes in the record what has been done.
+    fn work_off(&self, tasks: &[Task], host: &mut Passing, link: &Link) -> Result<(), Trouble> {
+        if tasks.is_empty() {
+            return link.script(":", &[]).map(drop);
+        }
+        let mut log = Log::open(self.logs.as_deref(), &host.host.id);
+        let may_install = self.allow_install || !host.host.is_this_machine();
+        for task in tasks {
+            task.run(host, may_install, link, &mut log)?;
+            note(host, task.done.clone());
+        }
+        Ok(())
     }
-    let mut log = Log::open(logs, &host.host.id);
-    for task in tasks {
-        task.run(host, link, &mut log)?;
-        note(host, task.done.clone());
-    }
-    Ok(())
 }
 
 /// Notes in a record that something has been done.
