@@ -34,6 +34,7 @@ mod manual;
 mod pipeline;
 mod provision;
 mod provision_ansible;
+mod provision_clients;
 mod provision_clouds;
 mod provision_farm;
 mod provision_filters;

@@ -125,7 +125,7 @@ const ORIGIN: &str = "<domain type='qemu'>\n  <name>origin</name>\n  <uuid>x</uu
     <disk type='file' device='disk'><source file='/i.qcow2'/></disk>\n  </devices>\n  \
     <x value='user,hostfwd=tcp:127.0.0.1:2299-:22'/>\n</domain>\n";
 
-fn cloud() -> Dir {
+pub(crate) fn cloud() -> Dir {
     let dir = Dir::new();
     dir.script("bin/virsh", VIRSH);
     dir.script("bin/openstack", OPENSTACK);
@@ -161,7 +161,7 @@ fn ours(dir: &Dir, place: &str) -> Vec<String> {
     ours
 }
 
-fn call(dir: &Dir, words: &[&str]) -> Command {
+pub(crate) fn call(dir: &Dir, words: &[&str]) -> Command {
     let mut command = provision(dir, words);
     command.env("PATH", format!("{}:{}", dir.join("bin").display(), std::env::var("PATH").unwrap()));
     command
@@ -171,7 +171,7 @@ fn set(dir: &Dir, file: &str, text: &str) {
     std::fs::write(dir.home().join(file), text).unwrap();
 }
 
-const OPENSTACK_WORDS: [&str; 10] =
+pub(crate) const OPENSTACK_WORDS: [&str; 10] =
     ["openstack", "--image", "cs9", "--flavor", "small", "--network", "lab", "--cloud", "nine", "--no-login"];
 
 #[test]
@@ -233,7 +233,8 @@ fn no_server_is_lost_wherever_we_are_killed() {
     });
 }
 
-const BEAKER_WORDS: [&str; 6] = ["beaker", "--distro", "RHEL-9.6.0", "--variant", "BaseOS", "--no-login"];
+pub(crate) const BEAKER_WORDS: [&str; 6] =
+    ["beaker", "--distro", "RHEL-9.6.0", "--variant", "BaseOS", "--no-login"];
 
 #[test]
 fn machines_of_a_beaker_lab_are_hosts() {
