@@ -229,6 +229,7 @@ complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -l timeout -d 'How long all steps before a playbook, or the playbook, or those behind it may take' -r
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -l logs -d 'Keep what steps print, a file a host, in this directory' -r -F
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -l allow-gone -d 'Hosts that are gone are no trouble: the exit status does not tell of them'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -l allow-install -d 'Install packages on this machine, too'
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand inventory" -l format -d 'In which form' -r -f -a "ansible-yaml\t'An inventory of Ansible, in YAML'
