@@ -98,7 +98,7 @@ pub(crate) const ALL: [Examples; 27] = [
         "tsv",
         "  atex-report tsv nightly | cut -f 1-4
       the first columns
-  atex-report tsv --raw nightly | awk -F '\\t' '$2 == \"fail\"'
+  atex-report tsv nightly | awk -F '\\t' '$7 == \"fail\"'
       results that failed",
     ),
     (
@@ -119,7 +119,7 @@ pub(crate) const ALL: [Examples; 27] = [
         "tap",
         "  atex-report tap nightly
       for whatever reads TAP
-  atex-report tap --tap-version 13 nightly | prove -e cat -
+  atex-report tap --tap-version 13 nightly >nightly.tap; prove -e cat nightly.tap
       for programs that know the older version only",
     ),
     (

@@ -39,7 +39,7 @@ fn examples(command: &Command) -> Vec<String> {
     });
     let block = behind.split("\n\n").next().unwrap_or_default();
     let lines = block.lines().filter(|line| !line.starts_with("      "));
-    lines.collect::<Vec<_>>().join("\n").replace("\n    ", " ").lines().map(str::to_owned).collect()
+    lines.collect::<Vec<_>>().join("\n").replace(" \\\n    ", " ").lines().map(str::to_owned).collect()
 }
 
 #[test]
