@@ -19,6 +19,7 @@ mod exec_local;
 mod exec_policy;
 mod exec_progress;
 mod exec_provision;
+mod exec_provision_deaths;
 mod exec_resume;
 mod exec_scale;
 mod exec_schedule;
