@@ -136,7 +136,7 @@ fn help_begins_with_three_examples() {
 /// What the examples speak of: the directory is a tree, and has runs, hosts, and reports of others.
 const SURROUNDINGS: &str = r#"
     git init -q .; git add .; git -c user.name=a -c user.email=a@b commit -qm a
-    mkdir -p bin atex-runs nights keys
+    mkdir -p bin atex-runs nights keys prepared
     printf '#!/bin/sh\ncat\n' >bin/less; printf '#!/bin/sh\necho Enforcing\n' >bin/getenforce; chmod +x bin/*
     atex-discover . >tests.jsonl
     atex-exec --local 2 --run-dir lastweek <tests.jsonl >/dev/null
@@ -147,7 +147,7 @@ const SURROUNDINGS: &str = r#"
     atex-report archive nightly -o nightly.tar.zst
     atex-provision local -n 2 --ttl 1h >hosts.jsonl
     cp hosts.jsonl lab.jsonl; cp hosts.jsonl lab.txt; cp hosts.jsonl inventory.yml
-    { cat hosts.jsonl; atex-discover .; } | atex-exec prepare >ready.jsonl
+    { cat hosts.jsonl; atex-discover .; } | atex-exec prepare --work-dir "$PWD/prepared" >ready.jsonl
 "#;
 
 fn surroundings() -> Dir {
