@@ -2,8 +2,9 @@
 # for the tests; and fallocate of util-linux, if spools are to give space back. It lies in the run's directory on
 # the host, and everything else lies beside it:
 #
-#   commands, prelude, lock, bin/   what tests find there, see helpers.sh and prelude.bash; these and the agent come as one
-#                           tar stream
+#   commands, prelude, lock, bin/   what tests find there, see helpers.sh and prelude.bash; these, the agent and the
+#                           guard come as one tar stream
+#   guard                   one of the helpers of `serve`, see guard.bash
 #   boot                    which boot of the host all numbers of processes here belong to
 #   pace                    how tail is told to look often
 #   SETUP.tar, SETUP/tree   the files that tests need, as sent and unpacked
@@ -25,7 +26,7 @@
 #     closed, over, why       WORD of the test whose control is to be closed; that has exited; WORD WHY: why
 #                             it was ended here
 #     ballast                 is given up for the last line of a test when the disk is full
-#     orders, done, guard, control.go, output.go   fifos between these processes
+#     orders, done, guard, control.go, output.go, control.said, output.said   fifos between these processes
 #
 # Of these files only the first line counts. The small ones are written over in place and in one piece, so that a
 # full disk does not hinder them, and say whose they are, so that nothing has to be removed between two tests.
@@ -105,14 +106,16 @@ is_ours() { # FILE
     ! start_of "$pid" || [ "$began" = "$start" ]
 }
 
-# The stat lines of processes. Nothing but a process's name can hold brackets, and names are short.
+# The stat lines of processes, in a shell that ends with it. Nothing but a process's name can hold brackets, and
+# names are short. A shell would look at each file that it matches, so it matches directories.
 stats() { # PATTERN of the fields from the state on
-    grep -hsE -e "\\) $1 [-0-9 ]{40,}\$" /proc/[0-9]*/stat
+    cd /proc && exec grep -hsE -e "\\) $1 [-0-9 ]{40,}\$" $(printf '%s/stat ' [0-9]*)
 }
 
 # The process groups in sessions of which something lives.
 groups_of() { # SESSIONS
-    stats "[A-Za-z] [0-9]+ [0-9]+ ($1)" | while read -r line; do
+    found=$(stats "[A-Za-z] [0-9]+ [0-9]+ ($1)")
+    [ -n "$found" ] && echo "$found" | while read -r line; do
         set -- ${line##*) }
         case $1 in
         # A process that has ended but for its threads looks as if it were dead.
@@ -299,6 +302,7 @@ open_pipes() {
 # Each relay says when it has opened its pipe, and when nobody can write into it any more. The guard wakes us if that
 # takes long. What a signal has kept us from hearing is seen then.
 wait_for_relays() { # open|closed
+    let_go=
     wake_me 0.05
     while :; do
         if [ "$1" = open ]; then
@@ -354,8 +358,9 @@ see_to_relays() { # open|closed
     if [ "$1" = open ]; then
         [ "$having" -lt 2 ] || opened=2
     elif [ "$having" = 0 ]; then
-        closed=2
-        cut=yes
+        # What they say of that may be on its way. Should it have been lost, it is seen the next time.
+        [ -z "$let_go" ] || closed=2 cut=yes
+        let_go=yes
     fi
 }
 
@@ -365,6 +370,7 @@ see_to_relays() { # open|closed
 relay() { # control|output; 4: the spool
     reserved=0
     reserve=yes
+    exec 7<>"$1.said"
     # A shell that cannot start a program ends.
     trap 'echo "dead $word" >&6' EXIT
     while read -r word; do
@@ -375,7 +381,7 @@ relay() { # control|output; 4: the spool
         # In rounds, between which the pipe stays open.
         while :; do
             make_room "$1" || { how=cut && break; }
-            said=$(exec "$dd" bs=64k count="$blocks" <&3 2>&1 >&4) || how=cut
+            take_down "$dd" bs=64k count="$blocks" <&3 >&4 || how=cut
             said=${said%% records in*}
             said=${said##*[!0-9+]}
             # It has been killed, because the pipe is to be closed; or could not write.
@@ -387,6 +393,20 @@ relay() { # control|output; 4: the spool
         exec 3<&-
         echo "closed $word $how" >&6
     done
+}
+
+# Runs a program and takes down what it says to stderr, as `said`; nothing if it was killed. $( ) would copy this
+# shell for that, which takes a fifth as long as the program itself.
+take_down() { # COMMAND...
+    "$@" 2>&7
+    ended=$?
+    echo . >&7
+    said=
+    while read -r line <&7 && [ "$line" != . ]; do
+        said="$said$line "
+    done
+    [ "$ended" -le 128 ] || said=
+    return "$ended"
 }
 
 # Sees to it that something can be written to the spool: sets blocks. Fails if that shall not be.
@@ -421,7 +441,7 @@ reserve() { # control|output
         [ "$ahead" -le "$room" ] || continue
         if [ -n "$reserve" ]; then
             # One block more, for the last line.
-            said=$(fallocate -n -o "$size" -l $((ahead + 65536)) "$1" 2>&1) || case $said in
+            take_down fallocate -n -o "$size" -l $((ahead + 65536)) "$1" || case $said in
             *'No space'* | *[Qq]uota*) continue ;;
             # It was killed, in the place of what copies.
             '') ;;
@@ -440,27 +460,6 @@ end_test() { # WHY
     last_test
     echo "$word $1" 1<>why
     kill_test
-}
-
-# Ends a test that nobody has followed for long.
-watch() {
-    step=$(((orphan + 3) / 4))
-    silent=0
-    seen=
-    while sleep "$step"; do
-        last_test
-        read -r beat <beat
-        if [ "$seen" != "$beat $word" ]; then
-            seen="$beat $word"
-            silent=0
-            continue
-        fi
-        silent=$((silent + step))
-        [ "$silent" -ge "$orphan" ] || continue
-        [ "$word" = "$ended" ] || end_test orphan
-        is_ours follower && kill_sessions "$pid"
-        silent=0
-    done
 }
 
 # ---- The follower: serves orders ----
@@ -559,8 +558,11 @@ serve() { # G MAX ORPHAN [FULL]
     generation=$1
     full=${4:-120}
     spool=$W/spool.$1
-    mkdir -p test "$spool" && cd "$spool" || exit 125
-    mkfifo control.pipe output.pipe orders done guard control.go output.go || exit 125
+    # A new directory has come with those of the first generation.
+    [ -d test ] && [ -d "$spool" ] || mkdir -p test "$spool" || exit 125
+    cd "$spool" || exit 125
+    [ -p orders ] ||
+        mkfifo control.pipe output.pipe control.go output.go control.said output.said done guard orders || exit 125
     # A line in each, so that it has its place on the disk.
     printf %65536s >ballast || exit 125
     echo 0 >beat && echo 0 0 >freed || exit 125
@@ -682,20 +684,10 @@ help)
     relays=$!
     relay output <&9 4>&5 5>&- 7<&- 8<&- 9<&- &
     echo "$relays $!" >relays
-    [ "$orphan" = 0 ] || watch 4>&- 5>&- 6>&- 7<&- 8<&- 9<&- &
     echo ready >&6
     # Without the guard all but a daemon that holds on to the pipes goes well.
     trap - EXIT
-    # The guard: its input ends with the wrapper.
-    while read -r order word <&7; do
-        [ "$order" != end ] || kill -s KILL 0
-        sleep "$order" 2>/dev/null || sleep 1
-        echo "tick $word" >&6
-    done
-    # It has been killed. Without it there is no end to be told, and nobody shall wait for it.
-    kill_test
-    is_ours follower && kill_sessions "$pid"
-    kill -s KILL 0
+    exec bash "$W/guard" "$orphan" 4>&- 5>&- 8<&- 9<&-
     ;;
 follow)
     # The follower of `serve` and `attach`, in a session of its own, so that it can be ended as a whole.

@@ -28,10 +28,24 @@ pub(crate) const COMMANDS: [&str; 15] = [
 ];
 
 /// What is unpacked even where a directory is there already: nothing that a test may have put links in place of.
-pub(crate) const ALWAYS: &str = "agent commands prelude lock bin";
+pub(crate) const ALWAYS: &str = "agent guard commands prelude lock bin";
 
 /// The agent writes the first line anew where bash is elsewhere.
 const STUB: &str = "#!/bin/bash\n. \"${0%/*}/../commands\"\n";
+
+/// What the agent's first session for tests would have to start programs for; see `serve` there.
+const SPOOLS: &str = "spool.1";
+const FIFOS: [&str; 9] = [
+    "control.pipe",
+    "output.pipe",
+    "control.go",
+    "output.go",
+    "control.said",
+    "output.said",
+    "done",
+    "guard",
+    "orders",
+];
 
 /// A directory that any user may write into.
 const FOR_ALL: u32 = 0o1777;
@@ -58,6 +72,7 @@ pub(crate) fn kit(setup: Option<&str>) -> io::Result<Arc<[u8]>> {
 fn pack(setup: Option<&str>) -> io::Result<Vec<u8>> {
     let mut kit = Kit(Builder::new(Vec::new()));
     kit.file("agent", 0o644, include_str!("agent.sh"))?;
+    kit.file("guard", 0o644, include_str!("guard.bash"))?;
     kit.file("commands", 0o644, include_str!("helpers.sh"))?;
     kit.file("prelude", 0o644, include_str!("prelude.bash"))?;
     kit.file("lock", 0o644, "")?;
@@ -70,6 +85,10 @@ fn pack(setup: Option<&str>) -> io::Result<Vec<u8>> {
     kit.dir("test", 0o755)?;
     kit.dir("work", FOR_ALL)?;
     kit.dir("work/data", FOR_ALL)?;
+    kit.dir(SPOOLS, 0o755)?;
+    for name in FIFOS {
+        kit.fifo(&format!("{SPOOLS}/{name}"))?;
+    }
     if let Some(setup) = setup {
         let within = |name: &str| format!("{setup}/{name}");
         kit.dir(setup, 0o755)?;
@@ -92,6 +111,10 @@ impl Kit {
     fn dir(&mut self, name: &str, mode: u32) -> io::Result<()> {
         // With a slash at its end, as tar itself writes it.
         self.0.append_data(&mut header(EntryType::Directory, mode), format!("{name}/"), io::empty())
+    }
+
+    fn fifo(&mut self, name: &str) -> io::Result<()> {
+        self.0.append_data(&mut header(EntryType::Fifo, 0o644), name, io::empty())
     }
 
     fn link(&mut self, name: &str, to: &str) -> io::Result<()> {

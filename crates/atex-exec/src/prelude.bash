@@ -29,6 +29,51 @@ atex_sign() { # WORD
     echo "$$ ${20} $word" 1<>session
 }
 
+case $1 in
+fresh | again)
+    if [[ $1 == fresh ]] && ! atex_is_unused; then
+        rm -rf ../work && mkdir -m 1777 ../work ../work/data || exit 125
+    fi
+    # Written over in place: ext4 writes a file that has been cut at once.
+    echo "$$" 1<>../work/.leader || exit 125
+    [[ -d ../$2/plan-data ]] || mkdir -m 1777 "../$2/plan-data" || exit 125
+    [[ ! -e ../work/.rebooting ]] || rm -f ../work/.rebooting
+    if [[ -n ${ATEX_TTY-} ]]; then
+        unset ATEX_TTY
+        # A terminal has a session of its own, and that is the test's now.
+        if read -r _ _ REPLY 2>/dev/null <session; then
+            atex_sign "$REPLY"
+        fi
+        stty rows 24 cols 80 2>/dev/null
+        export TERM=vt100
+    fi
+    export TMT_PLAN_ENVIRONMENT_FILE=${PWD%/*}/$2/environment TMT_PLAN_DATA=${PWD%/*}/$2/plan-data
+    export TMT_TEST_METADATA=${PWD%/*}/work/metadata.yaml TMT_TEST_DATA=${PWD%/*}/work/data
+    export BEAKERLIB_DIR=${PWD%/*}/work BEAKERLIB_JOURNAL=0
+    export BEAKERLIB_COMMAND_REPORT_RESULT=${PWD%/*}/bin/rhts-report-result
+    export BEAKERLIB_COMMAND_SUBMIT_LOG=${PWD%/*}/bin/rhts-submit-log
+    if [[ $PWD == *[!A-Za-z0-9/._-]* ]]; then
+        # beakerlib splits these at blanks, so that the way to them cannot stand there.
+        BEAKERLIB_COMMAND_REPORT_RESULT=rhts-report-result
+        BEAKERLIB_COMMAND_SUBMIT_LOG=rhts-submit-log
+    fi
+    printf -v REPLY %q "${PWD%/*}"
+    # The test may have set anything, and nothing comes after this. Most tests leave no data, so look first.
+    trap "{ set +efux; } 2>/dev/null; shopt -u failglob nullglob
+        for REPLY in $REPLY/work/data/* $REPLY/work/data/.[!.]*; do
+            [[ ! -e \$REPLY ]] || { . $REPLY/prelude end $REPLY; break; }
+        done" EXIT
+    ;;
+end)
+    # A test that has asked for a reboot is not over.
+    [[ -e $2/work/.rebooting ]] || "$2/bin/.submit-data"
+    ;;
+esac
+unset -f atex_is_unused atex_sign
+unset REPLY
+# What follows is not even read for most tests.
+[[ $1 == tty ]] || return 0
+
 # Runs the test's script again, in a terminal of its own. Reading from it gives one end of file; the size and the
 # rest are set up from inside.
 atex_in_terminal() {
@@ -90,48 +135,5 @@ exit($? & 127 ? 128 + ($? & 127) : $? >> 8);
     fi
 }
 
-case $1 in
-tty)
-    atex_in_terminal
-    exit
-    ;;
-fresh | again)
-    if [[ $1 == fresh ]] && ! atex_is_unused; then
-        rm -rf ../work && mkdir -m 1777 ../work ../work/data || exit 125
-    fi
-    echo "$$" >../work/.leader || exit 125
-    [[ -d ../$2/plan-data ]] || mkdir -m 1777 "../$2/plan-data" || exit 125
-    [[ ! -e ../work/.rebooting ]] || rm -f ../work/.rebooting
-    if [[ -n ${ATEX_TTY-} ]]; then
-        unset ATEX_TTY
-        # A terminal has a session of its own, and that is the test's now.
-        if read -r _ _ REPLY 2>/dev/null <session; then
-            atex_sign "$REPLY"
-        fi
-        stty rows 24 cols 80 2>/dev/null
-        export TERM=vt100
-    fi
-    export TMT_PLAN_ENVIRONMENT_FILE=${PWD%/*}/$2/environment TMT_PLAN_DATA=${PWD%/*}/$2/plan-data
-    export TMT_TEST_METADATA=${PWD%/*}/work/metadata.yaml TMT_TEST_DATA=${PWD%/*}/work/data
-    export BEAKERLIB_DIR=${PWD%/*}/work BEAKERLIB_JOURNAL=0
-    export BEAKERLIB_COMMAND_REPORT_RESULT=${PWD%/*}/bin/rhts-report-result
-    export BEAKERLIB_COMMAND_SUBMIT_LOG=${PWD%/*}/bin/rhts-submit-log
-    if [[ $PWD == *[!A-Za-z0-9/._-]* ]]; then
-        # beakerlib splits these at blanks, so that the way to them cannot stand there.
-        BEAKERLIB_COMMAND_REPORT_RESULT=rhts-report-result
-        BEAKERLIB_COMMAND_SUBMIT_LOG=rhts-submit-log
-    fi
-    printf -v REPLY %q "${PWD%/*}"
-    # The test may have set anything, and nothing comes after this. Most tests leave no data, so look first.
-    trap "{ set +efux; } 2>/dev/null; shopt -u failglob nullglob
-        for REPLY in $REPLY/work/data/* $REPLY/work/data/.[!.]*; do
-            [[ ! -e \$REPLY ]] || { . $REPLY/prelude end $REPLY; break; }
-        done" EXIT
-    ;;
-end)
-    # A test that has asked for a reboot is not over.
-    [[ -e $2/work/.rebooting ]] || "$2/bin/.submit-data"
-    ;;
-esac
-unset -f atex_is_unused atex_sign atex_in_terminal
-unset REPLY
+atex_in_terminal
+exit
