@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lab import Lab
 from measure import Failed, medians, process_tree
-from setup import say
+from setup import chosen, say
 
 HERE = Path(__file__).resolve().parent
 # GNU parallel's own way to share connections is -M; without it each job logs in.
@@ -108,7 +108,7 @@ def compare(args, binaries, python, scratch, record):
     """Measures; returns the figures to reach, each with whether it is."""
     print(f"\nExecution: {args.tests} tests of /bin/true, {args.rounds} rounds, medians\n")
     print(f"{'hosts':>5}  {'side':<13}{'ms/test':>9}{'CPU ms/test':>13}{'own Pss MB':>12}{'ssh Pss MB':>12}{'set-up s':>10}")
-    sides = [side for side in SIDES if not args.sides or args.sides in side]
+    sides = chosen(SIDES, args.sides)
     found = {}
     with Lab(scratch, max(args.hosts)) as lab:
         bench = Bench(args, binaries, python, scratch, lab)

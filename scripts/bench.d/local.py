@@ -13,7 +13,7 @@ import venv
 from pathlib import Path
 
 from measure import Failed, medians, process_tree
-from setup import install_packages, run_logged, say
+from setup import chosen, install_packages, run_logged, say
 
 SIDES = ["atex", "parallel", "Avocado", "tmt"]
 PEERS = ["tmt==1.78.0", "avocado-framework==113.0"]
@@ -116,7 +116,7 @@ def compare(args, cache, binaries, scratch, record):
     print(f"\nOn this machine: {tests} tests of /bin/true, one at a time, {args.rounds} rounds, medians\n")
     print(f"{'side':<10}{'one test s':>12}{'CPU s':>8}{'each more ms':>14}{'CPU ms':>8}{'Pss MB':>9}")
     bench = Bench(binaries, find_peers(cache), scratch)
-    samples = {side: {1: [], tests: [], "memory": []} for side in SIDES if not args.sides or args.sides in side}
+    samples = {side: {1: [], tests: [], "memory": []} for side in chosen(SIDES, args.sides)}
     for turn in range(args.rounds + 1):
         for side in list(samples):
             try:

@@ -38,7 +38,7 @@ def parse_args():
     parser.add_argument("--rounds", type=int, help="how often each side is measured (3)")
     parser.add_argument("--tests", type=int, help="how many tests are executed (200)")
     parser.add_argument("--hosts", default="1,4,20", help="on how many hosts, one after the other (%(default)s)")
-    parser.add_argument("--sides", help="execute or report only with the sides that have this in their name")
+    parser.add_argument("--sides", metavar="WORD[,WORD...]", help="execute or report only with the sides that have one of these words in their names")
     parser.add_argument("--corpus", type=Path, default=REPO.parent / "shared/corpus",
                         help="where the real metadata trees are (%(default)s)")
     parser.add_argument("--binaries", type=Path, help="measure these binaries instead of building a release")

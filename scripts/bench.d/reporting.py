@@ -10,7 +10,7 @@ from pathlib import Path
 
 import make_results
 from measure import Failed, medians, peak_memory
-from setup import say
+from setup import chosen, say
 
 HERE = Path(__file__).resolve().parent
 MILLION = 1_000_000
@@ -104,7 +104,7 @@ def compare(args, cache, binaries, python, scratch, record):
         for results in sizes:
             sides = [side for side, (_, most) in COMMANDS.items() if most is None or results < most]
             peer = [PEER] if per_test == MANY else []
-            sides = [side for side in [*sides, *peer] if not args.sides or args.sides in side]
+            sides = chosen([*sides, *peer], args.sides)
             bench.measure(results, per_test, sides)
     yield from figures(bench.found, sizes)
 

@@ -108,6 +108,11 @@ def install_peers(interpreter, site, log):
         say(f"{' '.join(requirements)}: cannot be installed, see {log}")
 
 
+def chosen(sides, words):
+    """The sides with one of the words in their names; all where none are given."""
+    return [side for side in sides if not words or any(word in side for word in words.split(","))]
+
+
 def python_versions(python):
     """Of the interpreter and of the peers that it has."""
     script = ("import importlib.metadata as m, json, platform, sys; has = {d.name: d.version for d in m.distributions()};"
