@@ -18,6 +18,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import control
 import discovery
 import execution
 import local
@@ -33,7 +34,7 @@ REPO = Path(__file__).resolve().parents[2]
 def parse_args():
     parser = argparse.ArgumentParser(
         prog="scripts/bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", nargs="?", default="all", choices=["discovery", "execution", "local", "pool", "provisioning", "scheduling", "report", "all"])
+    parser.add_argument("what", nargs="?", default="all", choices=["control", "discovery", "execution", "local", "pool", "provisioning", "scheduling", "report", "all"])
     parser.add_argument("--quick", action="store_true", help="1 round, 1,000 tests to discover and 40 to execute")
     parser.add_argument("--rounds", type=int, help="how often each side is measured (3)")
     parser.add_argument("--tests", type=int, help="how many tests are executed (200)")
@@ -86,7 +87,7 @@ def main():
     if needs_peers:
         setup.install_packages(cache)
     python = setup.find_python(cache) if needs_peers and args.what != "local" else [sys.executable]
-    binaries = (args.binaries or setup.build(REPO)) if args.what != "scheduling" else None
+    binaries = (args.binaries or setup.build(REPO)) if args.what not in {"control", "scheduling"} else None
     common = circumstances(python)
 
     def record(measurement):
@@ -102,6 +103,8 @@ def main():
             figures += discovery.compare(args, cache, binaries, python, Path(scratch), record)
         if args.what in {"execution", "all"}:
             figures += execution.compare(args, binaries, python, Path(scratch), record)
+        if args.what in {"control", "all"}:
+            figures += control.compare(args, REPO, python, Path(scratch), record)
         if args.what in {"pool", "all"}:
             figures += pool.compare(binaries, Path(scratch) / "pool", record)
         if args.what in {"report", "all"}:

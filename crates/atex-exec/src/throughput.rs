@@ -1,10 +1,8 @@
-//! How fast an attempt takes in what a test sends, and in how much memory. Measured by hand, in a release build
-//! and one at a time:
-//!
-//!     cargo test --release -p atex-exec --lib throughput -- --ignored --nocapture --test-threads 1
+//! How fast an attempt takes in what a test sends, and in how much memory; measured by `scripts/bench control`, which
+//! reads what is said here.
 
 use std::io::Write;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
@@ -65,7 +63,6 @@ fn ten_million_results() {
     let (seconds, grown) =
         measure(stream.as_bytes(), 1000, |attempt, piece| attempt.control(piece, Duration::ZERO));
     say("results", 1e7, seconds, grown);
-    assert!(1e7 / seconds > 5e5, "{seconds}");
     assert!(grown < 4 << 20, "{grown}");
 }
 
@@ -76,18 +73,35 @@ fn a_large_file() {
     let job = job(dir.path());
     let mut attempt = attempt(&job);
     let bytes = 2u64 << 30;
+    // A virtual machine may have to be given the memory that the page cache takes, which costs more than writing.
+    write_only(bytes);
     let head = result(&format!(r#"{{"files":[{{"name":"f","length":{bytes}}}]}}"#));
     attempt.control(head.as_bytes(), Duration::ZERO);
-    let (before, started) = (peak(), spent());
     let piece = vec![b'x'; PIECE];
+    let (before, started, clock) = (peak(), spent(), Instant::now());
     for _ in 0..bytes / PIECE as u64 {
         attempt.control(&piece, Duration::ZERO);
     }
-    let seconds = spent() - started;
-    say("bytes of a file", bytes as f64, seconds, peak() - before);
+    let (seconds, on_the_clock) = (spent() - started, clock.elapsed());
+    let grown = peak() - before;
     assert_eq!(attempt.stopped, None);
-    assert!(bytes as f64 / seconds > 1e9, "{seconds}");
-    assert!(peak() - before < 4 << 20);
+    say("bytes of a file", bytes as f64, seconds, grown);
+    say("bytes of a file on the clock", bytes as f64, on_the_clock.as_secs_f64(), grown);
+    drop(attempt);
+    dir.close().unwrap();
+    say("bytes only written on the clock", bytes as f64, write_only(bytes).as_secs_f64(), 0);
+    assert!(grown < 4 << 20);
+}
+
+/// How long it takes to write a file and nothing else.
+fn write_only(bytes: u64) -> Duration {
+    let mut file = tempfile::tempfile().unwrap();
+    let piece = vec![b'x'; PIECE];
+    let clock = Instant::now();
+    for _ in 0..bytes / PIECE as u64 {
+        file.write_all(&piece).unwrap();
+    }
+    clock.elapsed()
 }
 
 #[test]
@@ -120,7 +134,7 @@ fn saving() {
     let dir = tempfile::tempdir().unwrap();
     let job = job(dir.path());
     let mut attempt = attempt(&job);
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     for _ in 0..100 {
         attempt.control(result("{}").as_bytes(), Duration::ZERO);
         attempt.output(b"x");
