@@ -102,8 +102,10 @@ pub struct Tests {
 #[derive(Debug, PartialEq, Eq, clap::Args)]
 pub struct Metadata {
     /// The tests of this plan, such as /plans/daily
-    #[arg(long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
-    pub plan: Option<String>,
+    ///
+    /// Of several plans those of all, with the name of their plan in front of their own.
+    #[arg(long = "plan", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
+    pub plans: Vec<String>,
 
     #[command(flatten)]
     pub layer: Layer,

@@ -50,7 +50,8 @@ pub(crate) enum Source {
 pub(crate) struct Metadata {
     pub dir: PathBuf,
     pub layer: PlanLayer,
-    pub plan: Option<String>,
+    /// Each once. Of several the tests have the plan's name in front.
+    pub plans: Vec<String>,
     pub filters: Vec<String>,
     pub conditions: Vec<Expression>,
     pub libraries: bool,
@@ -213,15 +214,32 @@ impl Metadata {
         let parse = |text: &String| {
             Expression::parse(text).map_err(|error| find::refused_condition(&format!("`{text}`: {error}")))
         };
+        let mut plans = Vec::new();
+        for plan in args.plans {
+            if !plans.contains(&plan) {
+                plans.push(plan);
+            }
+        }
         Ok(Metadata {
             dir,
             layer: args.layer.plan_layer,
-            plan: args.plan,
+            plans,
             filters: args.filters,
             conditions: args.conditions.iter().map(parse).collect::<Result<_, _>>()?,
             libraries: !args.no_libraries,
             fetching: Fetching::new(args.fetching)?,
         })
+    }
+
+    /// The plans that are asked for; without any, none in their place: that is the whole tree.
+    pub(crate) fn asked_plans(&self) -> impl Iterator<Item = Option<&str>> {
+        let whole = self.plans.is_empty().then_some(None);
+        self.plans.iter().map(|plan| Some(plan.as_str())).chain(whole)
+    }
+
+    /// Whether tests have the name of their plan in front, so that those of several plans are told apart.
+    pub(crate) fn has_several_plans(&self) -> bool {
+        self.plans.len() > 1
     }
 
     /// The conditions as atex-fmf takes them.

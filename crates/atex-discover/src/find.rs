@@ -43,8 +43,8 @@ pub(crate) struct Found<'t> {
     pub plan: Option<Vec<u8>>,
 }
 
-/// Finds the tests that are asked for, in a tree and in those of other repositories. There may be none. Of a plan that
-/// imports several there are as many.
+/// Finds the tests that are asked for, in a tree and in those of other repositories. There may be none. Of several plans,
+/// and of one that imports several, there are as many.
 pub(crate) fn find<'t>(
     tree: &'t Tree,
     repositories: &'t Repositories<'t>,
@@ -52,7 +52,6 @@ pub(crate) fn find<'t>(
     names: &Names,
 ) -> Result<Vec<Found<'t>>, Failure> {
     let mut request = Request {
-        plan: metadata.plan.clone(),
         names: names::texts(&names.names),
         filters: metadata.filters.clone(),
         excludes: names::texts(&names.excludes),
@@ -60,22 +59,11 @@ pub(crate) fn find<'t>(
         ..Request::default()
     };
     request.conditions = metadata.conditions();
-    let discover = match metadata.layer {
-        PlanLayer::Atex => by_atex,
-        PlanLayer::Tmt => by_tmt,
-    };
-    let mut found = discover(tree, repositories, &request).map_err(|error| {
-        if error.class() != ErrorClass::Fetch {
-            return refused(tree, metadata, &error);
-        }
-        let failure = Failure::trouble(&error);
-        // A library that cannot be fetched is told from a section that cannot by leaving libraries alone.
-        request.libraries = false;
-        match discover(tree, repositories, &request) {
-            Ok(_) => failure.hint("--no-libraries keeps requirements of libraries as they are"),
-            Err(_) => failure,
-        }
-    })?;
+    let mut found = Vec::new();
+    for plan in metadata.asked_plans() {
+        request.plan = plan.map(str::to_owned);
+        found.extend(of_plan(tree, repositories, metadata, &mut request)?);
+    }
     if let Some(only) = &names.only {
         let only = NamePatterns::new(names::texts(only));
         for found in &mut found {
@@ -87,12 +75,42 @@ pub(crate) fn find<'t>(
     Ok(found)
 }
 
+/// The tests of one plan, or of the whole tree.
+fn of_plan<'t>(
+    tree: &'t Tree,
+    repositories: &'t Repositories<'t>,
+    metadata: &Metadata,
+    request: &mut Request<'_>,
+) -> Result<Vec<Found<'t>>, Failure> {
+    let discover = match metadata.layer {
+        PlanLayer::Atex => by_atex,
+        PlanLayer::Tmt => by_tmt,
+    };
+    let is_named = metadata.has_several_plans();
+    discover(tree, repositories, request, is_named).map_err(|error| {
+        if error.class() != ErrorClass::Fetch {
+            return refused(tree, metadata, &error);
+        }
+        let failure = Failure::trouble(&error);
+        // A library that cannot be fetched is told from a section that cannot by leaving libraries alone.
+        request.libraries = false;
+        match discover(tree, repositories, request, is_named) {
+            Ok(_) => failure.hint("--no-libraries keeps requirements of libraries as they are"),
+            Err(_) => failure,
+        }
+    })
+}
+
 fn by_atex<'t>(
     tree: &'t Tree,
     repositories: &'t Repositories<'t>,
     request: &Request<'_>,
+    is_named: bool,
 ) -> Result<Vec<Found<'t>>, Error> {
-    let discovery = atex_fmf::discover_with(tree, repositories, request)?;
+    let mut discovery = atex_fmf::discover_with(tree, repositories, request)?;
+    if is_named {
+        discovery.put_below(request.plan.as_deref().unwrap_or_default());
+    }
     let plan = request.plan.as_deref().zip(discovery.plan.as_deref());
     let plan = plan.map(|(name, data)| {
         log_ignored(tree, ignored::of_plan(data, PlanLayer::Atex));
@@ -105,13 +123,14 @@ fn by_tmt<'t>(
     tree: &'t Tree,
     repositories: &'t Repositories<'t>,
     request: &Request<'_>,
+    is_named: bool,
 ) -> Result<Vec<Found<'t>>, Error> {
     let plans = atex_fmf::plan::plans(tree, repositories, request.plan.as_deref())?;
     let importing = request.plan.as_deref().and_then(|name| tree.find(name));
     if let Some(importing) = importing.filter(|node| atex_fmf::plan::imports(*node)) {
         log_ignored(tree, ignored::of_plan(importing.data(), PlanLayer::Tmt));
     }
-    let several = plans.len() > 1;
+    let is_named = is_named || plans.len() > 1;
     let mut all = Vec::new();
     for plan in &plans {
         plan.notes.iter().for_each(|note| log::warn!("{}", visible(note)));
@@ -120,7 +139,7 @@ fn by_tmt<'t>(
             continue;
         }
         let mut discovery = plan.discover(repositories, request)?;
-        if several {
+        if is_named {
             discovery.put_below(&plan.name);
         }
         let known = !plan.name.is_empty();
@@ -186,8 +205,7 @@ pub(crate) fn refused_condition(what: &str) -> Failure {
 
 /// Whether the error is that there is no such plan: every other one that comes before the plan is found has a place.
 fn lacks_plan(tree: &Tree, metadata: &Metadata, error: &Error) -> bool {
-    let plan = metadata.plan.as_deref().filter(|name| !name.is_empty());
-    error.position().is_none() && plan.is_some_and(|name| tree.find(name).is_none())
+    error.position().is_none() && metadata.plans.iter().any(|name| tree.find(name).is_none())
 }
 
 /// The filter of the command line that fails where it stands alone; else the fault is the plan's.

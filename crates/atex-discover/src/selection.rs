@@ -97,26 +97,45 @@ pub(crate) fn all<'t>(
     names: &Names,
     places: &Places,
 ) -> Result<Vec<Selection<'t>>, Failure> {
-    let selections = match (metadata.layer, metadata.plan.as_deref()) {
-        (PlanLayer::Atex, None | Some("")) => Ok(vec![Selection::of_everything(tree, repositories)]),
-        (PlanLayer::Atex, Some(name)) => match tree.find(name) {
-            Some(plan) => of_plan(tree, repositories, plan.data(), places),
-            None => Err(tmt::not_found(tree, name)),
-        },
-        (PlanLayer::Tmt, name) => tmt::plans(tree, repositories, name).and_then(|plans| {
-            let several = plans.len() > 1;
-            let mut selections = Vec::new();
-            for plan in plans {
-                selections.extend(of_tmt_plan(plan, several, repositories, places)?);
-            }
-            Ok(selections)
-        }),
-    };
-    let mut selections = selections.map_err(|error| find::refused(tree, metadata, &error))?;
+    let mut selections = Vec::new();
+    for plan in metadata.asked_plans() {
+        let of_plan = of_asked_plan(tree, repositories, metadata, plan, places);
+        selections.extend(of_plan.map_err(|error| find::refused(tree, metadata, &error))?);
+    }
     for selection in &mut selections {
         selection.add(metadata, names);
     }
     Ok(selections)
+}
+
+fn of_asked_plan<'t>(
+    tree: &'t Tree,
+    repositories: &'t Repositories<'t>,
+    metadata: &Metadata,
+    plan: Option<&str>,
+    places: &Places,
+) -> Result<Vec<Selection<'t>>, Error> {
+    let is_named = metadata.has_several_plans();
+    match (metadata.layer, plan) {
+        (PlanLayer::Atex, None) => Ok(vec![Selection::of_everything(tree, repositories)]),
+        (PlanLayer::Atex, Some(name)) => {
+            let plan = tree.find(name).ok_or_else(|| tmt::not_found(tree, name))?;
+            let mut selections = of_plan(tree, repositories, plan.data(), places)?;
+            if is_named {
+                selections.iter_mut().for_each(|selection| selection.put_below(name));
+            }
+            Ok(selections)
+        }
+        (PlanLayer::Tmt, name) => {
+            let plans = tmt::plans(tree, repositories, name)?;
+            let is_named = is_named || plans.len() > 1;
+            let mut selections = Vec::new();
+            for plan in plans {
+                selections.extend(of_tmt_plan(plan, is_named, repositories, places)?);
+            }
+            Ok(selections)
+        }
+    }
 }
 
 /// What each section of a plan asks by itself, by the rules of ATEX. Sections of other kinds are passed over.
@@ -206,6 +225,15 @@ impl<'t> Selection<'t> {
             tree: Some(tree),
             ..Selection::of_section(tree, &nothing, repositories.context(), &places)
         }
+    }
+
+    /// Its tests have the name of their plan in front.
+    fn put_below(&mut self, plan: &str) {
+        self.prefix.insert_str(0, plan);
+        self.section = Some(match &self.section {
+            Some(section) => format!("{section} of {plan}"),
+            None => format!("of {plan}"),
+        });
     }
 
     /// What a section asks that stands in a plan of the tree `home`.

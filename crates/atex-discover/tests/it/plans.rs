@@ -1,6 +1,6 @@
 //! Tests of plans.
 
-use crate::{names, tests, tree};
+use crate::{discover_at, names, refusal, tests, tree};
 
 const TESTS: (&str, &str) = ("tests/main.fmf", "/a:\n  test: a\n  tag: x\n/b:\n  test: b\n");
 
@@ -42,6 +42,41 @@ fn a_section_without_tests_is_part_of_the_tree() {
     let tree = tree(&[TESTS, ("p.fmf", sections)]);
     let parts = r#""tree":[{"from":"/DIR","to":"first"},{"from":"/DIR","to":"none"}]"#;
     assert!(tests(&tree, &["--plan", "/p"]).contains(parts));
+}
+
+#[test]
+fn tests_of_several_plans_have_the_name_of_their_plan_in_front() {
+    let plans = "execute: {how: tmt}\n/one: {discover: {how: fmf}}\n\
+        /two: {discover: {how: fmf, name: s, test: /b}, environment: {A: 1}}\n";
+    let tree = tree(&[TESTS, ("p.fmf", plans)]);
+    let asked = ["--plan", "/p/two", "--plan", "/p/one", "--plan", "/p/two"];
+    for (more, expected) in [
+        (&[][..], "/p/two/s/tests/b /p/one/tests/a /p/one/tests/b"),
+        (&["--plan-layer", "tmt"], "/p/two/tests/b /p/one/tests/a /p/one/tests/b"),
+        // What options say of names is said of those that tests have in each plan.
+        (&["--exclude", "^/tests/b", "--exclude", "^/s/tests/b"], "/p/one/tests/a"),
+        (&["--vary", "d=1", "--vary-only", "/a"], "/p/two/s/tests/b /p/one/tests/a@d=1 /p/one/tests/b"),
+    ] {
+        let words = [&asked[..], more].concat();
+        assert_eq!(names(&tree, &words), expected, "{more:?}");
+        let listed = discover_at(tree.path(), &[&["ls", "--tree", "/DIR"], &*words].concat()).1;
+        assert_eq!(listed.split_whitespace().collect::<Vec<_>>().join(" "), expected, "{more:?}");
+    }
+    let found = tests(&tree, &asked);
+    let plans: Vec<&str> =
+        found.lines().filter_map(|line| line.split_once(r#","plan":"#)).map(|(_, plan)| plan).collect();
+    let one = r#"{"name":"/p/one"}}"#;
+    assert_eq!(plans, [r#"{"name":"/p/two","environment":{"A":1}}}"#, one, one]);
+    for (name, section) in
+        [("/p/one/tests/b", "section of /p/one:"), ("/p/two/s/tests/b", "section s of /p/two:")]
+    {
+        let (result, text) =
+            discover_at(tree.path(), &[&["why", name, "--tree", "/DIR"], &asked[..]].concat());
+        result.unwrap();
+        assert!(text.starts_with(&format!("{name}: selected\n")) && text.contains(section), "{text}");
+    }
+    let message = "ValueError: plan /no not found in /DIR; its plans are /p/one, /p/two";
+    assert_eq!(refusal(tree.path(), &["--plan", "/p/one", "--plan", "/no"]), message);
 }
 
 #[test]
