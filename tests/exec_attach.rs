@@ -55,10 +55,15 @@ fn uploading() -> Value {
 
 /// Waits until what a host runs has got so far.
 fn wait_for_file(lab: &Lab, index: usize, path: &str) {
+    wait_until(lab, index, &format!("ls {path}"));
+}
+
+/// Waits until a command succeeds on a host.
+fn wait_until(lab: &Lab, index: usize, command: &str) {
     let end = Instant::now() + Duration::from_secs(60);
     // Files of another machine bring no events.
-    while !lab.output(index, &format!("ls {path}")).status.success() {
-        assert!(Instant::now() < end, "{path} does not come");
+    while !lab.output(index, command).status.success() {
+        assert!(Instant::now() < end, "in vain: {command}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -142,6 +147,26 @@ fn a_frozen_host_loses_nothing() {
 }
 
 #[test]
+fn a_test_that_ends_while_its_host_is_away_is_settled_by_what_it_has_left() {
+    let Some(lab) = Lab::start_or_skip(1) else { return };
+    let dir = Dir::new();
+    let command = "touch /here; until [ -e /go ]; do sleep 0.05; done; seq 20000; exit 3";
+    let running = exec_in(&lab, &dir, &[], &[host(&lab, 0), test("/t", command)]).start();
+    wait_for_file(&lab, 0, "/here");
+    lab.cut(0);
+    running.wait_for_stderr("is sought for");
+    lab.run(0, "touch /go");
+    wait_until(&lab, 0, "grep -q ' 3 0 ' /var/atex-*/test/end");
+    lab.heal(0);
+    let output = running.finish();
+    output.code(1);
+    assert_eq!(verdicts(&output), ["/t fail test"]);
+    let ends = of_type(&output, "test-end");
+    assert_eq!((ends.len(), &ends[0]["exit"]), (1, &json!(3)));
+    assert_eq!(printed(&dir, &output, "/t").lines().count(), 20_000);
+}
+
+#[test]
 fn a_host_that_stays_away_is_given_up_in_time_and_fenced_when_it_is_back() {
     let Some(lab) = Lab::start_or_skip(2) else { return };
     let dir = Dir::new();
@@ -150,7 +175,11 @@ fn a_host_that_stays_away_is_given_up_in_time_and_fenced_when_it_is_back() {
         host(&lab, 1),
         test("/gone", "[ $ATEX_ATTEMPT = 2 ] && exit; touch /here; sleep 5000"),
         test("/stays", "until [ -e /go ]; do sleep 0.05; done"),
-        test("/more", "true"),
+        // What the one before it has left would be seen by it.
+        test(
+            "/more",
+            "{ cat /proc/[0-9]*/cmdline 2>/dev/null || true; } | tr '\\0' ' ' | grep 'sleep 500[0]' && exit 1; touch /more",
+        ),
     ];
     let arguments = ["--host-timeout", "6s", "-v"];
     let running = exec_in(&lab, &dir, &arguments, &records).start();
@@ -163,11 +192,13 @@ fn a_host_that_stays_away_is_given_up_in_time_and_fenced_when_it_is_back() {
     let cut = Instant::now();
     lab.cut(first);
     running.wait_for_stdout(r#""type":"test-end""#);
-    // Not before the time is over; and the test's own end, or the limit of five minutes, comes much later.
+    // The time counts from when it was last heard of.
     let waited = cut.elapsed().as_secs();
-    assert!((5..60).contains(&waited), "{waited} s");
+    assert!((5..11).contains(&waited), "{waited} s");
     lab.heal(first);
     running.wait_for_stderr("it is back");
+    // The other host is busy until then.
+    wait_for_file(&lab, first, "/more");
     lab.run(second, "touch /go");
     let output = running.finish();
     output.code(3).stderr_has("host lost: not reached within 6s");
@@ -250,6 +281,51 @@ fn a_disconnect_without_a_reboot_starts_the_test_again_after_a_while() {
 }
 
 #[test]
+fn an_announcement_counts_for_one_reboot_however_late_that_comes() {
+    let Some(lab) = Lab::start_or_skip(1) else { return };
+    let dir = Dir::new();
+    let command = "case $ATEX_ATTEMPT.$TMT_REBOOT_COUNT in\n\
+        1.0) echo disconnect >&$ATEX_TEST_CONTROL ;;\n\
+        1.1) touch /again; sleep 1000 ;;\n\
+        1.2) touch /rebooted; sleep 1000 ;;\n\
+        esac";
+    let records = [host(&lab, 0), test("/r", command)];
+    let running = exec_in(&lab, &dir, &["--reboot-grace", "1s"], &records).start();
+    // Without a reboot it has been started again; this one is the one that was announced.
+    wait_for_file(&lab, 0, "/again");
+    lab.reboot(0);
+    wait_for_file(&lab, 0, "/rebooted");
+    lab.reboot(0);
+    let output = running.finish();
+    output.success();
+    let ends = of_type(&output, "test-end");
+    assert_eq!((&ends[0]["outcome"], &ends[0]["note"]), (&json!("infra"), &json!("rebooted unexpectedly")));
+    assert_eq!((ends.len(), verdicts(&output)), (2, vec!["/r pass test".to_owned()]));
+}
+
+#[test]
+fn time_that_was_saved_before_a_reboot_is_there_after_it() {
+    let Some(lab) = Lab::start_or_skip(1) else { return };
+    let dir = Dir::new();
+    // Before the reboot more time goes by than the test has, and after it the test takes all that was left.
+    let command = "exec {c}>&$ATEX_TEST_CONTROL\n\
+        if [ $TMT_REBOOT_COUNT = 0 ]; then\n\
+        printf 'duration save\\nduration 5m\\n' >&$c\nsleep 9\n\
+        trap '' PIPE\necho disconnect >&$c\n\
+        while echo noop 2>/dev/null >&$c; do sleep 0.05; done\ntouch /down\nsleep 1000\nfi\n\
+        echo duration restore >&$c\nsleep 2\necho still\nsleep 1000";
+    let limited = test_with("/r", command, json!({"duration": "8s"}));
+    let running = exec_in(&lab, &dir, &[], &[host(&lab, 0), limited]).start();
+    wait_for_file(&lab, 0, "/down");
+    lab.reboot(0);
+    let output = running.finish();
+    output.code(1);
+    assert_eq!(verdicts(&output), ["/r error test"]);
+    assert_eq!(note(&output, "/r"), "duration limit of 8s reached");
+    assert_eq!(printed(&dir, &output, "/r"), "still\n");
+}
+
+#[test]
 fn a_reboot_that_was_not_announced_is_the_hosts_fault() {
     let Some(lab) = Lab::start_or_skip(1) else { return };
     let dir = Dir::new();
@@ -280,6 +356,62 @@ fn the_limit_of_a_test_holds_also_while_its_host_is_away() {
     assert_eq!(verdicts(&output), ["/t error test"]);
     assert_eq!(note(&output, "/t"), "duration limit of 5s reached");
     assert!(!lab.run(0, "cat /proc/[0-9]*/comm").contains("sleep"));
+}
+
+#[test]
+fn what_a_test_has_sent_before_its_limit_counts_however_late_it_comes() {
+    let Some(lab) = Lab::start_or_skip(1) else { return };
+    let dir = Dir::new();
+    let command = "until [ -e /frozen ]; do sleep 0.05; done\n\
+        echo 'duration +60' >&$ATEX_TEST_CONTROL; touch /sent; until [ -e /go ]; do sleep 0.05; done";
+    // It takes longer than this until a silent host is given up.
+    let limited = test_with("/t", command, json!({"duration": "5s"}));
+    let running = exec_in(&lab, &dir, &[], &[lab_host(&lab, 0), limited]).start();
+    running.wait_for_stdout(r#""type":"test-start""#);
+    let started = Instant::now();
+    let servers = |signal: &str| {
+        let all = "for p in /proc/[0-9]*; do case $(cat $p/comm) in sshd*) kill -s";
+        lab.run(0, &format!("{all} {signal} ${{p#/proc/}} ;; esac; done 2>/dev/null; true"))
+    };
+    servers("STOP");
+    lab.run(0, "touch /frozen");
+    wait_for_file(&lab, 0, "/sent");
+    assert!(started.elapsed() < Duration::from_secs(5), "too late to show anything");
+    // No event comes of what does not happen.
+    std::thread::sleep(Duration::from_secs(7).saturating_sub(started.elapsed()));
+    assert!(!running.stdout().contains(r#""type":"test-end""#), "{}", running.stdout());
+    servers("CONT");
+    lab.run(0, "touch /go");
+    let output = running.finish();
+    output.success();
+    assert_eq!(verdicts(&output), ["/t pass test"]);
+}
+
+#[test]
+fn a_test_lives_as_long_as_somebody_follows_it() {
+    let dir = Dir::new();
+    let records =
+        [test("/long", "sleep 6"), test("/left", "[ $ATEX_ATTEMPT = 2 ] && exit; echo here; sleep 1000")];
+    let running = exec(&dir, &["--local", "1", "--orphan-timeout", "4s"], &records).start();
+    let printed = dir.join("run/results/default/left/attempt-1/output");
+    while !std::fs::read_to_string(&printed).is_ok_and(|text| text == "here\n") {
+        std::thread::yield_now();
+    }
+    // Its host does not hear of us, and does not see us die either.
+    running.signal(Signal::SIGSTOP);
+    let session = dir.join("run/hosts/0/test/end");
+    let end = Instant::now() + Duration::from_secs(60);
+    while !std::fs::read_to_string(&session).is_ok_and(|text| text.contains(" orphan")) {
+        assert!(Instant::now() < end, "it lives on");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    running.signal(Signal::SIGCONT);
+    let output = running.finish();
+    assert_eq!(verdicts(&output), ["/left pass test", "/long pass test"]);
+    let ends = of_type(&output, "test-end");
+    let first = ends.iter().find(|end| end["test"] == "/left").unwrap();
+    assert_eq!((&first["outcome"], &first["cause"]), (&json!("infra"), &json!("own")));
+    assert_eq!(first["note"], "ended on its host: no heartbeat for 4s");
 }
 
 #[test]

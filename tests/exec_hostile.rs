@@ -116,6 +116,23 @@ fn a_test_may_print_more_than_its_host_s_disk_holds() {
 }
 
 #[test]
+fn a_test_that_fills_the_disk_of_its_host_harms_no_other() {
+    let Some(lab) = Lab::start_or_skip(1) else { return };
+    lab.limit_disk(0, "/srv", 64 << 20);
+    // With another status the host is set up anew, for which there must be room; what is printed finds what has been freed.
+    for (command, expected, lines) in [
+        ("echo begun; cat /dev/zero >fill || true; exit 3", "fail test", 1),
+        ("cat /dev/zero >fill || true; seq 100000 2>/dev/null", "pass test", 100_000),
+    ] {
+        let (dir, verdict, said) = fate(&lab, &["--work-dir", "/srv", "--infra-retries", "0"], command);
+        assert_eq!((verdict.as_str(), said.as_str()), (expected, ""), "{command}");
+        let printed = dir.read("run/results/default/hostile/attempt-1/files/output.txt");
+        assert_eq!(printed.lines().filter(|line| !line.starts_with("cat: ")).count(), lines, "{command}");
+        assert_eq!(lab.run(0, "ls /srv"), "", "what was filled is free again");
+    }
+}
+
+#[test]
 fn a_fork_bomb_takes_the_processes_of_its_host_and_no_more() {
     let root = if nix::unistd::geteuid().is_root() { Ok(()) } else { Err("not root".to_owned()) };
     let Some(()) = atex_testkit::need(root, || ()) else { return };

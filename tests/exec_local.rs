@@ -253,6 +253,20 @@ fn trees_are_uploaded_whole_and_fresh_for_a_host_that_was_spoilt() {
 }
 
 #[test]
+fn a_tree_of_several_parts_is_put_together() {
+    let dir = Dir::new();
+    dir.write("own/t/here", "own ");
+    dir.write("library/lib/there", "library\n");
+    let part = |from: &str, to: &str| json!({"from": dir.join(from).to_str().unwrap(), "to": to});
+    let mut test = test("/t", "cat here ../libs/n/lib/there; [ \"$PWD\" = \"$TMT_TREE/t\" ]");
+    test["tree"] = json!([part("own", "."), part("library", "libs/n")]);
+    test["dir"] = "t".into();
+    let output = exec(&dir, &["--local", "1"], &[test]).run();
+    output.success();
+    assert_eq!(printed(&dir, &output, "/t"), "own library\n");
+}
+
+#[test]
 fn nothing_is_left_in_the_run_directory_but_what_is_told_of() {
     let dir = Dir::new();
     exec(&dir, &["--local", "2"], &[test("/a", "touch x; mkdir y"), test("/b", "true")]).run().success();

@@ -69,7 +69,7 @@
 #   end of input            nobody follows any more: a test that runs goes on, nothing is started after it
 #
 # The last line of a test in the control spool is `WORD STATUS C O [WHY]`: C and O are the sizes of the spools
-# before it. WHY: `orphan`, `full` (the disk; also the script may have found no room).
+# before it. WHY: `orphan N` (seconds without a beat), `full` (the disk; also the script may have found no room).
 
 W=${0%/*}
 cd "$W" || exit 125

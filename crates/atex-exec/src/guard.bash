@@ -34,7 +34,7 @@ look_for_orphans() {
     fi
     silent=$((silent + step))
     ((silent >= orphan)) || return
-    [[ $word == "$ended" ]] || end_test orphan
+    [[ $word == "$ended" ]] || end_test "orphan $orphan"
     is_ours follower && kill_sessions "$pid"
     silent=0
 }

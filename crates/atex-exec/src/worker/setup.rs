@@ -467,12 +467,16 @@ impl Worker {
             let _ = write!(words, " {}", self.serve_words(context));
         }
         // A directory of this name that is somebody else's is not used, nor one where a spool has no room. What a
-        // test may have put into one of our own is not unpacked over. Why a file cannot be written dd says best.
+        // test may have put into one of our own is not unpacked over, and what it has filled the disk with there goes: all
+        // of that is made anew. Why a file cannot be written dd says best.
+        let probe = "printf %131072s 2>/dev/null >\"$d/agent\"";
+        let clear = "for t in \"$d\"/*; do [ -L \"$t\" ] || \
+             rm -rf \"$t/tree\" \"$t/plan-data\" \"$t/control\" \"$t/output\"; done; rm -rf \"$d/work\"";
         let command = format!(
             "umask 022; w=; for d in {dirs}; do \
              if e=$(mkdir \"$d\" 2>&1); then how=new; set --; \
              elif [ -O \"$d\" ]; then how=hello; set -- {ALWAYS}; rm -f \"$d/agent\"; else w=\"$w; $e\"; continue; fi; \
-             if printf %131072s 2>/dev/null >\"$d/agent\"; then \
+             if {probe} || {{ [ $how = hello ] && {{ {clear}; {probe}; }}; }}; then \
              dd bs={bytes} count=1 iflag=fullblock 2>/dev/null | tar -xpf - -C \"$d\" \"$@\" && \
              exec sh \"$d/agent\" $how {words}; exit 125; fi; \
              e=$(dd if=/dev/zero of=\"$d/agent\" bs=131072 count=1 2>&1 | head -n 1); \

@@ -310,7 +310,7 @@ fn a_test_that_nobody_follows_is_ended() {
         session.run("WORD", "echo on >&$C; sleep 1000");
         session.child.wait().unwrap();
         assert_eq!(host.look("state"), "ended", "{}", host.shell);
-        assert!(host.look("end").starts_with("137 ") && host.look("end").ends_with(" orphan"));
+        assert!(host.look("end").starts_with("137 ") && host.look("end").ends_with(" orphan 4"));
         host.await_that("nothing runs", || host.processes().is_empty());
     }
 }
