@@ -193,3 +193,25 @@ fn masters_end_with_their_connections() {
     eventually("the server side is gone after the connector", || sessions() == before);
     assert_eq!(fs::read_dir(&parent).unwrap().count(), 0, "no file is left");
 }
+
+#[test]
+fn no_more_than_so_many_are_opened_at_a_time() {
+    let Some(farm) = Farm::start_or_skip(1) else { return };
+    let log = farm.folder().join("opening");
+    let connector = connector_with(|options| options.opening_at_once = 2);
+    let mut ssh = target(&farm.hosts()[0]);
+    let script = farm.folder().join("proxy");
+    fs::write(&script, format!("echo begin >>'{0}'; sleep 0.2; echo end >>'{0}'", log.display())).unwrap();
+    ssh.options.push(("ProxyCommand".to_owned(), format!("sh '{}'", script.display())));
+    let opened: Vec<_> = (0..4).map(|_| start_open(&connector, Target::Ssh(ssh.clone()))).collect();
+    for answer in opened {
+        assert!(answer.recv_timeout(PATIENCE).expect("open answers").is_err(), "nobody listens there");
+    }
+    let (mut now, mut most) = (0, 0);
+    let text = fs::read_to_string(&log).unwrap();
+    for line in text.lines() {
+        now = if line == "begin" { now + 1 } else { now - 1 };
+        most = most.max(now);
+    }
+    assert!(text.lines().count() >= 8 && most <= 2, "{text}");
+}
