@@ -40,6 +40,7 @@ mod provision_clouds;
 mod provision_farm;
 mod provision_filters;
 mod provision_leases;
+mod provision_libvirt;
 mod provision_local;
 mod provision_podman;
 mod provision_scale;
@@ -53,6 +54,7 @@ mod report_output;
 mod scripts;
 mod setup;
 mod stream;
+mod vm;
 mod writers;
 
 /// A module that is forgotten here would pass unseen.

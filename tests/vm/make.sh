@@ -1,13 +1,12 @@
 #!/bin/bash
-# Makes what a small virtual machine boots: DIR/initrd (busybox, bash, dropbear), DIR/disk (its /var), DIR/id.
+# Makes what a small virtual machine boots: DIR/initrd (busybox, and bash and sshd of this machine), DIR/disk (its /var), DIR/id.
 #
-#   make.sh ROOT DIR       ROOT: a Debian cloud kernel, and dropbear, as their packages have them; `/` if installed
+#   make.sh ROOT DIR       ROOT: where the package of a Debian cloud kernel is unpacked; `/` if it is installed
 set -euo pipefail
 root=$1 dir=$2
-export LD_LIBRARY_PATH=$root/usr/lib/x86_64-linux-gnu:$root/lib/x86_64-linux-gnu
 version=$(ls "$root/lib/modules" | head -n 1)
 tree=$dir/tree
-mkdir -p "$tree"/{bin,sbin,usr/bin,usr/sbin,dev,proc,sys,etc/dropbear,root/.ssh,run,tmp,var,lib/modules}
+mkdir -p "$tree"/{bin,sbin,usr/bin,usr/sbin,dev,proc,sys,etc/ssh,root/.ssh,run/sshd,tmp,var,lib/modules}
 chmod 700 "$tree/root" "$tree/root/.ssh"
 
 add() { # PROGRAM TO
@@ -21,7 +20,7 @@ add() { # PROGRAM TO
 
 cp "$(command -v busybox)" "$tree/bin/busybox"
 add /bin/bash /bin/bash
-add "$root/usr/sbin/dropbear" /usr/sbin/dropbear
+add /usr/sbin/sshd /usr/sbin/sshd
 mkdir -p "$tree/lib64" "$tree/lib/x86_64-linux-gnu"
 cp -L /lib64/ld-linux-x86-64.so.2 "$tree/lib64/"
 ln -s /lib "$tree/usr/lib"
@@ -29,8 +28,9 @@ cp -L /lib/x86_64-linux-gnu/libnss_files.so.2 "$tree/lib/" 2>/dev/null || true
 ssh-keygen -q -t ed25519 -N '' -f "$dir/id"
 cp "$dir/id.pub" "$tree/root/.ssh/authorized_keys"
 chmod 600 "$tree/root/.ssh/authorized_keys"
-"$root/usr/bin/dropbearkey" -t ed25519 -f "$tree/etc/dropbear/key" >/dev/null 2>&1
-echo 'root:x:0:0:root:/root:/bin/sh' >"$tree/etc/passwd"
+ssh-keygen -q -t ed25519 -N '' -f "$tree/etc/ssh/key"
+printf '%s\n' 'HostKey /etc/ssh/key' 'UsePAM no' 'UseDNS no' 'PidFile none' >"$tree/etc/ssh/sshd_config"
+printf '%s\n' 'root:x:0:0:root:/root:/bin/sh' 'sshd:x:100:65534::/run/sshd:/bin/false' >"$tree/etc/passwd"
 echo 'root:x:0:' >"$tree/etc/group"
 echo 'root:*:19000:0:99999:7:::' >"$tree/etc/shadow"
 printf '/bin/sh\n/bin/bash\n' >"$tree/etc/shells"
@@ -60,7 +60,7 @@ ip addr add 10.0.2.15/24 dev eth0
 ip route add default via 10.0.2.2
 mount -t ext4 /dev/vda /var
 hostname vm
-exec dropbear -F -E -s -R -p 22 -r /etc/dropbear/key
+exec /usr/sbin/sshd -D -e
 INIT
 chmod +x "$tree/init" "$tree/sbin/reboot"
 (cd "$tree" && find . | busybox cpio -o -H newc 2>/dev/null | gzip -1) >"$dir/initrd"

@@ -9,7 +9,8 @@
 #   work/           the directory of the test that runs, see prelude.bash; of ours in it:
 #     .worst          the worst status that has been reported through the commands
 #     .rebooting      the test has asked for a reboot and awaits it
-#     .held           the lock of a host that has no flock(1): a link to the number of the process that holds it
+#     .held           the lock of a host that has no flock(1): a link to what tells the process that holds it from all
+#                     others, on other boots of the host too
 #
 # What a result reported here says of the test itself (tmt's rule): its status is the worst of them, and its exit
 # status counts only if there is none. With rhts-report-result, the command that beakerlib calls, a result that is
@@ -52,11 +53,12 @@ lock() {
         exec {held}<"$top/lock" && flock "$held" && return
         fail "$top/lock: cannot be locked"
     fi
-    local holder
-    until ln -s "$BASHPID" "$top/work/.held" 2>/dev/null; do
+    local own holder
+    own=$(identity "$BASHPID")
+    until ln -s "$own" "$top/work/.held" 2>/dev/null; do
         [[ -w $top/work ]] || fail "$top/work: cannot be written to"
         holder=$(readlink "$top/work/.held")
-        if [[ -n $holder && ! -e /proc/$holder ]]; then
+        if [[ -n $holder && $(identity "${holder%%.*}") != "$holder" ]]; then
             # It was killed. Of several that see this one moves the link away.
             mv "$top/work/.held" "$top/work/.held.$BASHPID" 2>/dev/null && rm -f "$top/work/.held.$BASHPID"
         else
@@ -64,6 +66,15 @@ lock() {
         fi
     done
     trap 'rm -f "$top/work/.held"' EXIT
+}
+
+# The number of a process, when it began, and on which boot of the host; nothing if there is none.
+identity() { # PID
+    local line boot
+    { read -r line <"/proc/$1/stat"; } 2>/dev/null && read -r boot </proc/sys/kernel/random/boot_id || return
+    # Only its name can hold brackets and blanks.
+    set -- "$1" ${line##*) }
+    printf %s "$1.${21}.$boot"
 }
 
 pause() {
