@@ -16,10 +16,11 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use atex_cli::input::{LONGEST_LINE, reason};
 use atex_model::LineError;
-use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::event::Event;
 use crate::stop::Stop;
@@ -30,11 +31,16 @@ use grow::Over;
 /// nothing else, and the first ones show what is wrong with it. `-v` reports all.
 pub const MESSAGES: u64 = 20;
 
-/// How much is read at a time, unless a line is longer.
-const BLOCK: usize = 256 << 10;
+/// How much is read at a time, unless a line is longer. What one core has parsed must still be near when the other one
+/// works with it: with larger blocks both take a quarter more time.
+const BLOCK: usize = 32 << 10;
+
+/// How long what was taken may be held back while the reading thread is awaited: it may only have to wait for a core, and
+/// a commit, or a write, for each block would cost more than the block.
+const LULL: Duration = Duration::from_millis(10);
 
 /// How many blocks may wait: enough that neither side waits for the other at every turn.
-const WAITING: usize = 3;
+const WAITING: usize = 6;
 
 /// Where records come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -229,13 +235,15 @@ fn hand_over(
     faults: &mut Faults<'_>,
     take: &mut dyn Take,
 ) -> Result<(), Stop> {
+    let mut due = Instant::now() + LULL;
     loop {
-        let packet = match packets.try_recv() {
+        let packet = match packets.recv_deadline(due) {
             Ok(packet) => packet,
-            Err(TryRecvError::Disconnected) => return Ok(()),
-            Err(TryRecvError::Empty) => {
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            Err(RecvTimeoutError::Timeout) => {
                 take.idle()?;
                 let Ok(packet) = packets.recv() else { return Ok(()) };
+                due = Instant::now() + LULL;
                 packet
             }
         };
