@@ -436,6 +436,40 @@ mod tests {
     }
 
     #[test]
+    fn a_stream_that_trickles_is_not_held_back() {
+        const MOST: u32 = 5_000;
+        /// Gives a line each millisecond until it hears that what was taken is written.
+        struct Trickle(Receiver<()>, u32);
+        impl Read for Trickle {
+            fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+                if self.1 == MOST || self.0.recv_timeout(Duration::from_millis(1)).is_ok() {
+                    return Ok(0);
+                }
+                self.1 += 1;
+                (&b"{\"type\":\"x\"}\n"[..]).read(to)
+            }
+        }
+        struct Taken(Sender<()>, u32);
+        impl Take for Taken {
+            fn event(&mut self, _: &Event<'_>) -> Result<(), Stop> {
+                self.1 += 1;
+                Ok(())
+            }
+            fn idle(&mut self) -> Result<(), Stop> {
+                let _ = self.0.try_send(());
+                Ok(())
+            }
+        }
+        let (to, idle) = bounded(1);
+        let mut taken = Taken(to, 0);
+        let mut say = |text: &str| panic!("{text}");
+        let mut faults = Faults::new(9, &mut say);
+        let from = Box::new(io::BufReader::new(Trickle(idle, 0)));
+        assert!(read_from("in", from, &mut faults, &mut taken).is_ok());
+        assert!(taken.1 < MOST, "nothing was written in {} milliseconds", taken.1);
+    }
+
+    #[test]
     fn a_file_that_went_away_does_not_stop_the_others() {
         let dir = tempfile::tempdir().unwrap();
         let there = dir.path().join("there");
