@@ -324,7 +324,21 @@ impl Outcome {
     /// The outcome that a result's status stands for: a word that is not in the list, or none, ranks as
     /// `info`.
     pub fn of_status(status: Option<&str>) -> Outcome {
-        Outcome::ALL.into_iter().find(|o| status == Some(o.as_str())).unwrap_or(Outcome::Info)
+        status.and_then(Outcome::of_word).unwrap_or(Outcome::Info)
+    }
+
+    /// The outcome that is called so.
+    pub fn of_word(word: &str) -> Option<Outcome> {
+        Some(match word {
+            "infra" => Outcome::Infra,
+            "error" => Outcome::Error,
+            "fail" => Outcome::Fail,
+            "warn" => Outcome::Warn,
+            "pass" => Outcome::Pass,
+            "info" => Outcome::Info,
+            "skip" => Outcome::Skip,
+            _ => return None,
+        })
     }
 }
 
@@ -428,6 +442,7 @@ mod tests {
         assert_eq!(Outcome::of_status(None), Outcome::Info);
         for outcome in Outcome::ALL {
             assert_eq!(serde_json::to_value(outcome).unwrap(), outcome.as_str());
+            assert_eq!(Outcome::of_word(outcome.as_str()), Some(outcome));
         }
     }
 

@@ -94,26 +94,31 @@ impl Scanner<'_> {
         &self.texts.lines.as_bytes()[self.at..self.end]
     }
 
-    fn skip(&mut self, expected: &[u8]) -> Option<()> {
-        self.rest().starts_with(expected).then(|| self.at += expected.len())
+    /// Of a length that is known when this is compiled: then it takes a few instructions and no call.
+    #[inline(always)]
+    fn skip<const N: usize>(&mut self, expected: &[u8; N]) -> Option<()> {
+        (self.rest().first_chunk::<N>()? == expected).then(|| self.at += N)
     }
 
     fn kind(&mut self) -> Option<ResultKind> {
-        let kinds = [
-            ("result\"", ResultKind::Result),
-            ("old-result\"", ResultKind::OldResult),
-            ("live-result\"", ResultKind::LiveResult),
-        ];
-        kinds.into_iter().find_map(|(word, kind)| self.skip(word.as_bytes()).map(|()| kind))
+        if self.skip(br#"result""#).is_some() {
+            return Some(ResultKind::Result);
+        }
+        if self.skip(br#"old-result""#).is_some() {
+            return Some(ResultKind::OldResult);
+        }
+        self.skip(br#"live-result""#).map(|()| ResultKind::LiveResult)
     }
 
-    fn text(&mut self, key: &[u8]) -> Option<Span> {
+    #[inline(always)]
+    fn text<const N: usize>(&mut self, key: &[u8; N]) -> Option<Span> {
         self.skip(key)?;
         self.string()
     }
 
     /// A text that may be absent. `None`: it is there and not as it should be.
-    fn optional(&mut self, key: &[u8]) -> Option<Option<Span>> {
+    #[inline(always)]
+    fn optional<const N: usize>(&mut self, key: &[u8; N]) -> Option<Option<Span>> {
         match self.skip(key) {
             Some(()) => self.string().map(Some),
             None => Some(None),
@@ -203,19 +208,20 @@ impl Spare {
 /// are most lines.
 pub(crate) fn usual_record(line: &str, times: &mut Times, spare: &mut Spare) -> Option<Box<Record>> {
     let mut fields = Fields(line);
-    if fields.skip(r#"{"type":"test-start""#).is_some() {
+    if fields.skip(br#"{"type":"test-start""#).is_some() {
         return test_start(fields, times, spare);
     }
-    fields.skip(r#"{"type":"test-end""#)?;
+    fields.skip(br#"{"type":"test-end""#)?;
     test_end(fields, times, spare)
 }
 
 fn test_start(mut fields: Fields<'_>, times: &mut Times, spare: &mut Spare) -> Option<Box<Record>> {
-    let time = times.parse(fields.text("time")?)?;
-    let (run, platform, test) = (fields.text("run")?, fields.text("platform")?, fields.text("test")?);
-    fields.skip(r#","attempt":"#)?;
+    let time = times.parse(fields.text(br#","time":""#)?)?;
+    let (run, platform, test) =
+        (fields.text(br#","run":""#)?, fields.text(br#","platform":""#)?, fields.text(br#","test":""#)?);
+    fields.skip(br#","attempt":"#)?;
     let attempt = fields.digits()?.parse().ok()?;
-    let host = fields.text("host")?;
+    let host = fields.text(br#","host":""#)?;
     if !fields.is_over() {
         return None;
     }
@@ -231,28 +237,29 @@ fn test_start(mut fields: Fields<'_>, times: &mut Times, spare: &mut Spare) -> O
 }
 
 fn test_end(mut fields: Fields<'_>, times: &mut Times, spare: &mut Spare) -> Option<Box<Record>> {
-    let time = times.parse(fields.text("time")?)?;
-    let (run, platform, test) = (fields.text("run")?, fields.text("platform")?, fields.text("test")?);
-    fields.skip(r#","attempt":"#)?;
+    let time = times.parse(fields.text(br#","time":""#)?)?;
+    let (run, platform, test) =
+        (fields.text(br#","run":""#)?, fields.text(br#","platform":""#)?, fields.text(br#","test":""#)?);
+    fields.skip(br#","attempt":"#)?;
     let attempt = fields.digits()?.parse().ok()?;
-    let host = fields.optional("host")?;
-    let outcome = fields.text("outcome")?;
-    let outcome = Outcome::ALL.into_iter().find(|of| of.as_str() == outcome)?;
+    let host = fields.optional(br#","host":""#)?;
+    let outcome = fields.text(br#","outcome":""#)?;
+    let outcome = Outcome::of_word(outcome)?;
     let cause = fields.cause()?;
-    let exit = match fields.skip(r#","exit":"#) {
+    let exit = match fields.skip(br#","exit":"#) {
         Some(()) => Some(fields.integer()?),
         None => None,
     };
-    let note = fields.optional("note")?;
-    fields.skip(r#","seconds":"#)?;
+    let note = fields.optional(br#","note":""#)?;
+    fields.skip(br#","seconds":"#)?;
     let seconds = fields.decimal()?;
     let mut counts = Fields(fields.0);
     fields.counts(|_, _| ())?;
-    let is_final = match fields.skip(r#","final":true"#) {
+    let is_final = match fields.skip(br#","final":true"#) {
         Some(()) => true,
-        None => fields.skip(r#","final":false"#).map(|()| false)?,
+        None => fields.skip(br#","final":false"#).map(|()| false)?,
     };
-    let artifacts = fields.optional("artifacts")?;
+    let artifacts = fields.optional(br#","artifacts":""#)?;
     if !fields.is_over() {
         return None;
     }
@@ -334,9 +341,11 @@ fn set_counts(to: &mut Counts, from: &mut Fields<'_>) {
 struct Fields<'l>(&'l str);
 
 impl<'l> Fields<'l> {
-    fn skip(&mut self, expected: &str) -> Option<()> {
-        self.0 = self.0.strip_prefix(expected)?;
-        Some(())
+    /// As [`Scanner::skip`].
+    #[inline(always)]
+    fn skip<const N: usize>(&mut self, expected: &[u8; N]) -> Option<()> {
+        let is_there = self.0.as_bytes().first_chunk::<N>()? == expected;
+        is_there.then(|| self.0 = &self.0[N..])
     }
 
     fn is_over(&self) -> bool {
@@ -344,19 +353,18 @@ impl<'l> Fields<'l> {
     }
 
     /// A text under a key.
-    fn text(&mut self, key: &str) -> Option<&'l str> {
-        self.skip(",\"")?;
+    #[inline(always)]
+    fn text<const N: usize>(&mut self, key: &[u8; N]) -> Option<&'l str> {
         self.skip(key)?;
-        self.skip("\":\"")?;
         self.string()
     }
 
-    /// The same if it is there.
-    fn optional(&mut self, key: &str) -> Option<Option<&'l str>> {
-        let is_there = self.0.strip_prefix(",\"").and_then(|rest| rest.strip_prefix(key));
-        match is_there.is_some_and(|rest| rest.starts_with('"')) {
-            true => self.text(key).map(Some),
-            false => Some(None),
+    /// The same if it is there. `None`: it is there and not as it should be.
+    #[inline(always)]
+    fn optional<const N: usize>(&mut self, key: &[u8; N]) -> Option<Option<&'l str>> {
+        match self.skip(key) {
+            Some(()) => self.string().map(Some),
+            None => Some(None),
         }
     }
 
@@ -378,7 +386,7 @@ impl<'l> Fields<'l> {
     }
 
     fn integer(&mut self) -> Option<i64> {
-        let sign = if self.skip("-").is_some() { -1 } else { 1 };
+        let sign = if self.skip(b"-").is_some() { -1 } else { 1 };
         let number: i64 = self.digits()?.parse().ok()?;
         // Minus nothing is a matter of its own in JSON.
         (sign > 0 || number > 0).then_some(sign * number)
@@ -388,7 +396,7 @@ impl<'l> Fields<'l> {
     fn decimal(&mut self) -> Option<f64> {
         let whole = self.0;
         let before = self.digits()?.len();
-        let behind = match self.skip(".") {
+        let behind = match self.skip(b".") {
             Some(()) => 1 + self.0.bytes().position(|byte| !byte.is_ascii_digit()).filter(|len| *len > 0)?,
             None => 0,
         };
@@ -399,7 +407,7 @@ impl<'l> Fields<'l> {
     }
 
     fn cause(&mut self) -> Option<Cause> {
-        Some(match self.text("cause")? {
+        Some(match self.text(br#","cause":""#)? {
             "test" => Cause::Test,
             "host" => Cause::Host,
             "own" => Cause::Own,
@@ -410,19 +418,19 @@ impl<'l> Fields<'l> {
     }
 
     fn counts(&mut self, mut take: impl FnMut(&str, u64)) -> Option<()> {
-        self.skip(r#","counts":{"#)?;
-        if self.skip("}").is_some() {
+        self.skip(br#","counts":{"#)?;
+        if self.skip(b"}").is_some() {
             return Some(());
         }
         loop {
-            self.skip("\"")?;
+            self.skip(b"\"")?;
             let word = self.string()?;
-            self.skip(":")?;
+            self.skip(b":")?;
             take(word, self.digits()?.parse().ok()?);
-            if self.skip("}").is_some() {
+            if self.skip(b"}").is_some() {
                 return Some(());
             }
-            self.skip(",")?;
+            self.skip(b",")?;
         }
     }
 }

@@ -186,6 +186,7 @@ pub fn import(args: &ImportArgs, verbose: bool, say: &mut dyn FnMut(&str)) -> Re
     let database = Database::create(&args.database)?;
     let mut faults = Faults::new(input.messages, say);
     let importer = Importer::new(&database.connection, args.build.as_deref());
+    let importer = importer.map_err(|e| database.failure(&e))?;
     let mut writing = Writing { importer, database: &database, whole: Whole::default() };
     let done = input::read(&input.sources, &mut faults, &mut writing);
     let done = done.and_then(|()| writing.failed(|importer| importer.finish()));

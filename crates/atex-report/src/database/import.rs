@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hash};
 
 use atex_model::report::{Cause, JobEnd, ResultKind, TestEnd};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 
 use crate::event::{Event, What};
 use crate::identity::{Identity, IdentityMap};
@@ -27,14 +27,20 @@ const TURN: std::time::Duration = std::time::Duration::from_millis(2);
 pub(super) struct Importer<'d> {
     connection: &'d Connection,
     build: Option<&'d str>,
+    /// What is done for each result or test.
+    often: Often<'d>,
     /// Rows since the last commit; 0: there is no transaction.
     rows: u32,
+    /// Tells whether others have written since our last transaction.
+    version: Option<i64>,
+    /// The number of the next attempt that is new.
+    next: i64,
     runs: HashMap<String, i64>,
     /// By their platforms and names.
     tests: IdentityMap<i64>,
     hosts: HashMap<String, i64>,
-    /// The attempt that the last result belongs to, and its number.
-    last: Option<(Identity, i64)>,
+    /// The attempt that the last result belongs to.
+    last: Option<Last>,
     files: Vec<u8>,
     /// Runs of which anything was written.
     touched: HashSet<i64>,
@@ -42,12 +48,79 @@ pub(super) struct Importer<'d> {
     pub(super) attempts: u64,
 }
 
+/// Statements that would be looked up by their text too often.
+struct Often<'d> {
+    find_test: Statement<'d>,
+    add_test: Statement<'d>,
+    find_attempt: Statement<'d>,
+    add_attempt: Statement<'d>,
+    end_attempt: Statement<'d>,
+    add_result: Statement<'d>,
+}
+
+/// An attempt and its number.
+struct Last {
+    identity: Identity,
+    number: i64,
+    /// It is not in the database yet: that waits for its end, which most often stands right behind its results.
+    new: Option<New>,
+}
+
+/// An attempt that is not in the database.
+#[derive(Clone, Copy)]
+struct New {
+    run: i64,
+    test: i64,
+    attempt: u32,
+    host: Option<i64>,
+    is_final: bool,
+    ended: i64,
+}
+
+/// What a record says of the attempt that it belongs to.
+struct Of<'r> {
+    run: &'r str,
+    platform: &'r str,
+    test: &'r str,
+    attempt: u32,
+    host: Option<&'r str>,
+    is_final: bool,
+    ended: i64,
+}
+
+impl<'d> Often<'d> {
+    fn new(connection: &'d Connection) -> rusqlite::Result<Often<'d>> {
+        Ok(Often {
+            find_test: connection.prepare("SELECT id FROM test WHERE name = ? AND platform = ?")?,
+            add_test: connection.prepare("INSERT INTO test (name, platform) VALUES (?, ?)")?,
+            find_attempt: connection
+                .prepare("SELECT id FROM attempt WHERE run = ? AND test = ? AND number = ?")?,
+            add_attempt: connection.prepare(
+                "INSERT INTO attempt (id, run, test, number, host, final, ended, seconds, outcome, cause, exit, note,
+                 artifacts, waived) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            )?,
+            end_attempt: connection.prepare(
+                "UPDATE attempt SET host = coalesce(?2, host), final = ?3, ended = ?4, seconds = ?5, outcome = ?6,
+                 cause = ?7, exit = ?8, note = ?9, artifacts = ?10, waived = ?11
+                 WHERE id = ?1 AND (cause IS NULL OR ended < ?4)",
+            )?,
+            add_result: connection.prepare(
+                "INSERT OR IGNORE INTO result (attempt, n, subtest, status, note, files, extra, waived)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            )?,
+        })
+    }
+}
+
 impl<'d> Importer<'d> {
-    pub(super) fn new(connection: &'d Connection, build: Option<&'d str>) -> Importer<'d> {
-        Importer {
+    pub(super) fn new(connection: &'d Connection, build: Option<&'d str>) -> rusqlite::Result<Importer<'d>> {
+        Ok(Importer {
             connection,
             build,
+            often: Often::new(connection)?,
             rows: 0,
+            version: None,
+            next: 1,
             runs: HashMap::new(),
             tests: IdentityMap::default(),
             hosts: HashMap::new(),
@@ -56,7 +129,7 @@ impl<'d> Importer<'d> {
             touched: HashSet::new(),
             results: 0,
             attempts: 0,
-        }
+        })
     }
 
     pub(super) fn event(&mut self, event: &Event<'_>) -> rusqlite::Result<()> {
@@ -77,6 +150,7 @@ impl<'d> Importer<'d> {
 
     /// Makes what was written visible, and lets others write.
     pub(super) fn commit(&mut self) -> rusqlite::Result<()> {
+        self.put_last()?;
         if !self.connection.is_autocommit() {
             self.connection.execute_batch("COMMIT")?;
         }
@@ -87,6 +161,7 @@ impl<'d> Importer<'d> {
     /// Writes the rest, and what follows from it.
     pub(super) fn finish(&mut self) -> rusqlite::Result<()> {
         self.begin()?;
+        self.put_last()?;
         let mut conclude = self.connection.prepare_cached(CONCLUDE)?;
         for run in &self.touched {
             conclude.execute([run])?;
@@ -95,31 +170,36 @@ impl<'d> Importer<'d> {
         self.commit()
     }
 
-    fn begin(&self) -> rusqlite::Result<()> {
-        if self.connection.is_autocommit() {
-            self.connection.execute_batch("BEGIN IMMEDIATE")?;
+    fn begin(&mut self) -> rusqlite::Result<()> {
+        if !self.connection.is_autocommit() {
+            return Ok(());
         }
+        self.connection.execute_batch("BEGIN IMMEDIATE")?;
+        // Until the commit nobody else writes. Numbers that are remembered from before hold unless somebody else did.
+        let version = Some(self.connection.pragma_query_value(None, "data_version", |row| row.get(0))?);
+        if version != self.version {
+            self.version = version;
+            self.runs.clear();
+            self.tests.clear();
+            self.hosts.clear();
+            self.last = None;
+        }
+        self.next = self
+            .connection
+            .query_row("SELECT coalesce(max(id), 0) + 1 FROM attempt", [], |row| row.get(0))?;
         Ok(())
     }
 
     fn row(&mut self, row: &Row<'_>, test: Identity) -> rusqlite::Result<bool> {
         self.begin()?;
-        let identity = test.number(u64::from(row.attempt));
-        let attempt = match self.last {
-            Some((last, attempt)) if last == identity => attempt,
-            _ => {
-                let attempt = self.attempt(row)?;
-                self.last = Some((identity, attempt));
-                attempt
-            }
-        };
+        let Row { run, platform, test: name, attempt, host, .. } = *row;
+        let is_final = row.kind == ResultKind::Result;
+        let of = Of { run, platform, test: name, attempt, host, is_final, ended: row.time.0 };
+        let attempt = self.turn_to(test, &of)?.number;
         let files = files(&mut self.files, row);
-        let mut add = self.connection.prepare_cached(
-            "INSERT OR IGNORE INTO result (attempt, n, subtest, status, note, files, extra, waived) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        )?;
         // Beyond the whole numbers of SQLite nobody counts.
         let n = i64::try_from(row.n).unwrap_or(i64::MAX);
-        let new = add.execute(params![
+        let new = self.often.add_result.execute(params![
             attempt,
             n,
             row.subtest,
@@ -133,16 +213,63 @@ impl<'d> Importer<'d> {
         Ok(true)
     }
 
-    /// The number of the attempt of a result, which is there before its end is.
-    fn attempt(&mut self, row: &Row<'_>) -> rusqlite::Result<i64> {
-        let (run, test) = (self.run(row.run)?, self.test(row.platform, row.test)?);
-        let host = row.host.map(|host| self.host(host)).transpose()?;
-        let mut add = self.connection.prepare_cached(
-            "INSERT INTO attempt (run, test, number, host, final, ended) VALUES (?, ?, ?, ?, ?, ?)
-             ON CONFLICT (run, test, number) DO UPDATE SET host = coalesce(host, excluded.host) RETURNING id",
-        )?;
-        let is_final = row.kind == ResultKind::Result;
-        add.query_row(params![run, test, row.attempt, host, is_final, row.time.0], |row| row.get(0))
+    /// The attempt that is asked for becomes the last one.
+    fn turn_to(&mut self, test: Identity, of: &Of<'_>) -> rusqlite::Result<&mut Last> {
+        let identity = test.number(u64::from(of.attempt));
+        if self.last.as_ref().is_none_or(|last| last.identity != identity) {
+            self.put_last()?;
+            self.last = Some(self.attempt(identity, of)?);
+        }
+        Ok(self.last.as_mut().expect("it has just been put there if it was not"))
+    }
+
+    fn attempt(&mut self, identity: Identity, of: &Of<'_>) -> rusqlite::Result<Last> {
+        let (run, test) = (self.run(of.run)?, self.test(of.platform, of.test)?);
+        let host = of.host.map(|host| self.host(host)).transpose()?;
+        let known =
+            self.often.find_attempt.query_row(params![run, test, of.attempt], |row| row.get(0)).optional()?;
+        if let Some(number) = known {
+            let set = "UPDATE attempt SET host = ? WHERE id = ? AND host IS NULL";
+            self.connection.prepare_cached(set)?.execute(params![host, number])?;
+            return Ok(Last { identity, number, new: None });
+        }
+        let new = New { run, test, attempt: of.attempt, host, is_final: of.is_final, ended: of.ended };
+        let number = self.next;
+        self.next = number.saturating_add(1);
+        Ok(Last { identity, number, new: Some(new) })
+    }
+
+    /// Writes the last attempt, if it still waits for its end.
+    fn put_last(&mut self) -> rusqlite::Result<()> {
+        let Some(last) = &mut self.last else { return Ok(()) };
+        let number = last.number;
+        match last.new.take() {
+            Some(new) => self.add_attempt(number, new, None),
+            None => Ok(()),
+        }
+    }
+
+    fn add_attempt(&mut self, number: i64, new: New, end: Option<&TestEnd>) -> rusqlite::Result<()> {
+        let New { run, test, attempt, host, is_final, ended } = new;
+        self.often
+            .add_attempt
+            .execute(params![
+                number,
+                run,
+                test,
+                attempt,
+                host,
+                is_final,
+                ended,
+                end.map(seconds),
+                end.map(|end| end.outcome.as_str()),
+                end.map(|end| cause(end.cause)),
+                end.and_then(|end| end.exit),
+                end.and_then(|end| end.note.as_deref()),
+                end.and_then(|end| end.artifacts.as_deref()),
+                end.and_then(waived),
+            ])
+            .map(drop)
     }
 
     fn record(&mut self, record: &Record, test: Identity) -> rusqlite::Result<bool> {
@@ -163,65 +290,32 @@ impl<'d> Importer<'d> {
     fn test_end(&mut self, end: &TestEnd, test: Identity) -> rusqlite::Result<()> {
         self.begin()?;
         self.attempts += 1;
-        let identity = test.number(u64::from(end.attempt));
-        match self.last {
-            // Most often it stands right behind the attempt's results.
-            Some((last, attempt)) if last == identity => self.known_attempt(attempt, end),
-            _ => self.any_attempt(end),
+        let host = end.host.as_deref();
+        let TestEnd { run, platform, test: name, attempt, is_final, .. } = end;
+        let (attempt, is_final, ended) = (*attempt, *is_final, end.time.0);
+        let last = self.turn_to(test, &Of { run, platform, test: name, attempt, host, is_final, ended })?;
+        let (number, new) = (last.number, last.new.take());
+        let host = host.map(|host| self.host(host)).transpose()?;
+        if let Some(new) = new {
+            let new = New { host: host.or(new.host), is_final, ended, ..new };
+            return self.add_attempt(number, new, Some(end));
         }
-    }
-
-    /// The end of an attempt whose number is known.
-    fn known_attempt(&mut self, attempt: i64, end: &TestEnd) -> rusqlite::Result<()> {
-        let host = end.host.as_deref().map(|host| self.host(host)).transpose()?;
-        let mut set = self.connection.prepare_cached(
-            "UPDATE attempt SET host = coalesce(?2, host), final = ?3, ended = ?4, seconds = ?5, outcome = ?6, cause = ?7,
-             exit = ?8, note = ?9, artifacts = ?10, waived = ?11 WHERE id = ?1 AND (cause IS NULL OR ended < ?4)",
-        )?;
-        set.execute(params![
-            attempt,
-            host,
-            end.is_final,
-            end.time.0,
-            seconds(end),
-            end.outcome.as_str(),
-            cause(end.cause),
-            end.exit,
-            end.note,
-            end.artifacts,
-            waived(end),
-        ])
-        .map(drop)
-    }
-
-    /// The end of an attempt that may be there or not.
-    fn any_attempt(&mut self, end: &TestEnd) -> rusqlite::Result<()> {
-        let (run, test) = (self.run(&end.run)?, self.test(&end.platform, &end.test)?);
-        let host = end.host.as_deref().map(|host| self.host(host)).transpose()?;
-        let mut add = self.connection.prepare_cached(
-            "INSERT INTO attempt (run, test, number, host, final, ended, seconds, outcome, cause, exit, note, artifacts, waived)
-             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-             ON CONFLICT (run, test, number) DO UPDATE SET host = coalesce(excluded.host, host), final = excluded.final,
-             ended = excluded.ended, seconds = excluded.seconds, outcome = excluded.outcome, cause = excluded.cause,
-             exit = excluded.exit, note = excluded.note, artifacts = excluded.artifacts, waived = excluded.waived
-             WHERE cause IS NULL OR ended < excluded.ended",
-        )?;
-        add.execute(params![
-            run,
-            test,
-            end.attempt,
-            host,
-            end.is_final,
-            end.time.0,
-            seconds(end),
-            end.outcome.as_str(),
-            cause(end.cause),
-            end.exit,
-            end.note,
-            end.artifacts,
-            waived(end),
-        ])?;
-        Ok(())
+        self.often
+            .end_attempt
+            .execute(params![
+                number,
+                host,
+                is_final,
+                ended,
+                seconds(end),
+                end.outcome.as_str(),
+                cause(end.cause),
+                end.exit,
+                end.note,
+                end.artifacts,
+                waived(end),
+            ])
+            .map(drop)
     }
 
     fn job_start(&mut self, run: &str, time: i64, dir: &str, version: &str) -> rusqlite::Result<()> {
@@ -279,13 +373,11 @@ impl<'d> Importer<'d> {
             return Ok(*test);
         }
         self.begin()?;
-        let mut find =
-            self.connection.prepare_cached("SELECT id FROM test WHERE name = ? AND platform = ?")?;
-        let test = match find.query_row([name, platform], |row| row.get(0)).optional()? {
+        let test = match self.often.find_test.query_row([name, platform], |row| row.get(0)).optional()? {
             Some(test) => test,
             None => {
-                let add = "INSERT INTO test (name, platform) VALUES (?, ?) RETURNING id";
-                self.connection.prepare_cached(add)?.query_row([name, platform], |row| row.get(0))?
+                self.often.add_test.execute([name, platform])?;
+                self.connection.last_insert_rowid()
             }
         };
         remember(&mut self.tests, key, test);

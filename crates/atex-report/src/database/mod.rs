@@ -95,6 +95,8 @@ impl Database {
         self.use_log()?;
         self.connection.pragma_update(None, "synchronous", "normal")?;
         self.connection.pragma_update(None, "cache_size", CACHE)?;
+        // The importer refers to nothing but what it has found or made in the same transaction.
+        self.connection.pragma_update(None, "foreign_keys", false)?;
         let change = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         let tables: i64 = change.query_row(TABLES, [], |row| row.get(0))?;
         if tables == 0 {

@@ -8,13 +8,14 @@
 //! of their own; what else comes later of it says nothing new.
 
 use std::collections::{BTreeMap, HashSet};
+use std::hash::BuildHasherDefault;
 
 use atex_model::Time;
-use atex_model::report::{Outcome, ResultKind, TestEnd, TestStart};
+use atex_model::report::{Cause, Outcome, ResultKind, TestEnd, TestStart, Waived};
 
 use super::Export;
 use crate::event::{Event, What};
-use crate::identity::{Identity, IdentityMap};
+use crate::identity::{AsItIs, Identity, IdentityMap};
 use crate::out::Out;
 use crate::record::Record;
 use crate::reduce::clip;
@@ -69,9 +70,9 @@ pub(super) struct Test {
     /// When its last attempt began.
     pub start: Option<Time>,
     /// How it was settled, if it was.
-    pub end: Option<TestEnd>,
+    pub end: Option<End>,
     /// How the attempts before ended.
-    pub earlier_ends: Vec<TestEnd>,
+    pub earlier_ends: Vec<End>,
     /// What failed in attempts before.
     pub earlier: Vec<Earlier>,
     /// How many results of which outcome were read.
@@ -94,9 +95,24 @@ pub(super) struct Test {
     /// The last result for the test itself, if the format waits with it for the end.
     pub pending: Option<Pending>,
     /// Which names the format has used in its body, as hashes.
-    pub names: HashSet<u64>,
+    pub names: HashSet<u64, BuildHasherDefault<AsItIs>>,
     order: u64,
     touched: u64,
+}
+
+/// How an attempt ended: what formats write of its `test-end`.
+#[derive(Debug)]
+pub(super) struct End {
+    pub attempt: u32,
+    pub time: Time,
+    pub host: Option<String>,
+    pub outcome: Outcome,
+    pub cause: Cause,
+    pub exit: Option<i64>,
+    pub note: Option<String>,
+    pub seconds: f64,
+    pub artifacts: Option<String>,
+    pub waived: Option<Waived>,
 }
 
 /// A result for a test itself.
@@ -126,6 +142,15 @@ pub(super) struct Earlier {
     pub subtest: Option<String>,
     pub outcome: Outcome,
     pub note: Option<String>,
+}
+
+impl End {
+    fn of(end: &TestEnd) -> End {
+        let TestEnd { attempt, time, outcome, cause, exit, seconds, .. } = *end;
+        let (host, note, artifacts) = (end.host.clone(), end.note.clone(), end.artifacts.clone());
+        let waived = end.waived.clone();
+        End { attempt, time, host, outcome, cause, exit, note, seconds, artifacts, waived }
+    }
 }
 
 impl Test {
@@ -302,11 +327,11 @@ impl<F: Form> Groups<F> {
         if !end.is_final {
             group.test.has_begun = true;
             if group.test.earlier_ends.len() < EARLIER {
-                group.test.earlier_ends.push(end.clone());
+                group.test.earlier_ends.push(End::of(end));
             }
             return Ok(());
         }
-        group.test.end = Some(end.clone());
+        group.test.end = Some(End::of(end));
         if end.host.is_some() {
             group.test.host.clone_from(&end.host);
         }

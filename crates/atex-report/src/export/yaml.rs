@@ -3,9 +3,8 @@
 use std::io::Write as _;
 
 use atex_cli::Failure;
-use atex_model::report::TestEnd;
 
-use super::groups::{Form, Groups, Test};
+use super::groups::{End, Form, Groups, Test};
 use super::{Common, Export};
 use crate::out::Out;
 use crate::row::Row;
@@ -89,7 +88,7 @@ impl Form for Yaml {
 }
 
 impl Yaml {
-    fn end(&self, end: &TestEnd, indent: &str, to: &mut Vec<u8>) {
+    fn end(&self, end: &End, indent: &str, to: &mut Vec<u8>) {
         let mut key = |key: &str, value: String| writeln!(to, "{indent}{key}: {value}").expect(ANY);
         key("cause", json(&end.cause));
         key("attempt", end.attempt.to_string());

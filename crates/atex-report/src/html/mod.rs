@@ -25,7 +25,7 @@ use serde_json::{Value, json};
 use crate::event::{Event, What};
 use crate::identity::{Identity, IdentityMap};
 use crate::record::Record;
-use crate::reduce::is_bad;
+use crate::reduce::{is_bad, status_index};
 use crate::row::Row;
 use failures::Failures;
 use links::Directory;
@@ -150,8 +150,7 @@ impl Builder {
     }
 
     fn count(&mut self, row: &Row<'_>) {
-        let status = Outcome::ALL.iter().position(|of| row.status == Some(of.as_str()));
-        let at = status.unwrap_or(Outcome::ALL.len());
+        let at = status_index(row.status);
         match self.counts.get_mut(row.platform) {
             Some(counts) => counts[at] += 1,
             None => {

@@ -16,10 +16,11 @@ use std::io::{self, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
+use std::time::{Duration, Instant};
 
 use atex_cli::input::{LONGEST_LINE, reason};
 use atex_model::LineError;
-use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use crate::event::Event;
 use crate::stop::Stop;
@@ -30,11 +31,16 @@ use grow::Over;
 /// nothing else, and the first ones show what is wrong with it. `-v` reports all.
 pub const MESSAGES: u64 = 20;
 
-/// How much is read at a time, unless a line is longer.
-const BLOCK: usize = 256 << 10;
+/// How much is read at a time, unless a line is longer. What one core has parsed must still be near when the other one
+/// works with it: with larger blocks both take a quarter more time.
+const BLOCK: usize = 32 << 10;
+
+/// How long what was taken may be held back while the reading thread is awaited: it may only have to wait for a core, and
+/// a commit, or a write, for each block would cost more than the block.
+const LULL: Duration = Duration::from_millis(10);
 
 /// How many blocks may wait: enough that neither side waits for the other at every turn.
-const WAITING: usize = 3;
+const WAITING: usize = 6;
 
 /// Where records come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -229,13 +235,15 @@ fn hand_over(
     faults: &mut Faults<'_>,
     take: &mut dyn Take,
 ) -> Result<(), Stop> {
+    let mut due = Instant::now() + LULL;
     loop {
-        let packet = match packets.try_recv() {
+        let packet = match packets.recv_deadline(due) {
             Ok(packet) => packet,
-            Err(TryRecvError::Disconnected) => return Ok(()),
-            Err(TryRecvError::Empty) => {
+            Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            Err(RecvTimeoutError::Timeout) => {
                 take.idle()?;
                 let Ok(packet) = packets.recv() else { return Ok(()) };
+                due = Instant::now() + LULL;
                 packet
             }
         };
@@ -425,6 +433,40 @@ mod tests {
         }
         let (records, messages, counts) = outcome(Box::new(b"{\"type\":\"x\"}\n".chain(Broken)), 9);
         assert_eq!((records, messages, counts), (1, vec!["in:2: disk on fire".to_owned()], (0, 1)));
+    }
+
+    #[test]
+    fn a_stream_that_trickles_is_not_held_back() {
+        const MOST: u32 = 5_000;
+        /// Gives a line each millisecond until it hears that what was taken is written.
+        struct Trickle(Receiver<()>, u32);
+        impl Read for Trickle {
+            fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
+                if self.1 == MOST || self.0.recv_timeout(Duration::from_millis(1)).is_ok() {
+                    return Ok(0);
+                }
+                self.1 += 1;
+                (&b"{\"type\":\"x\"}\n"[..]).read(to)
+            }
+        }
+        struct Taken(Sender<()>, u32);
+        impl Take for Taken {
+            fn event(&mut self, _: &Event<'_>) -> Result<(), Stop> {
+                self.1 += 1;
+                Ok(())
+            }
+            fn idle(&mut self) -> Result<(), Stop> {
+                let _ = self.0.try_send(());
+                Ok(())
+            }
+        }
+        let (to, idle) = bounded(1);
+        let mut taken = Taken(to, 0);
+        let mut say = |text: &str| panic!("{text}");
+        let mut faults = Faults::new(9, &mut say);
+        let from = Box::new(io::BufReader::new(Trickle(idle, 0)));
+        assert!(read_from("in", from, &mut faults, &mut taken).is_ok());
+        assert!(taken.1 < MOST, "nothing was written in {} milliseconds", taken.1);
     }
 
     #[test]

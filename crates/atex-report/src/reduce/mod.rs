@@ -210,7 +210,8 @@ pub(crate) fn entry<'m, V: Default>(map: &'m mut HashMap<String, V>, name: &str)
 
 /// The index of a status in [`Attempt::results`].
 pub(crate) fn status_index(status: Option<&str>) -> usize {
-    Outcome::ALL.iter().position(|o| status == Some(o.as_str())).unwrap_or(STATUSES - 1)
+    // They are numbered in the order of the list.
+    status.and_then(Outcome::of_word).map_or(STATUSES - 1, |outcome| outcome as usize)
 }
 
 /// Cuts what is longer than anybody reads.
