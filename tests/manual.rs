@@ -115,7 +115,11 @@ fn examples_of_help(help: &Output) -> Vec<String> {
         let is_command = !line.starts_with("      ");
         match examples.last_mut().filter(|_| is_command && line.starts_with("    ")) {
             Some(begun) => *begun += &format!("\n{line}"),
-            None if is_command => examples.push(line.trim().to_owned()),
+            // A line that is too long is broken with two: what it was to do would be cut in two.
+            None if is_command => {
+                assert!(!is_new || examples.is_empty(), "{line}\n{}", help.report());
+                examples.push(line.trim().to_owned());
+            }
             None => assert!(!is_new || !examples.is_empty(), "{}", help.report()),
         }
         is_new = is_command;

@@ -88,6 +88,28 @@ fn killed(output: &Output) -> bool {
 
 const RESERVE: [&str; 6] = ["exec", "-n", "2", "--ttl", "1h", "./lab"];
 
+/// A lease could not be ended without the program, and `reap` would fail from then on.
+#[test]
+fn nothing_is_leased_where_the_program_of_the_provider_is_not_installed() {
+    let dir = lab();
+    std::fs::create_dir(dir.join("empty")).unwrap();
+    let key = dir.write("key.pub", "ssh-ed25519 AAAA").display().to_string();
+    for (program, words) in [
+        ("podman", &["podman", "--image", "x"][..]),
+        ("virsh", &["libvirt", "--origin", "x"]),
+        ("openstack", &["openstack", "--image", "x", "--flavor", "y"]),
+        ("bkr", &["beaker", "--distro", "x"]),
+        ("curl", &["testing-farm", "--compose", "x", "--public-key", &key]),
+    ] {
+        let words = [words, &["-n", "1", "--ttl", "1h"]].concat();
+        let path = dir.join("empty");
+        let asked = provision(&dir, &words).env("PATH", path).env("TESTING_FARM_API_TOKEN", "x").run();
+        asked.code(3).stderr_has(&format!("atex-provision: {program}: it is not installed, or not in PATH"));
+        assert!(!asked.stderr.contains("reap"), "{}", asked.report());
+        assert_eq!(leases(&dir), [Value::Null; 0], "{program}");
+    }
+}
+
 #[test]
 fn hosts_are_reserved_shown_and_given_back() {
     let dir = lab();

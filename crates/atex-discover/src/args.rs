@@ -113,11 +113,12 @@ pub struct Metadata {
     #[command(flatten)]
     pub context: Context,
 
-    /// Only tests that pass this fmf filter; of several, all count
+    /// Only tests that pass this fmf filter, as in `tag: tier1 & tag: -slow`; of several, they must pass all
     #[arg(long = "filter", value_name = "EXPR")]
     pub filters: Vec<String>,
 
-    /// Only tests whose metadata makes this Python expression true, as in `tier == 1`; of several, all count
+    /// Only tests whose metadata makes this Python expression true, as in `tier == 1`; of several, they must
+    /// pass all
     ///
     /// The keys of the metadata are the names. A test without a key that the expression asks for is not taken. It is
     /// evaluated without Python, and can do nothing but compute.
@@ -192,7 +193,8 @@ pub struct Context {
 pub struct Names {
     /// Only tests whose name matches; can be given several times for alternatives
     ///
-    /// Given beside a plan that names its tests, these are more alternatives.
+    /// It may match anywhere in the name: `^` and `$` tie it to the ends. Where a plan names tests, too, these are more
+    /// alternatives.
     #[arg(long = "name", value_name = "REGEX")]
     pub names: Vec<String>,
 
@@ -203,7 +205,7 @@ pub struct Names {
     /// Only tests whose name matches a line of this file; `-` is standard input
     ///
     /// A regular expression a line; `#` at the beginning or behind a blank begins a comment. Of several files, all
-    /// lines are alternatives. A test must match one of them beside what --name and the plan ask for.
+    /// lines are alternatives. A test must match one of them, and what --name or a plan asks for.
     #[arg(long = "only-file", value_name = "FILE")]
     pub only_files: Vec<PathBuf>,
 
@@ -213,7 +215,7 @@ pub struct Names {
     #[arg(long = "no-file", value_name = "FILE")]
     pub no_files: Vec<PathBuf>,
 
-    /// That no test is found is no error
+    /// End with 0 if no test is found
     #[arg(long)]
     pub allow_empty: bool,
 }
@@ -247,9 +249,9 @@ pub struct Labels {
     #[arg(long, value_name = "FILE", conflicts_with = "platform")]
     pub for_hosts: Option<PathBuf>,
 
-    /// Say of the tests that their output holds results
+    /// Take results out of what the tests print, in this format
     ///
-    /// Sets `extra-result` in the metadata.
+    /// atex-exec does so. Sets `extra-result` in the metadata.
     #[arg(long, value_name = "FORMAT")]
     pub result: Option<ResultFormat>,
 }

@@ -1,5 +1,6 @@
 //! Finding the tests of a tree, and saying what stands in the way.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use atex_cli::Failure;
@@ -170,9 +171,20 @@ fn log_ignored(tree: &Tree, ignored: Vec<ignored::Ignored>) {
 }
 
 /// Refuses that there is no test, unless that is allowed. `place` is where they were looked for.
-pub(crate) fn check_any(found: usize, names: &Names, place: impl std::fmt::Display) -> Result<(), Failure> {
+pub(crate) fn check_any(found: usize, names: &Names, place: impl Display) -> Result<(), Failure> {
+    refuse_none(found, names, place, "--allow-empty accepts that")
+}
+
+/// The same of a tree, which can be asked why.
+pub(crate) fn check_any_in(tree: &Tree, found: usize, names: &Names) -> Result<(), Failure> {
+    let hint = "`atex-discover ls --all` names its tests, `why NAME` says why one is not taken; --allow-empty \
+                accepts that";
+    refuse_none(found, names, tree.root().display(), hint)
+}
+
+fn refuse_none(found: usize, names: &Names, place: impl Display, hint: &str) -> Result<(), Failure> {
     match found == 0 && !names.allow_empty {
-        true => Err(Failure::usage(format!("{place}: no test found")).hint("--allow-empty accepts that")),
+        true => Err(Failure::usage(format!("{place}: no test found")).hint(hint)),
         false => Ok(()),
     }
 }

@@ -21,7 +21,7 @@ pub(crate) fn write<W: Write>(ls: &Ls, out: &mut Output<W>) -> Result<Exit, Stop
     let found = find::find(&tree, &others, &ls.metadata, &ls.names)?;
     let tests: Vec<_> = found.iter().flat_map(|found| &found.discovery.tests).collect();
     let left_out = if ls.all { left_out(&tree, &others, ls)? } else { Vec::new() };
-    find::check_any(tests.len() + left_out.len(), &ls.names, tree.root().display())?;
+    find::check_any_in(&tree, tests.len() + left_out.len(), &ls.names)?;
     let to_vary = find::to_vary(&ls.variants.only);
     for test in tests {
         if ls.variants.is_empty() || !to_vary(test.own_name()) {

@@ -103,7 +103,7 @@ fn of_tree<W: Write>(config: &Config, metadata: &Metadata, out: &mut Output<W>) 
         all.extend(found.into_iter().map(|found| (platform, found)));
     }
     let total = all.iter().map(|(_, found)| found.discovery.tests.len()).sum();
-    find::check_any(total, &config.names, trees[0].root().display())?;
+    find::check_any_in(&trees[0], total, &config.names)?;
     let to_vary = find::to_vary(&config.variants.only);
     for platform in &config.platforms {
         let of_platform = all.iter().filter(|(other, _)| std::ptr::eq(*other, platform));

@@ -109,7 +109,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub allow_install: bool,
 
-    /// End with 0 if there is no test
+    /// End with 0 if no test comes
     #[arg(long)]
     pub allow_empty: bool,
 

@@ -42,7 +42,8 @@ pub(crate) const ALL: [Examples; 8] = [
     ),
     (
         "prepare",
-        "  atex-provision static lab.txt | atex-provision prepare --package jq --script @setup.sh >ready.jsonl
+        "  atex-provision static lab.txt |
+    atex-provision prepare --package jq --script @setup.sh >ready.jsonl
       install a package, then run a program of this machine there
   atex-provision prepare --repo name=next,baseurl=http://repo.lab/next --package kernel <hosts.jsonl
       a package of a repository of one's own

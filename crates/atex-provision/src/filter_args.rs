@@ -16,7 +16,7 @@ pub struct OnHosts {
     #[arg(long, value_name = "N", default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub parallel: u32,
 
-    /// Hosts that are gone are no trouble: the exit status does not tell of them
+    /// End with 0 even if hosts are gone
     #[arg(long)]
     pub allow_gone: bool,
 }

@@ -10,6 +10,7 @@ use atex_model::{Host, Lease, Time};
 use crate::backends::{Backend, Held, Kind, Order};
 use crate::fault;
 use crate::ledger::{Entry, Holder, Ledger, Life, Owner, State};
+use crate::program;
 use crate::stop::Stop;
 use crate::trouble::Trouble;
 use crate::turns;
@@ -50,6 +51,8 @@ impl Leasing {
 
     /// A new host.
     pub fn obtain(&self, stop: &Stop) -> Result<Entry, Trouble> {
+        // Before there is a lease: `reap` could not end it either.
+        self.backend.program().map_or(Ok(()), program::look_for)?;
         let token = self.ledger.new_token().map_err(Trouble::lasting)?;
         self.ledger.intend(&self.intent(&token)).map_err(Trouble::lasting)?;
         let made = self.create(&token, stop).and_then(|made| {

@@ -51,6 +51,18 @@ pub(crate) struct Ended {
     pub stderr: String,
 }
 
+/// Whether there is a program of this name.
+pub(crate) fn look_for(name: &str) -> Result<(), Trouble> {
+    // Without PATH it is for the system to say where programs are.
+    let Some(path) = std::env::var_os("PATH") else { return Ok(()) };
+    let is_there = std::env::split_paths(&path).any(|dir| dir.join(name).is_file());
+    if is_there { Ok(()) } else { Err(not_there(name)) }
+}
+
+fn not_there(name: &str) -> Trouble {
+    Trouble::lasting(format!("{name}: it is not installed, or not in PATH"))
+}
+
 impl Call {
     /// A program of this name or path. It may run for a minute.
     pub fn new(program: impl AsRef<OsStr>) -> Call {
@@ -116,9 +128,7 @@ impl Call {
         let name = self.name.clone();
         fault::point(&format!("before {name}"));
         let outcome = self.execute(stop).map_err(|e| match e.kind() {
-            io::ErrorKind::NotFound => {
-                Trouble::lasting(format!("{name}: it is not installed, or not in PATH"))
-            }
+            io::ErrorKind::NotFound => not_there(&name),
             _ => Trouble::passing(format!("{name}: {}", reason(&e))),
         })?;
         fault::point(&format!("after {name}"));
@@ -303,6 +313,8 @@ mod tests {
         let message = "no-such-program: it is not installed, or not in PATH";
         let trouble = Call::new("no-such-program").text(&stop).unwrap_err();
         assert_eq!((trouble.message.as_str(), trouble.again), (message, false));
+        assert_eq!(look_for("no-such-program"), Err(trouble));
+        assert_eq!(look_for("sh"), Ok(()));
         let message = "sh: expected JSON (expected ident at line 1 column 2), found `no`";
         assert_eq!(shell("echo no").run(&stop).unwrap().json().unwrap_err().message, message);
     }

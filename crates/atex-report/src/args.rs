@@ -155,13 +155,13 @@ pub struct InputArgs {
     #[arg(long)]
     pub follow: bool,
 
-    /// Take it as trouble (3) if the stream has not N `end` records of TOOL, 1 without N
+    /// End with 3 unless the stream has N `end` records of TOOL, one if no N is given
     ///
     /// A tool that died leaves a stream that looks complete. May be given for several tools.
     #[arg(long, value_name = "TOOL[=N]")]
     pub require_end: Vec<RequiredEnd>,
 
-    /// Take a stream without any test as a success
+    /// End with 0 if there is no test in the stream
     #[arg(long)]
     pub allow_empty: bool,
 }

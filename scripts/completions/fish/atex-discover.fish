@@ -29,8 +29,8 @@ complete -c atex-discover -n "__fish_atex_discover_needs_command" -l plan -d 'Th
 complete -c atex-discover -n "__fish_atex_discover_needs_command" -l plan-layer -d 'Read plans as ATEX does, or as tmt does' -r -f -a "atex\t'Those of ATEX: sections of kind fmf, tests in the order of their names'
 tmt\t'Those of tmt'"
 complete -c atex-discover -n "__fish_atex_discover_needs_command" -s c -l context -d 'What `adjust` rules can ask for, such as distro=rhel-9.6; several values are separated by commas' -r
-complete -c atex-discover -n "__fish_atex_discover_needs_command" -l filter -d 'Only tests that pass this fmf filter; of several, all count' -r
-complete -c atex-discover -n "__fish_atex_discover_needs_command" -l condition -d 'Only tests whose metadata makes this Python expression true, as in `tier == 1`; of several, all count' -r
+complete -c atex-discover -n "__fish_atex_discover_needs_command" -l filter -d 'Only tests that pass this fmf filter, as in `tag: tier1 & tag: -slow`; of several, they must pass all' -r
+complete -c atex-discover -n "__fish_atex_discover_needs_command" -l condition -d 'Only tests whose metadata makes this Python expression true, as in `tier == 1`; of several, they must pass all' -r
 complete -c atex-discover -n "__fish_atex_discover_needs_command" -l cache -d 'Where repositories of plans and libraries are kept' -r -f -a "(__fish_complete_directories)"
 complete -c atex-discover -n "__fish_atex_discover_needs_command" -l fetch-timeout -d 'How long fetching one repository may take: 90s, 5m' -r
 complete -c atex-discover -n "__fish_atex_discover_needs_command" -l name -d 'Only tests whose name matches; can be given several times for alternatives' -r
@@ -41,12 +41,12 @@ complete -c atex-discover -n "__fish_atex_discover_needs_command" -l vary -d 'Ma
 complete -c atex-discover -n "__fish_atex_discover_needs_command" -l vary-only -d 'Vary only tests whose name matches; the others stay as they are' -r
 complete -c atex-discover -n "__fish_atex_discover_needs_command" -l platform -d 'Label the tests, so that they run only on hosts with this label' -r
 complete -c atex-discover -n "__fish_atex_discover_needs_command" -l for-hosts -d 'Discover for each platform among the host records of this file; `-` is standard input' -r -F
-complete -c atex-discover -n "__fish_atex_discover_needs_command" -l result -d 'Say of the tests that their output holds results' -r -f -a "tap\t'Test Anything Protocol: each test point becomes a subtest'"
+complete -c atex-discover -n "__fish_atex_discover_needs_command" -l result -d 'Take results out of what the tests print, in this format' -r -f -a "tap\t'Test Anything Protocol: each test point becomes a subtest'"
 complete -c atex-discover -n "__fish_atex_discover_needs_command" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-discover -n "__fish_atex_discover_needs_command" -l schema -d 'Print the JSON Schema of the records that are read and written, and exit'
 complete -c atex-discover -n "__fish_atex_discover_needs_command" -l libraries -d 'Add to each test what the libraries that it requires require in turn (the default)'
 complete -c atex-discover -n "__fish_atex_discover_needs_command" -l no-libraries -d 'Leave `require` and `recommend` as they are written'
-complete -c atex-discover -n "__fish_atex_discover_needs_command" -l allow-empty -d 'That no test is found is no error'
+complete -c atex-discover -n "__fish_atex_discover_needs_command" -l allow-empty -d 'End with 0 if no test is found'
 complete -c atex-discover -n "__fish_atex_discover_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atex-discover -n "__fish_atex_discover_needs_command" -s V -l version -d 'Print version'
 complete -c atex-discover -n "__fish_atex_discover_needs_command" -a "exec" -d 'Tests are executables: one for each below a directory'
@@ -66,8 +66,8 @@ complete -c atex-discover -n "__fish_atex_discover_using_subcommand exec" -l var
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand exec" -l vary-only -d 'Vary only tests whose name matches; the others stay as they are' -r
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand exec" -l platform -d 'Label the tests, so that they run only on hosts with this label' -r
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand exec" -l for-hosts -d 'Discover for each platform among the host records of this file; `-` is standard input' -r -F
-complete -c atex-discover -n "__fish_atex_discover_using_subcommand exec" -l result -d 'Say of the tests that their output holds results' -r -f -a "tap\t'Test Anything Protocol: each test point becomes a subtest'"
-complete -c atex-discover -n "__fish_atex_discover_using_subcommand exec" -l allow-empty -d 'That no test is found is no error'
+complete -c atex-discover -n "__fish_atex_discover_using_subcommand exec" -l result -d 'Take results out of what the tests print, in this format' -r -f -a "tap\t'Test Anything Protocol: each test point becomes a subtest'"
+complete -c atex-discover -n "__fish_atex_discover_using_subcommand exec" -l allow-empty -d 'End with 0 if no test is found'
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand exec" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand exec" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand ltp" -l ltproot -d 'Where LTP is installed on the hosts' -r
@@ -79,8 +79,8 @@ complete -c atex-discover -n "__fish_atex_discover_using_subcommand ltp" -l vary
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand ltp" -l vary-only -d 'Vary only tests whose name matches; the others stay as they are' -r
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand ltp" -l platform -d 'Label the tests, so that they run only on hosts with this label' -r
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand ltp" -l for-hosts -d 'Discover for each platform among the host records of this file; `-` is standard input' -r -F
-complete -c atex-discover -n "__fish_atex_discover_using_subcommand ltp" -l result -d 'Say of the tests that their output holds results' -r -f -a "tap\t'Test Anything Protocol: each test point becomes a subtest'"
-complete -c atex-discover -n "__fish_atex_discover_using_subcommand ltp" -l allow-empty -d 'That no test is found is no error'
+complete -c atex-discover -n "__fish_atex_discover_using_subcommand ltp" -l result -d 'Take results out of what the tests print, in this format' -r -f -a "tap\t'Test Anything Protocol: each test point becomes a subtest'"
+complete -c atex-discover -n "__fish_atex_discover_using_subcommand ltp" -l allow-empty -d 'End with 0 if no test is found'
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand ltp" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand ltp" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand list" -l tree -d 'A directory that the tests need; it is uploaded, and they run in it' -r -F
@@ -92,8 +92,8 @@ complete -c atex-discover -n "__fish_atex_discover_using_subcommand list" -l var
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand list" -l vary-only -d 'Vary only tests whose name matches; the others stay as they are' -r
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand list" -l platform -d 'Label the tests, so that they run only on hosts with this label' -r
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand list" -l for-hosts -d 'Discover for each platform among the host records of this file; `-` is standard input' -r -F
-complete -c atex-discover -n "__fish_atex_discover_using_subcommand list" -l result -d 'Say of the tests that their output holds results' -r -f -a "tap\t'Test Anything Protocol: each test point becomes a subtest'"
-complete -c atex-discover -n "__fish_atex_discover_using_subcommand list" -l allow-empty -d 'That no test is found is no error'
+complete -c atex-discover -n "__fish_atex_discover_using_subcommand list" -l result -d 'Take results out of what the tests print, in this format' -r -f -a "tap\t'Test Anything Protocol: each test point becomes a subtest'"
+complete -c atex-discover -n "__fish_atex_discover_using_subcommand list" -l allow-empty -d 'End with 0 if no test is found'
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand list" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand ls" -l tree -d 'A directory of the tree' -r -F
@@ -101,8 +101,8 @@ complete -c atex-discover -n "__fish_atex_discover_using_subcommand ls" -l plan 
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand ls" -l plan-layer -d 'Read plans as ATEX does, or as tmt does' -r -f -a "atex\t'Those of ATEX: sections of kind fmf, tests in the order of their names'
 tmt\t'Those of tmt'"
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand ls" -s c -l context -d 'What `adjust` rules can ask for, such as distro=rhel-9.6; several values are separated by commas' -r
-complete -c atex-discover -n "__fish_atex_discover_using_subcommand ls" -l filter -d 'Only tests that pass this fmf filter; of several, all count' -r
-complete -c atex-discover -n "__fish_atex_discover_using_subcommand ls" -l condition -d 'Only tests whose metadata makes this Python expression true, as in `tier == 1`; of several, all count' -r
+complete -c atex-discover -n "__fish_atex_discover_using_subcommand ls" -l filter -d 'Only tests that pass this fmf filter, as in `tag: tier1 & tag: -slow`; of several, they must pass all' -r
+complete -c atex-discover -n "__fish_atex_discover_using_subcommand ls" -l condition -d 'Only tests whose metadata makes this Python expression true, as in `tier == 1`; of several, they must pass all' -r
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand ls" -l cache -d 'Where repositories of plans and libraries are kept' -r -f -a "(__fish_complete_directories)"
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand ls" -l fetch-timeout -d 'How long fetching one repository may take: 90s, 5m' -r
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand ls" -l name -d 'Only tests whose name matches; can be given several times for alternatives' -r
@@ -114,7 +114,7 @@ complete -c atex-discover -n "__fish_atex_discover_using_subcommand ls" -l vary-
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand ls" -l all -d 'Print disabled and manual tests and stories, too, with a tab and the reason behind the name'
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand ls" -l libraries -d 'Add to each test what the libraries that it requires require in turn (the default)'
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand ls" -l no-libraries -d 'Leave `require` and `recommend` as they are written'
-complete -c atex-discover -n "__fish_atex_discover_using_subcommand ls" -l allow-empty -d 'That no test is found is no error'
+complete -c atex-discover -n "__fish_atex_discover_using_subcommand ls" -l allow-empty -d 'End with 0 if no test is found'
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand ls" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand ls" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand show" -l tree -d 'A directory of the tree' -r -F
@@ -126,8 +126,8 @@ complete -c atex-discover -n "__fish_atex_discover_using_subcommand why" -l plan
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand why" -l plan-layer -d 'Read plans as ATEX does, or as tmt does' -r -f -a "atex\t'Those of ATEX: sections of kind fmf, tests in the order of their names'
 tmt\t'Those of tmt'"
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand why" -s c -l context -d 'What `adjust` rules can ask for, such as distro=rhel-9.6; several values are separated by commas' -r
-complete -c atex-discover -n "__fish_atex_discover_using_subcommand why" -l filter -d 'Only tests that pass this fmf filter; of several, all count' -r
-complete -c atex-discover -n "__fish_atex_discover_using_subcommand why" -l condition -d 'Only tests whose metadata makes this Python expression true, as in `tier == 1`; of several, all count' -r
+complete -c atex-discover -n "__fish_atex_discover_using_subcommand why" -l filter -d 'Only tests that pass this fmf filter, as in `tag: tier1 & tag: -slow`; of several, they must pass all' -r
+complete -c atex-discover -n "__fish_atex_discover_using_subcommand why" -l condition -d 'Only tests whose metadata makes this Python expression true, as in `tier == 1`; of several, they must pass all' -r
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand why" -l cache -d 'Where repositories of plans and libraries are kept' -r -f -a "(__fish_complete_directories)"
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand why" -l fetch-timeout -d 'How long fetching one repository may take: 90s, 5m' -r
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand why" -l name -d 'Only tests whose name matches; can be given several times for alternatives' -r
@@ -136,7 +136,7 @@ complete -c atex-discover -n "__fish_atex_discover_using_subcommand why" -l only
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand why" -l no-file -d 'No tests whose name matches a line of this file; `-` is standard input' -r -F
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand why" -l libraries -d 'Add to each test what the libraries that it requires require in turn (the default)'
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand why" -l no-libraries -d 'Leave `require` and `recommend` as they are written'
-complete -c atex-discover -n "__fish_atex_discover_using_subcommand why" -l allow-empty -d 'That no test is found is no error'
+complete -c atex-discover -n "__fish_atex_discover_using_subcommand why" -l allow-empty -d 'End with 0 if no test is found'
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand why" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand why" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atex-discover -n "__fish_atex_discover_using_subcommand lint" -l tree -d 'A directory of the tree' -r -F

@@ -92,7 +92,7 @@ complete -c atex-exec -n "__fish_atex_exec_needs_command" -l max-json -d 'End a 
 complete -c atex-exec -n "__fish_atex_exec_needs_command" -l max-partial -d 'End a test whose partial results take more memory while they are open' -r
 complete -c atex-exec -n "__fish_atex_exec_needs_command" -l from-start -d 'With --resume, write the whole output again, from the first record on'
 complete -c atex-exec -n "__fish_atex_exec_needs_command" -l allow-install -d 'Install packages on this machine, too'
-complete -c atex-exec -n "__fish_atex_exec_needs_command" -l allow-empty -d 'End with 0 if there is no test'
+complete -c atex-exec -n "__fish_atex_exec_needs_command" -l allow-empty -d 'End with 0 if no test comes'
 complete -c atex-exec -n "__fish_atex_exec_needs_command" -l live -d 'Also write results the moment they are reported, as records `live-result`'
 complete -c atex-exec -n "__fish_atex_exec_needs_command" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-exec -n "__fish_atex_exec_needs_command" -l schema -d 'Print the JSON Schema of the records that are read and written, and exit'

@@ -170,7 +170,7 @@ complete -c atex-provision -n "__fish_atex_provision_using_subcommand testing-fa
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand testing-farm" -l hardware -d 'What hardware is needed: a JSON object, as in the service\'s own documentation' -r
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand testing-farm" -l from -d 'Another network that may reach the machine, such as 192.0.2.0/24; can be given several times' -r
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand testing-farm" -l create-timeout -d 'How long the queue may take' -r
-complete -c atex-provision -n "__fish_atex_provision_using_subcommand testing-farm" -l poll -d 'How often is looked how far a request has come' -r
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand testing-farm" -l poll -d 'How often the service is asked how far a request has come' -r
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand testing-farm" -l user -d 'The user to log in as' -r
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand testing-farm" -l identity -d 'The file of the private key; `ssh`\'s own choice without it' -r -F
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand testing-farm" -l ssh-option -d 'A keyword of ssh_config for the hosts; can be given several times' -r
@@ -210,13 +210,13 @@ complete -c atex-provision -n "__fish_atex_provision_using_subcommand reap" -s h
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand facts" -l parallel -d 'How many hosts are worked on at once' -r
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand facts" -l fact -d 'Another fact: what a command prints on the host; can be given several times' -r
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand facts" -l timeout -d 'How long a host may take' -r
-complete -c atex-provision -n "__fish_atex_provision_using_subcommand facts" -l allow-gone -d 'Hosts that are gone are no trouble: the exit status does not tell of them'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand facts" -l allow-gone -d 'End with 0 even if hosts are gone'
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand facts" -l refresh -d 'Put what hosts say in place of facts that are in their records already'
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand facts" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand facts" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand check" -l parallel -d 'How many hosts are worked on at once' -r
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand check" -l timeout -d 'How long all of them together may take, counted for each from when its record has come' -r
-complete -c atex-provision -n "__fish_atex_provision_using_subcommand check" -l allow-gone -d 'Hosts that are gone are no trouble: the exit status does not tell of them'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand check" -l allow-gone -d 'End with 0 even if hosts are gone'
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand check" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -l repo -d 'A repository of packages; KEY is any that its file may have' -r
@@ -228,7 +228,7 @@ complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -l parallel -d 'How many hosts are worked on at once' -r
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -l timeout -d 'How long all steps before a playbook, or the playbook, or those behind it may take' -r
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -l logs -d 'Keep what steps print, a file a host, in this directory' -r -F
-complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -l allow-gone -d 'Hosts that are gone are no trouble: the exit status does not tell of them'
+complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -l allow-gone -d 'End with 0 even if hosts are gone'
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -l allow-install -d 'Install packages on this machine, too'
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-provision -n "__fish_atex_provision_using_subcommand prepare" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -25,7 +25,7 @@ function __fish_atex_report_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c atex-report -n "__fish_atex_report_needs_command" -l require-end -d 'Take it as trouble (3) if the stream has not N `end` records of TOOL, 1 without N' -r
+complete -c atex-report -n "__fish_atex_report_needs_command" -l require-end -d 'End with 3 unless the stream has N `end` records of TOOL, one if no N is given' -r
 complete -c atex-report -n "__fish_atex_report_needs_command" -l color -d 'When to use colours' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -36,7 +36,7 @@ complete -c atex-report -n "__fish_atex_report_needs_command" -l hosts -d 'How m
 complete -c atex-report -n "__fish_atex_report_needs_command" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-report -n "__fish_atex_report_needs_command" -l schema -d 'Print the JSON Schema of the records that are read and written, and exit'
 complete -c atex-report -n "__fish_atex_report_needs_command" -l follow -d 'Wait for more at the end of files and run directories, until the run has ended'
-complete -c atex-report -n "__fish_atex_report_needs_command" -l allow-empty -d 'Take a stream without any test as a success'
+complete -c atex-report -n "__fish_atex_report_needs_command" -l allow-empty -d 'End with 0 if there is no test in the stream'
 complete -c atex-report -n "__fish_atex_report_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atex-report -n "__fish_atex_report_needs_command" -s V -l version -d 'Print version'
 complete -c atex-report -n "__fish_atex_report_needs_command" -a "summary" -d 'Say what became of the tests, for people (the default)'
@@ -67,7 +67,7 @@ complete -c atex-report -n "__fish_atex_report_needs_command" -a "trend" -d 'Say
 complete -c atex-report -n "__fish_atex_report_needs_command" -a "hosts" -d 'Say which hosts of a database have trouble, or fail tests that pass elsewhere'
 complete -c atex-report -n "__fish_atex_report_needs_command" -a "durations" -d 'Write the last attempts at each test in a database as records: what `atex-exec --history` reads'
 complete -c atex-report -n "__fish_atex_report_needs_command" -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c atex-report -n "__fish_atex_report_using_subcommand summary" -l require-end -d 'Take it as trouble (3) if the stream has not N `end` records of TOOL, 1 without N' -r
+complete -c atex-report -n "__fish_atex_report_using_subcommand summary" -l require-end -d 'End with 3 unless the stream has N `end` records of TOOL, one if no N is given' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand summary" -l color -d 'When to use colours' -r -f -a "auto\t''
 always\t''
 never\t''"
@@ -76,10 +76,10 @@ complete -c atex-report -n "__fish_atex_report_using_subcommand summary" -l subt
 complete -c atex-report -n "__fish_atex_report_using_subcommand summary" -l slowest -d 'How many of the slowest tests to show' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand summary" -l hosts -d 'How many hosts to show: those with trouble first, then the busiest' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand summary" -l follow -d 'Wait for more at the end of files and run directories, until the run has ended'
-complete -c atex-report -n "__fish_atex_report_using_subcommand summary" -l allow-empty -d 'Take a stream without any test as a success'
+complete -c atex-report -n "__fish_atex_report_using_subcommand summary" -l allow-empty -d 'End with 0 if there is no test in the stream'
 complete -c atex-report -n "__fish_atex_report_using_subcommand summary" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-report -n "__fish_atex_report_using_subcommand summary" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c atex-report -n "__fish_atex_report_using_subcommand check" -l require-end -d 'Take it as trouble (3) if the stream has not N `end` records of TOOL, 1 without N' -r
+complete -c atex-report -n "__fish_atex_report_using_subcommand check" -l require-end -d 'End with 3 unless the stream has N `end` records of TOOL, one if no N is given' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand check" -l fail-on -d 'Which outcomes of tests are refused, instead of fail, error and infra; `flaky` is one that passed when it was tried again' -r -f -a "infra\t''
 error\t''
 fail\t''
@@ -90,34 +90,34 @@ flaky\t''"
 complete -c atex-report -n "__fish_atex_report_using_subcommand check" -l new-only -d 'Only failures count that are not in this stream; may be given several times' -r -F
 complete -c atex-report -n "__fish_atex_report_using_subcommand check" -l min-pass -d 'So many tests must have passed; `95%`: so many of those that ran' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand check" -l follow -d 'Wait for more at the end of files and run directories, until the run has ended'
-complete -c atex-report -n "__fish_atex_report_using_subcommand check" -l allow-empty -d 'Take a stream without any test as a success'
+complete -c atex-report -n "__fish_atex_report_using_subcommand check" -l allow-empty -d 'End with 0 if there is no test in the stream'
 complete -c atex-report -n "__fish_atex_report_using_subcommand check" -l allow-flaky -d 'With --new-only: what has both failed and passed in the baselines may fail, and so may all of such a test'
 complete -c atex-report -n "__fish_atex_report_using_subcommand check" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-report -n "__fish_atex_report_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c atex-report -n "__fish_atex_report_using_subcommand list" -l require-end -d 'Take it as trouble (3) if the stream has not N `end` records of TOOL, 1 without N' -r
+complete -c atex-report -n "__fish_atex_report_using_subcommand list" -l require-end -d 'End with 3 unless the stream has N `end` records of TOOL, one if no N is given' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand list" -l status -d 'Only these statuses' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand list" -l color -d 'When to use colours' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c atex-report -n "__fish_atex_report_using_subcommand list" -l follow -d 'Wait for more at the end of files and run directories, until the run has ended'
-complete -c atex-report -n "__fish_atex_report_using_subcommand list" -l allow-empty -d 'Take a stream without any test as a success'
+complete -c atex-report -n "__fish_atex_report_using_subcommand list" -l allow-empty -d 'End with 0 if there is no test in the stream'
 complete -c atex-report -n "__fish_atex_report_using_subcommand list" -l tests -d 'Only tests, with what each came to'
 complete -c atex-report -n "__fish_atex_report_using_subcommand list" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-report -n "__fish_atex_report_using_subcommand list" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c atex-report -n "__fish_atex_report_using_subcommand show" -l require-end -d 'Take it as trouble (3) if the stream has not N `end` records of TOOL, 1 without N' -r
+complete -c atex-report -n "__fish_atex_report_using_subcommand show" -l require-end -d 'End with 3 unless the stream has N `end` records of TOOL, one if no N is given' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand show" -l platform -d 'Only of this platform' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand show" -l color -d 'When to use colours' -r -f -a "auto\t''
 always\t''
 never\t''"
 complete -c atex-report -n "__fish_atex_report_using_subcommand show" -l follow -d 'Wait for more at the end of files and run directories, until the run has ended'
-complete -c atex-report -n "__fish_atex_report_using_subcommand show" -l allow-empty -d 'Take a stream without any test as a success'
+complete -c atex-report -n "__fish_atex_report_using_subcommand show" -l allow-empty -d 'End with 0 if there is no test in the stream'
 complete -c atex-report -n "__fish_atex_report_using_subcommand show" -l no-pager -d 'Write to the terminal itself, not through the pager of PAGER, or less'
 complete -c atex-report -n "__fish_atex_report_using_subcommand show" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-report -n "__fish_atex_report_using_subcommand show" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c atex-report -n "__fish_atex_report_using_subcommand logs" -l require-end -d 'Take it as trouble (3) if the stream has not N `end` records of TOOL, 1 without N' -r
+complete -c atex-report -n "__fish_atex_report_using_subcommand logs" -l require-end -d 'End with 3 unless the stream has N `end` records of TOOL, one if no N is given' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand logs" -l platform -d 'Only of this platform' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand logs" -l follow -d 'Wait for more at the end of files and run directories, until the run has ended'
-complete -c atex-report -n "__fish_atex_report_using_subcommand logs" -l allow-empty -d 'Take a stream without any test as a success'
+complete -c atex-report -n "__fish_atex_report_using_subcommand logs" -l allow-empty -d 'End with 0 if there is no test in the stream'
 complete -c atex-report -n "__fish_atex_report_using_subcommand logs" -l cat -d 'Write what is in the files, with control characters made visible, instead of their paths'
 complete -c atex-report -n "__fish_atex_report_using_subcommand logs" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-report -n "__fish_atex_report_using_subcommand logs" -s h -l help -d 'Print help (see more with \'--help\')'
@@ -142,10 +142,10 @@ complete -c atex-report -n "__fish_atex_report_using_subcommand diff" -l json -d
 complete -c atex-report -n "__fish_atex_report_using_subcommand diff" -l allow-empty -d 'Take a side without any test for one of which nothing is known, such as the run before the first'
 complete -c atex-report -n "__fish_atex_report_using_subcommand diff" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-report -n "__fish_atex_report_using_subcommand diff" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c atex-report -n "__fish_atex_report_using_subcommand sort" -l require-end -d 'Take it as trouble (3) if the stream has not N `end` records of TOOL, 1 without N' -r
+complete -c atex-report -n "__fish_atex_report_using_subcommand sort" -l require-end -d 'End with 3 unless the stream has N `end` records of TOOL, one if no N is given' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand sort" -s o -l output -d 'Write to this file instead of stdout; it appears when it is whole' -r -F
 complete -c atex-report -n "__fish_atex_report_using_subcommand sort" -l follow -d 'Wait for more at the end of files and run directories, until the run has ended'
-complete -c atex-report -n "__fish_atex_report_using_subcommand sort" -l allow-empty -d 'Take a stream without any test as a success'
+complete -c atex-report -n "__fish_atex_report_using_subcommand sort" -l allow-empty -d 'End with 0 if there is no test in the stream'
 complete -c atex-report -n "__fish_atex_report_using_subcommand sort" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-report -n "__fish_atex_report_using_subcommand sort" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atex-report -n "__fish_atex_report_using_subcommand archive" -s o -l output -d 'The archive; otherwise the directory\'s name with `.tar.zst`' -r -F
@@ -154,88 +154,88 @@ complete -c atex-report -n "__fish_atex_report_using_subcommand archive" -s v -l
 complete -c atex-report -n "__fish_atex_report_using_subcommand archive" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atex-report -n "__fish_atex_report_using_subcommand unarchive" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-report -n "__fish_atex_report_using_subcommand unarchive" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c atex-report -n "__fish_atex_report_using_subcommand waive" -l require-end -d 'Take it as trouble (3) if the stream has not N `end` records of TOOL, 1 without N' -r
+complete -c atex-report -n "__fish_atex_report_using_subcommand waive" -l require-end -d 'End with 3 unless the stream has N `end` records of TOOL, one if no N is given' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand waive" -s f -l file -d 'A file of waivers; may be given several times, the first that matches counts' -r -F
 complete -c atex-report -n "__fish_atex_report_using_subcommand waive" -l define -d 'What a name is in expressions of the contest project, such as `oscap=1.3.6`' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand waive" -l follow -d 'Wait for more at the end of files and run directories, until the run has ended'
-complete -c atex-report -n "__fish_atex_report_using_subcommand waive" -l allow-empty -d 'Take a stream without any test as a success'
+complete -c atex-report -n "__fish_atex_report_using_subcommand waive" -l allow-empty -d 'End with 0 if there is no test in the stream'
 complete -c atex-report -n "__fish_atex_report_using_subcommand waive" -l strict -d 'End with 1 if a waiver was not used, has expired, or waits for a failure and met a success'
 complete -c atex-report -n "__fish_atex_report_using_subcommand waive" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-report -n "__fish_atex_report_using_subcommand waive" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c atex-report -n "__fish_atex_report_using_subcommand jsonl" -l require-end -d 'Take it as trouble (3) if the stream has not N `end` records of TOOL, 1 without N' -r
+complete -c atex-report -n "__fish_atex_report_using_subcommand jsonl" -l require-end -d 'End with 3 unless the stream has N `end` records of TOOL, one if no N is given' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand jsonl" -s o -l output -d 'Write to this file instead of stdout; it appears when it is whole' -r -F
 complete -c atex-report -n "__fish_atex_report_using_subcommand jsonl" -l files -d 'Copy what tests uploaded to this directory, which must not be there' -r -F
 complete -c atex-report -n "__fish_atex_report_using_subcommand jsonl" -l pack-files -d 'Pack the copies; the names of files in the results get the suffix' -r -f -a "gz\t''
 xz\t''
 zst\t''"
 complete -c atex-report -n "__fish_atex_report_using_subcommand jsonl" -l follow -d 'Wait for more at the end of files and run directories, until the run has ended'
-complete -c atex-report -n "__fish_atex_report_using_subcommand jsonl" -l allow-empty -d 'Take a stream without any test as a success'
+complete -c atex-report -n "__fish_atex_report_using_subcommand jsonl" -l allow-empty -d 'End with 0 if there is no test in the stream'
 complete -c atex-report -n "__fish_atex_report_using_subcommand jsonl" -l old -d 'Also the results of attempts that were tried again'
 complete -c atex-report -n "__fish_atex_report_using_subcommand jsonl" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-report -n "__fish_atex_report_using_subcommand jsonl" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c atex-report -n "__fish_atex_report_using_subcommand csv" -l require-end -d 'Take it as trouble (3) if the stream has not N `end` records of TOOL, 1 without N' -r
+complete -c atex-report -n "__fish_atex_report_using_subcommand csv" -l require-end -d 'End with 3 unless the stream has N `end` records of TOOL, one if no N is given' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand csv" -s o -l output -d 'Write to this file instead of stdout; it appears when it is whole' -r -F
 complete -c atex-report -n "__fish_atex_report_using_subcommand csv" -l follow -d 'Wait for more at the end of files and run directories, until the run has ended'
-complete -c atex-report -n "__fish_atex_report_using_subcommand csv" -l allow-empty -d 'Take a stream without any test as a success'
+complete -c atex-report -n "__fish_atex_report_using_subcommand csv" -l allow-empty -d 'End with 0 if there is no test in the stream'
 complete -c atex-report -n "__fish_atex_report_using_subcommand csv" -l old -d 'Also the results of attempts that were tried again; the column `type` tells them apart'
 complete -c atex-report -n "__fish_atex_report_using_subcommand csv" -l raw -d 'Write texts as they are, also those that a spreadsheet takes for formulas'
 complete -c atex-report -n "__fish_atex_report_using_subcommand csv" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-report -n "__fish_atex_report_using_subcommand csv" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c atex-report -n "__fish_atex_report_using_subcommand tsv" -l require-end -d 'Take it as trouble (3) if the stream has not N `end` records of TOOL, 1 without N' -r
+complete -c atex-report -n "__fish_atex_report_using_subcommand tsv" -l require-end -d 'End with 3 unless the stream has N `end` records of TOOL, one if no N is given' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand tsv" -s o -l output -d 'Write to this file instead of stdout; it appears when it is whole' -r -F
 complete -c atex-report -n "__fish_atex_report_using_subcommand tsv" -l follow -d 'Wait for more at the end of files and run directories, until the run has ended'
-complete -c atex-report -n "__fish_atex_report_using_subcommand tsv" -l allow-empty -d 'Take a stream without any test as a success'
+complete -c atex-report -n "__fish_atex_report_using_subcommand tsv" -l allow-empty -d 'End with 0 if there is no test in the stream'
 complete -c atex-report -n "__fish_atex_report_using_subcommand tsv" -l old -d 'Also the results of attempts that were tried again; the column `type` tells them apart'
 complete -c atex-report -n "__fish_atex_report_using_subcommand tsv" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-report -n "__fish_atex_report_using_subcommand tsv" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c atex-report -n "__fish_atex_report_using_subcommand junit" -l require-end -d 'Take it as trouble (3) if the stream has not N `end` records of TOOL, 1 without N' -r
+complete -c atex-report -n "__fish_atex_report_using_subcommand junit" -l require-end -d 'End with 3 unless the stream has N `end` records of TOOL, one if no N is given' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand junit" -s o -l output -d 'Write to this file instead of stdout; it appears when it is whole' -r -F
 complete -c atex-report -n "__fish_atex_report_using_subcommand junit" -l max-bytes -d 'Start a new file before one gets longer than N bytes: `NAME.xml`, `NAME-2.xml`, …' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand junit" -l max-note -d 'Leave out of each note what is beyond N bytes' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand junit" -l follow -d 'Wait for more at the end of files and run directories, until the run has ended'
-complete -c atex-report -n "__fish_atex_report_using_subcommand junit" -l allow-empty -d 'Take a stream without any test as a success'
+complete -c atex-report -n "__fish_atex_report_using_subcommand junit" -l allow-empty -d 'End with 0 if there is no test in the stream'
 complete -c atex-report -n "__fish_atex_report_using_subcommand junit" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-report -n "__fish_atex_report_using_subcommand junit" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c atex-report -n "__fish_atex_report_using_subcommand html" -l require-end -d 'Take it as trouble (3) if the stream has not N `end` records of TOOL, 1 without N' -r
+complete -c atex-report -n "__fish_atex_report_using_subcommand html" -l require-end -d 'End with 3 unless the stream has N `end` records of TOOL, one if no N is given' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand html" -s o -l output -d 'Write to this file instead of stdout; it appears when it is whole' -r -F
 complete -c atex-report -n "__fish_atex_report_using_subcommand html" -l title -d 'The title of the page, instead of the ids of the runs' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand html" -l links-from -d 'The directory in which the page will be: links to files are relative to it' -r -F
 complete -c atex-report -n "__fish_atex_report_using_subcommand html" -l plain -d 'How many failures stand in the page as plain HTML, for which no JavaScript is needed' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand html" -l follow -d 'Wait for more at the end of files and run directories, until the run has ended'
-complete -c atex-report -n "__fish_atex_report_using_subcommand html" -l allow-empty -d 'Take a stream without any test as a success'
+complete -c atex-report -n "__fish_atex_report_using_subcommand html" -l allow-empty -d 'End with 0 if there is no test in the stream'
 complete -c atex-report -n "__fish_atex_report_using_subcommand html" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-report -n "__fish_atex_report_using_subcommand html" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c atex-report -n "__fish_atex_report_using_subcommand tap" -l require-end -d 'Take it as trouble (3) if the stream has not N `end` records of TOOL, 1 without N' -r
+complete -c atex-report -n "__fish_atex_report_using_subcommand tap" -l require-end -d 'End with 3 unless the stream has N `end` records of TOOL, one if no N is given' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand tap" -s o -l output -d 'Write to this file instead of stdout; it appears when it is whole' -r -F
 complete -c atex-report -n "__fish_atex_report_using_subcommand tap" -l tap-version -d 'The version that the first line names' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand tap" -l follow -d 'Wait for more at the end of files and run directories, until the run has ended'
-complete -c atex-report -n "__fish_atex_report_using_subcommand tap" -l allow-empty -d 'Take a stream without any test as a success'
+complete -c atex-report -n "__fish_atex_report_using_subcommand tap" -l allow-empty -d 'End with 0 if there is no test in the stream'
 complete -c atex-report -n "__fish_atex_report_using_subcommand tap" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-report -n "__fish_atex_report_using_subcommand tap" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c atex-report -n "__fish_atex_report_using_subcommand markdown" -l require-end -d 'Take it as trouble (3) if the stream has not N `end` records of TOOL, 1 without N' -r
+complete -c atex-report -n "__fish_atex_report_using_subcommand markdown" -l require-end -d 'End with 3 unless the stream has N `end` records of TOOL, one if no N is given' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand markdown" -s o -l output -d 'Write to this file instead of stdout; it appears when it is whole' -r -F
 complete -c atex-report -n "__fish_atex_report_using_subcommand markdown" -l failures -d 'How many tests to show of those that failed, and of those that passed when they were tried again' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand markdown" -l subtests -d 'How many failed subtests to show of each test' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand markdown" -l follow -d 'Wait for more at the end of files and run directories, until the run has ended'
-complete -c atex-report -n "__fish_atex_report_using_subcommand markdown" -l allow-empty -d 'Take a stream without any test as a success'
+complete -c atex-report -n "__fish_atex_report_using_subcommand markdown" -l allow-empty -d 'End with 0 if there is no test in the stream'
 complete -c atex-report -n "__fish_atex_report_using_subcommand markdown" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-report -n "__fish_atex_report_using_subcommand markdown" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c atex-report -n "__fish_atex_report_using_subcommand tmt" -l require-end -d 'Take it as trouble (3) if the stream has not N `end` records of TOOL, 1 without N' -r
+complete -c atex-report -n "__fish_atex_report_using_subcommand tmt" -l require-end -d 'End with 3 unless the stream has N `end` records of TOOL, one if no N is given' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand tmt" -s o -l output -d 'Write to this file instead of stdout; it appears when it is whole' -r -F
 complete -c atex-report -n "__fish_atex_report_using_subcommand tmt" -l follow -d 'Wait for more at the end of files and run directories, until the run has ended'
-complete -c atex-report -n "__fish_atex_report_using_subcommand tmt" -l allow-empty -d 'Take a stream without any test as a success'
+complete -c atex-report -n "__fish_atex_report_using_subcommand tmt" -l allow-empty -d 'End with 0 if there is no test in the stream'
 complete -c atex-report -n "__fish_atex_report_using_subcommand tmt" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-report -n "__fish_atex_report_using_subcommand tmt" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c atex-report -n "__fish_atex_report_using_subcommand yaml" -l require-end -d 'Take it as trouble (3) if the stream has not N `end` records of TOOL, 1 without N' -r
+complete -c atex-report -n "__fish_atex_report_using_subcommand yaml" -l require-end -d 'End with 3 unless the stream has N `end` records of TOOL, one if no N is given' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand yaml" -s o -l output -d 'Write to this file instead of stdout; it appears when it is whole' -r -F
 complete -c atex-report -n "__fish_atex_report_using_subcommand yaml" -l follow -d 'Wait for more at the end of files and run directories, until the run has ended'
-complete -c atex-report -n "__fish_atex_report_using_subcommand yaml" -l allow-empty -d 'Take a stream without any test as a success'
+complete -c atex-report -n "__fish_atex_report_using_subcommand yaml" -l allow-empty -d 'End with 0 if there is no test in the stream'
 complete -c atex-report -n "__fish_atex_report_using_subcommand yaml" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-report -n "__fish_atex_report_using_subcommand yaml" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c atex-report -n "__fish_atex_report_using_subcommand sqlite" -l require-end -d 'Take it as trouble (3) if the stream has not N `end` records of TOOL, 1 without N' -r
+complete -c atex-report -n "__fish_atex_report_using_subcommand sqlite" -l require-end -d 'End with 3 unless the stream has N `end` records of TOOL, one if no N is given' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand sqlite" -l build -d 'What the runs have tested, in any words: a version, a compose, a commit' -r
 complete -c atex-report -n "__fish_atex_report_using_subcommand sqlite" -l follow -d 'Wait for more at the end of files and run directories, until the run has ended'
-complete -c atex-report -n "__fish_atex_report_using_subcommand sqlite" -l allow-empty -d 'Take a stream without any test as a success'
+complete -c atex-report -n "__fish_atex_report_using_subcommand sqlite" -l allow-empty -d 'End with 0 if there is no test in the stream'
 complete -c atex-report -n "__fish_atex_report_using_subcommand sqlite" -s v -l verbose -d 'Say more on stderr; twice: even more'
 complete -c atex-report -n "__fish_atex_report_using_subcommand sqlite" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c atex-report -n "__fish_atex_report_using_subcommand history" -l platform -d 'Only on this platform' -r

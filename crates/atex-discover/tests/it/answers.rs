@@ -68,7 +68,8 @@ fn names_are_listed() {
     ] {
         assert_eq!(answer(&dir, words), (Exit::Done, expected.to_owned()), "{words:?}");
     }
-    let message = "/DIR: no test found; --allow-empty accepts that";
+    let message = "/DIR: no test found; `atex-discover ls --all` names its tests, `why NAME` says why one is not taken; \
+                   --allow-empty accepts that";
     assert_eq!(refusal(&dir, &["ls", "--filter", "tag: b"]), message);
 }
 

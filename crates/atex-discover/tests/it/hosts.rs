@@ -37,7 +37,8 @@ fn each_platform_has_its_tests() {
     assert_eq!(found(&tree, &more), "nine /t [four]; default /t [four,old]");
     // One platform without tests is no error, all of them are.
     assert_eq!(found(&tree, &[&words[..], &["--name", "skip"]].concat()), "default /skip [old,unknown]");
-    let message = "/DIR: no test found; --allow-empty accepts that";
+    let message = "/DIR: no test found; `atex-discover ls --all` names its tests, `why NAME` says why one is not taken; \
+                   --allow-empty accepts that";
     assert_eq!(refusal(tree.path(), &[&words[..], &["--name", "nothing"]].concat()), message);
 }
 

@@ -93,7 +93,8 @@ fn a_bad_pattern_of_a_plan_is_not_put_on_the_command_line() {
 #[test]
 fn that_there_is_no_test_is_an_error_unless_it_may_be() {
     let tree = tree(&[("main.fmf", "test: a\n")]);
-    let message = "/DIR: no test found; --allow-empty accepts that";
+    let message = "/DIR: no test found; `atex-discover ls --all` names its tests, `why NAME` says why one is not taken; \
+                   --allow-empty accepts that";
     assert_eq!(refusal(tree.path(), &["--filter", "tag: x"]), message);
     assert_eq!(crate::tests(&tree, &["--filter", "tag: x", "--allow-empty"]), "");
 }

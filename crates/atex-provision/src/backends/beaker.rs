@@ -185,6 +185,10 @@ impl Lab {
 }
 
 impl Backend for Lab {
+    fn program(&self) -> Option<&'static str> {
+        Some("bkr")
+    }
+
     fn at(&self) -> Value {
         json!({"hub": self.hub})
     }

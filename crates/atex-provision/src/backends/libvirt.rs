@@ -149,6 +149,10 @@ fn free_port() -> Result<u16, Trouble> {
 }
 
 impl Backend for Machines {
+    fn program(&self) -> Option<&'static str> {
+        Some("virsh")
+    }
+
     fn at(&self) -> Value {
         json!({"uri": self.uri})
     }

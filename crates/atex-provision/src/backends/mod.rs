@@ -46,6 +46,11 @@ pub(crate) trait Backend: Send + Sync {
     /// they were taken now.
     fn at(&self) -> Value;
 
+    /// The program that asks the provider, if there is one: without it nothing can have been asked for.
+    fn program(&self) -> Option<&'static str> {
+        None
+    }
+
     /// Creates a host that bears the token of the order. What has come of it when this fails is found by the token.
     fn create(&self, order: &Order) -> Result<Made, Trouble>;
 

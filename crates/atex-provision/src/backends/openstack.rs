@@ -217,6 +217,10 @@ fn address_in(addresses: &Value, network: Option<&str>) -> Option<String> {
 }
 
 impl Backend for Cloud {
+    fn program(&self) -> Option<&'static str> {
+        Some("openstack")
+    }
+
     fn at(&self) -> Value {
         json!({"cloud": self.cloud, "clouds_in": self.clouds_in, "environment": self.environment.to_value()})
     }

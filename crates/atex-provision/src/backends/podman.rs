@@ -168,6 +168,10 @@ impl Containers {
 }
 
 impl Backend for Containers {
+    fn program(&self) -> Option<&'static str> {
+        Some("podman")
+    }
+
     fn at(&self) -> Value {
         json!({"environment": self.environment.to_value(), "networks": self.networks})
     }

@@ -58,7 +58,7 @@ pub(crate) struct TestingFarm {
 
     /// Another network that may reach the machine, such as 192.0.2.0/24; can be given several times
     ///
-    /// In the public ranch a machine can be reached by nobody unless it is said by whom.
+    /// In the public ranch nobody can reach a machine without it.
     #[arg(long = "from", value_name = "NETWORK", value_parser = NonEmptyStringValueParser::new())]
     pub networks: Vec<String>,
 
@@ -66,7 +66,7 @@ pub(crate) struct TestingFarm {
     #[arg(long, value_name = "DURATION", default_value = "6h", value_parser = at_least_a_second)]
     create_timeout: Duration,
 
-    /// How often is looked how far a request has come
+    /// How often the service is asked how far a request has come
     #[arg(long, value_name = "DURATION", value_parser = at_least_a_second)]
     poll: Option<Duration>,
 
@@ -173,6 +173,10 @@ impl Farm {
 }
 
 impl Backend for Farm {
+    fn program(&self) -> Option<&'static str> {
+        Some("curl")
+    }
+
     fn at(&self) -> Value {
         json!({"url": self.service.url})
     }
