@@ -4,13 +4,15 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc::{Receiver, channel};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use atex_testkit::sandbox::{Command, Dir};
 use serde_json::{Value, json};
 
-use crate::provision_leases::provision;
-use crate::provision_serve::killed_everywhere;
+use crate::provision_leases::{leases, provision};
+use crate::provision_serve::{Talk, killed_everywhere};
 use crate::stream::of_type;
 
 /// A service.
@@ -27,6 +29,8 @@ struct State {
     breaks: u32,
     refusals: u32,
     missing_logs: u32,
+    /// The next machine is made, and the answer that says so comes when somebody says here that it may.
+    late: Option<Receiver<()>>,
     /// How many bytes of the log are there, one answer after another; then all.
     log_grows: VecDeque<usize>,
     /// Parts of logs can be asked for.
@@ -105,7 +109,11 @@ fn answer(stream: TcpStream, state: &Mutex<State>, url: &str) -> Option<()> {
     } else {
         (401, json!({"message": "Unauthorized"}).to_string())
     };
+    let late = state.late.take_if(|_| method == "POST");
     drop(state);
+    if let Some(late) = late {
+        let _ = late.recv();
+    }
     if status == 429 {
         more.push_str("Retry-After: 1\r\n");
     }
@@ -278,6 +286,24 @@ fn what_the_service_does_wrong_makes_no_second_machine() {
         .run()
         .code(2)
         .stderr_has("TESTING_FARM_API_TOKEN is not set");
+}
+
+#[test]
+fn a_machine_whose_answer_comes_late_is_given_back_if_nobody_wants_it_any_more() {
+    let (dir, service) = (dir(), Service::start());
+    let (let_go, late) = channel();
+    service.state().late = Some(late);
+    let variables = [("TESTING_FARM_API_TOKEN", "secret"), ("TESTING_FARM_API_URL", service.url.as_str())];
+    let mut talk = Talk::start(&dir, &[&WORDS[..], &["--serve"]].concat(), &variables);
+    talk.say(&json!({"type": "want", "hosts": 1}));
+    while service.alive().is_empty() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    talk.hang_up();
+    let_go.send(()).unwrap();
+    assert_eq!(talk.next("host"), None);
+    assert_eq!(service.alive(), [""; 0]);
+    assert_eq!(leases(&dir), [json!(null); 0]);
 }
 
 #[test]
