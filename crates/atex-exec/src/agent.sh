@@ -43,7 +43,7 @@
 #   serve G MAX ORPHAN [FULL]   runs tests, one after another, and follows the spools of generation G: control to
 #                           stdout, output to stderr, for as long as stdin gives orders. Offsets are counted from
 #                           0 over all tests. A relay stops reading while more than MAX bytes of its spool have
-#                           not been freed. ORPHAN: seconds without a sign of life after which a test is killed;
+#                           not been freed; MAX/N: and more than an Nth of the free space. ORPHAN: seconds without a sign of life after which a test is killed;
 #                           0: never. FULL: seconds after which it is killed if the disk is full (120).
 #                           What follows the line `atex: ready` in stdout and in stderr is theirs: what comes before it
 #                           may be from the user's own start-up files.
@@ -416,7 +416,10 @@ make_room() { # control|output
     [ "$blocks" -lt 16 ] || return 0
     while :; do
         read -r control output <freed
-        [ "$1" = control ] && room=$((control + max - size)) || room=$((output + max - size))
+        [ "$1" = control ] && kept=$((size - control)) || kept=$((size - output))
+        [ -z "$share" ] || [ "$kept" -lt 16711680 ] || bound
+        room=$((max - kept))
+        [ -z "$share" ] || [ "$room" -lt 16777216 ] || room=$((16777216 - kept))
         # The pipe holds no more than that of a test that has exited.
         read -r over <over
         [ "$over" = "$word" ] && room=1048576
@@ -432,6 +435,17 @@ make_room() { # control|output
         sleep 1
     done
     blocks=$(((reserved - size) / 65536))
+}
+
+# Keeps the spool to a share of the space that the disk has without it, if that is less. Asked for when more than a little
+# lies there, which of most tests never does.
+bound() {
+    set -- $(df -Pk . | tail -n 1)
+    case ${4-} in
+    '' | *[!0-9]*) ;;
+    *) share=$((($4 * 1024 + kept) / share)) && [ "$share" -ge "$max" ] || max=$share ;;
+    esac
+    share=
 }
 
 # Reserves space on the disk, as much of $room as may be useful and can be had: what has been read from the
@@ -676,7 +690,8 @@ help)
     cd "spool.$2" && sign helpers || exit 125
     # A shell that cannot start a program ends; half of the helpers are none.
     trap 'kill -s KILL 0' EXIT
-    max=$3 orphan=$4 full=$5
+    max=${3%/*} share='' orphan=$4 full=$5
+    case $3 in */*) share=${3#*/} ;; esac
     export LC_ALL=C
     exec 8<>control.go 9<>output.go
     dd=$(command -v dd)

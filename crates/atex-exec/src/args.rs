@@ -90,9 +90,10 @@ pub(crate) struct Args {
 
     /// Let a host keep up to SIZE of what a test sends, and as much of what it prints, until we have it
     ///
-    /// At this size the test waits when it writes, as on a slow line.
-    #[arg(long, value_name = "SIZE", default_value = "1G")]
-    pub spool_max: String,
+    /// At this size the test waits when it writes, as on a slow line. Without this option it is 1G, or a tenth of the space that is
+    /// free there if that is less.
+    #[arg(long, value_name = "SIZE")]
+    pub spool_max: Option<String>,
 
     /// When the run is stopped, wait so long for tests that were asked to end before killing them
     #[arg(long, value_name = "DURATION", default_value = "30s")]

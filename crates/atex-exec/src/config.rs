@@ -15,7 +15,7 @@ use crate::environment::CallerEnv;
 use crate::history::History;
 use crate::hooks::Hooks;
 use crate::policy;
-use crate::pool::Waits;
+use crate::pool::{Spool, Waits};
 use crate::progress::Shown;
 use crate::provision::Provision;
 use crate::stop_args::Stops;
@@ -96,7 +96,10 @@ impl Config {
             grace: duration("--grace", &args.grace)?,
             reboot_grace: duration("--reboot-grace", &args.reboot_grace)?,
             orphan: at_least_a_second("--orphan-timeout", &args.orphan_timeout)?,
-            spool_bytes: size("--spool-max", &args.spool_max)?.max(LEAST_SPOOL),
+            spool: match &args.spool_max {
+                Some(text) => Spool { bytes: size("--spool-max", text)?.max(LEAST_SPOOL), share: None },
+                None => Spool::default(),
+            },
         };
         if args.work_dir.as_deref().is_some_and(|dir| !dir.starts_with('/')) {
             return Err(Failure::usage("--work-dir: expected an absolute path, as it is one on the hosts"));

@@ -132,7 +132,7 @@ pub(crate) struct Waits {
     /// After so long without a sign of life from us a host ends its test itself.
     pub orphan: Duration,
     /// How much of what a test sends its host keeps until we have it.
-    pub spool_bytes: u64,
+    pub spool: Spool,
 }
 
 impl Default for Waits {
@@ -144,8 +144,22 @@ impl Default for Waits {
             grace: seconds(30),
             reboot_grace: seconds(10),
             orphan: seconds(3600),
-            spool_bytes: 1 << 30,
+            spool: Spool::default(),
         }
+    }
+}
+
+/// How much a host keeps of a stream until we have it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Spool {
+    pub bytes: u64,
+    /// And no more than one of so many parts of the space that is free there.
+    pub share: Option<u64>,
+}
+
+impl Default for Spool {
+    fn default() -> Spool {
+        Spool { bytes: 1 << 30, share: Some(10) }
     }
 }
 

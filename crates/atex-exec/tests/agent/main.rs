@@ -507,6 +507,37 @@ fn a_test_waits_for_room_on_the_disk() {
 }
 
 #[test]
+fn a_spool_takes_a_share_of_what_is_free() {
+    for host in Host::all() {
+        if !with_disk(&host, "size=240m") {
+            continue;
+        }
+        let mut session = Session::start(&host, &["serve", "1", "1073741824/10", "0"]);
+        session.run("WORD", "seq -w 8000000");
+        session.output.until_length(16 << 20);
+        // When it grows no more, the test waits.
+        let spool = || fs::metadata(host.work_dir().join("spool.1/output")).unwrap().len();
+        let (mut size, mut still) = (spool(), 0);
+        while still < 10 {
+            std::thread::sleep(std::time::Duration::from_millis(100));
+            still = if spool() == size { still + 1 } else { 0 };
+            size = spool();
+        }
+        session.order("free 0 20000000\n");
+        let mut freed = 0;
+        while freed < 60_000_000 {
+            freed = session.output.until_length((freed + 1).max(16 << 20)).len();
+            session.order(&format!("free 0 {freed}\n"));
+        }
+        let end = session.end("WORD");
+        session.close();
+        without_disk(&host);
+        assert!((22 << 20..25 << 20).contains(&size), "{}: {size}", host.shell);
+        assert_eq!((end.status, end.printed.len()), (0, 64_000_000), "{}", host.shell);
+    }
+}
+
+#[test]
 fn a_test_that_finds_no_room_on_the_disk_is_ended() {
     for host in Host::all() {
         if !with_disk(&host, "size=12m") {

@@ -285,7 +285,8 @@ impl Worker {
     pub(super) fn serve_words(&self, context: &Context) -> String {
         let waits = &context.waits;
         let (orphan, full) = (waits.orphan.as_secs(), waits.host.as_secs().max(1));
-        format!("{} {} {orphan} {full}", self.generation, waits.spool_bytes)
+        let share = waits.spool.share.map(|share| format!("/{share}")).unwrap_or_default();
+        format!("{} {}{share} {orphan} {full}", self.generation, waits.spool.bytes)
     }
 
     /// Starts a session that brings the spools from these bytes on.
@@ -348,7 +349,7 @@ impl Worker {
             let now = Instant::now();
             run.save_at.get_or_insert(now + SAVE_TIME);
             // Sooner where the host keeps less: it frees what is saved.
-            if run.attempt.unsaved() >= SAVE_BYTES.min(context.waits.spool_bytes / 4) {
+            if run.attempt.unsaved() >= SAVE_BYTES.min(context.waits.spool.bytes / 4) {
                 self.save(context);
             }
         }
