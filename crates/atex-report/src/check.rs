@@ -11,7 +11,6 @@ use crate::config::{self, Input};
 use crate::event::{Event, What};
 use crate::identity::{Identity, IdentityMap, IdentitySet};
 use crate::input::{self, Faults, Source, Take};
-use crate::record::Record;
 use crate::reduce::{Fate, State, Tested};
 use crate::stop::Stop;
 use crate::verdict::{Facts, Outcomes, verdict};
@@ -215,9 +214,9 @@ impl Take for Baseline {
                 let result = key(row.platform, row.test, row.subtest);
                 self.add(result, attempt, row.outcome() <= Outcome::Fail);
             }
-            What::Record(Record::TestEnd(end)) => {
+            What::TestEnd(end) => {
                 let attempt = event.test.number(u64::from(end.attempt));
-                self.add(key(&end.platform, &end.test, None), attempt, end.outcome <= Outcome::Fail);
+                self.add(key(end.platform, end.test, None), attempt, end.outcome <= Outcome::Fail);
             }
             _ => {}
         }
@@ -240,10 +239,8 @@ impl Take for Gate {
                 let own = key(row.platform, row.test, None);
                 self.failure(event.test, key(row.platform, row.test, row.subtest), own);
             }
-            What::Record(Record::TestEnd(end))
-                if end.is_final && end.outcome <= Outcome::Fail && end.waived.is_none() =>
-            {
-                let own = key(&end.platform, &end.test, None);
+            What::TestEnd(end) if end.is_final && end.outcome <= Outcome::Fail && end.waived.is_none() => {
+                let own = key(end.platform, end.test, None);
                 self.failure(event.test, own, own);
             }
             _ => {}

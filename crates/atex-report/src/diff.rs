@@ -16,9 +16,7 @@ use crate::config::{self, Input};
 use crate::event::{Event, What};
 use crate::input::{self, Faults, MESSAGES, Take};
 use crate::out::Out;
-use crate::record::Record;
 use crate::reduce::clip;
-use crate::repeats::Repeats;
 use crate::sorter::{Pair, Sorted, Sorter, key_text, text_of_key};
 use crate::stop::Stop;
 use crate::whole::Whole;
@@ -393,7 +391,6 @@ impl Entry {
 #[derive(Default)]
 struct Entries {
     sorter: Sorter,
-    repeats: Repeats,
     whole: Whole,
     key: Vec<u8>,
     value: Vec<u8>,
@@ -424,8 +421,7 @@ impl Entries {
 
 impl Take for Entries {
     fn event(&mut self, event: &Event<'_>) -> Result<(), Stop> {
-        self.whole.event(event);
-        if self.repeats.is_one(event) {
+        if self.whole.event(event).is_repeat {
             return Ok(());
         }
         match event.what {
@@ -449,16 +445,16 @@ impl Take for Entries {
                 };
                 self.add(row.test_key(), row.subtest, &entry)
             }
-            What::Record(Record::TestEnd(end)) => {
+            What::TestEnd(end) => {
                 let bad = end.outcome <= Outcome::Fail;
                 let entry = Entry {
                     outcome: end.is_final.then_some(end.outcome),
                     flaky: !end.is_final && bad,
                     unwaived: bad && end.is_final && end.waived.is_none(),
                     seconds: end.is_final.then_some(end.seconds),
-                    note: end.note.as_deref().filter(|_| bad && end.is_final).map(short),
+                    note: end.note.filter(|_| bad && end.is_final).map(short),
                 };
-                self.add((&end.run, &end.platform, &end.test), None, &entry)
+                self.add(end.test_key(), None, &entry)
             }
             _ => Ok(()),
         }

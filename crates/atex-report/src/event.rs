@@ -2,7 +2,7 @@
 
 use crate::identity::Identity;
 use crate::record::Record;
-use crate::row::Row;
+use crate::row::{Row, TestEnd, TestStart};
 
 /// One line of a stream that is a record.
 #[derive(Debug, Clone, Copy)]
@@ -31,6 +31,10 @@ pub struct Line<'a> {
 pub enum What<'a> {
     /// `result`, `old-result` or `live-result`: nearly all lines are.
     Row(Row<'a>),
+    /// `test-start`
+    TestStart(TestStart<'a>),
+    /// `test-end`
+    TestEnd(TestEnd<'a>),
     /// Another record that reports are made of.
     Record(&'a Record),
     /// A record of another type.

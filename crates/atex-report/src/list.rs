@@ -10,8 +10,6 @@ use crate::config::{self, Input};
 use crate::event::{Event, What};
 use crate::input::{self, Faults, Take};
 use crate::out::Out;
-use crate::record::Record;
-use crate::repeats::Repeats;
 use crate::stop::Stop;
 use crate::text::units::{cut_end, duration};
 use crate::text::visible::visible;
@@ -49,13 +47,8 @@ pub fn run(
 ) -> Result<Exit, Failure> {
     let input = Input::new(&args.input, verbose)?;
     let mut faults = Faults::new(input.messages, say);
-    let mut listing = Listing {
-        args,
-        page: config::page(args.color),
-        out: Out::stream(stdout),
-        repeats: Repeats::default(),
-        whole: Whole::default(),
-    };
+    let mut listing =
+        Listing { args, page: config::page(args.color), out: Out::stream(stdout), whole: Whole::default() };
     match input::read(&input.sources, &mut faults, &mut listing).and_then(|()| listing.out.finish()) {
         Ok(()) => Ok(listing.whole.exit(&mut faults, &input)),
         Err(Stop::Closed) => Ok(Exit::Done),
@@ -67,7 +60,6 @@ struct Listing<'a, 'w> {
     args: &'a Args,
     page: Page,
     out: Out<'w>,
-    repeats: Repeats,
     whole: Whole,
 }
 
@@ -115,8 +107,7 @@ impl Listing<'_, '_> {
 
 impl Take for Listing<'_, '_> {
     fn event(&mut self, event: &Event<'_>) -> Result<(), Stop> {
-        self.whole.event(event);
-        if self.repeats.is_one(event) {
+        if self.whole.event(event).is_repeat {
             return Ok(());
         }
         match event.what {
@@ -130,13 +121,13 @@ impl Take for Listing<'_, '_> {
                 seconds: None,
                 waived: row.waived.is_some(),
             }),
-            What::Record(Record::TestEnd(end)) if end.is_final && self.args.tests => self.say(&Said {
+            What::TestEnd(end) if end.is_final && self.args.tests => self.say(&Said {
                 outcome: end.outcome,
                 status: end.outcome.as_str(),
-                platform: &end.platform,
-                test: &end.test,
+                platform: end.platform,
+                test: end.test,
                 subtest: None,
-                note: end.note.as_deref(),
+                note: end.note,
                 seconds: Some(end.seconds),
                 waived: end.waived.is_some(),
             }),

@@ -13,7 +13,6 @@ use crate::config::Input;
 use crate::event::{Event, What};
 use crate::input::{self, Faults, Take};
 use crate::out::Out;
-use crate::record::Record;
 use crate::stop::Stop;
 use crate::text::visible::visible;
 use crate::whole::Whole;
@@ -90,11 +89,10 @@ impl Attempts<'_> {
         };
         match event.what {
             What::Row(row) => self.seen |= is_it(row.test, row.platform),
-            What::Record(Record::TestEnd(end)) if is_it(&end.test, &end.platform) => {
+            What::TestEnd(end) if is_it(end.test, end.platform) => {
                 self.seen = true;
-                self.dirs.extend(
-                    end.artifacts.as_deref().map(|dir| directory(dir, &end.platform, &end.test, end.attempt)),
-                );
+                self.dirs
+                    .extend(end.artifacts.map(|dir| directory(dir, end.platform, end.test, end.attempt)));
             }
             _ => {}
         }

@@ -1,7 +1,10 @@
-//! One result as it stands in a line: borrowed, so that millions of them cost no allocation.
+//! Results, and starts and ends of tests, as they stand in their lines: borrowed, so that millions of them cost no
+//! allocation.
 
 use atex_model::Time;
-use atex_model::report::{Outcome, ResultKind};
+use atex_model::report::{Cause, Outcome, ResultKind};
+
+use crate::event::What;
 
 /// A record `result`, `old-result` or `live-result`. Its texts are unescaped.
 #[derive(Debug, Clone, Copy)]
@@ -48,6 +51,70 @@ impl<'a> Row<'a> {
     }
 }
 
+/// A record `test-start`, as far as reports are made of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TestStart<'a> {
+    /// When the attempt began.
+    pub time: Time,
+    /// The run's id.
+    pub run: &'a str,
+    /// The test's label.
+    pub platform: &'a str,
+    /// The test's name.
+    pub test: &'a str,
+    /// Which attempt at the test, from 1.
+    pub attempt: u32,
+    /// Where it runs.
+    pub host: &'a str,
+}
+
+/// A record `test-end`, as far as reports are made of it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TestEnd<'a> {
+    /// When the attempt ended.
+    pub time: Time,
+    /// The run's id.
+    pub run: &'a str,
+    /// The test's label.
+    pub platform: &'a str,
+    /// The test's name.
+    pub test: &'a str,
+    /// Which attempt at the test, from 1; 0 if the test was settled without one.
+    pub attempt: u32,
+    /// Where it ran; absent if it did not.
+    pub host: Option<&'a str>,
+    /// The verdict.
+    pub outcome: Outcome,
+    /// Whose doing the end was.
+    pub cause: Cause,
+    /// The test's exit status, if it ended by itself.
+    pub exit: Option<i64>,
+    /// What happened, in words.
+    pub note: Option<&'a str>,
+    /// How long it ran.
+    pub seconds: f64,
+    /// That the test is settled.
+    pub is_final: bool,
+    /// The directory of the attempt's results and files.
+    pub artifacts: Option<&'a str>,
+    /// Why it does not count although it failed: the text of a JSON object.
+    pub waived: Option<&'a str>,
+}
+
+impl<'a> TestStart<'a> {
+    /// As [`Row::test_key`].
+    pub fn test_key(&self) -> (&'a str, &'a str, &'a str) {
+        (self.run, self.platform, self.test)
+    }
+}
+
+impl<'a> TestEnd<'a> {
+    /// As [`Row::test_key`].
+    pub fn test_key(&self) -> (&'a str, &'a str, &'a str) {
+        (self.run, self.platform, self.test)
+    }
+}
+
 /// Where a text stands in a [`Texts`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Span {
@@ -65,10 +132,6 @@ impl Span {
             "blocks are far smaller than 2 GiB"
         );
         Span { at: at as u32, len: len as u32 }
-    }
-
-    pub fn len(self) -> usize {
-        self.len as usize
     }
 }
 
@@ -138,14 +201,28 @@ impl<'a> Files<'a> {
     }
 }
 
-/// A row as positions in the texts of its block, so that it can be handed from thread to thread.
+/// What a line says of a test, as positions in the texts of its block, so that it can be handed from thread to thread.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum TestSpans {
+    Row(RowSpans),
+    Start(StartSpans),
+    End(EndSpans),
+}
+
+/// The run, the platform and the name of a test.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KeySpans {
+    pub run: Span,
+    pub platform: Span,
+    pub test: Span,
+}
+
+/// A [`Row`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RowSpans {
     pub kind: ResultKind,
     pub time: Time,
-    pub run: Span,
-    pub platform: Span,
-    pub test: Span,
+    pub key: KeySpans,
     pub subtest: Option<Span>,
     pub status: Option<Span>,
     pub note: Option<Span>,
@@ -158,15 +235,67 @@ pub(crate) struct RowSpans {
     pub waived: Option<Span>,
 }
 
+/// A [`TestStart`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct StartSpans {
+    pub time: Time,
+    pub key: KeySpans,
+    pub attempt: u32,
+    pub host: Span,
+}
+
+/// A [`TestEnd`].
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct EndSpans {
+    pub time: Time,
+    pub key: KeySpans,
+    pub attempt: u32,
+    pub host: Option<Span>,
+    pub outcome: Outcome,
+    pub cause: Cause,
+    pub exit: Option<i64>,
+    pub note: Option<Span>,
+    pub seconds: f64,
+    pub is_final: bool,
+    pub artifacts: Option<Span>,
+    pub waived: Option<Span>,
+}
+
+impl TestSpans {
+    /// The run, the platform and the name of the test.
+    pub fn test_key<'a>(&self, texts: &'a Texts) -> (&'a str, &'a str, &'a str) {
+        let (TestSpans::Row(RowSpans { key, .. })
+        | TestSpans::Start(StartSpans { key, .. })
+        | TestSpans::End(EndSpans { key, .. })) = self;
+        key.texts(texts)
+    }
+
+    /// What the line says.
+    pub fn what<'a>(&self, texts: &'a Texts) -> What<'a> {
+        match self {
+            TestSpans::Row(row) => What::Row(row.row(texts)),
+            TestSpans::Start(start) => What::TestStart(start.start(texts)),
+            TestSpans::End(end) => What::TestEnd(end.end(texts)),
+        }
+    }
+}
+
+impl KeySpans {
+    fn texts<'a>(&self, texts: &'a Texts) -> (&'a str, &'a str, &'a str) {
+        (texts.get(self.run), texts.get(self.platform), texts.get(self.test))
+    }
+}
+
 impl RowSpans {
-    pub fn row<'a>(&self, texts: &'a Texts) -> Row<'a> {
+    fn row<'a>(&self, texts: &'a Texts) -> Row<'a> {
         let text = |span: Option<Span>| span.map(|span| texts.get(span));
+        let (run, platform, test) = self.key.texts(texts);
         Row {
             kind: self.kind,
             time: self.time,
-            run: texts.get(self.run),
-            platform: texts.get(self.platform),
-            test: texts.get(self.test),
+            run,
+            platform,
+            test,
             subtest: text(self.subtest),
             status: text(self.status),
             note: text(self.note),
@@ -175,6 +304,37 @@ impl RowSpans {
             n: self.n,
             host: text(self.host),
             extra: text(self.extra),
+            waived: text(self.waived),
+        }
+    }
+}
+
+impl StartSpans {
+    fn start<'a>(&self, texts: &'a Texts) -> TestStart<'a> {
+        let (run, platform, test) = self.key.texts(texts);
+        TestStart { time: self.time, run, platform, test, attempt: self.attempt, host: texts.get(self.host) }
+    }
+}
+
+impl EndSpans {
+    fn end<'a>(&self, texts: &'a Texts) -> TestEnd<'a> {
+        let text = |span: Option<Span>| span.map(|span| texts.get(span));
+        let (run, platform, test) = self.key.texts(texts);
+        let EndSpans { time, attempt, outcome, cause, exit, seconds, is_final, .. } = *self;
+        TestEnd {
+            time,
+            run,
+            platform,
+            test,
+            attempt,
+            host: text(self.host),
+            outcome,
+            cause,
+            exit,
+            note: text(self.note),
+            seconds,
+            is_final,
+            artifacts: text(self.artifacts),
             waived: text(self.waived),
         }
     }

@@ -4,14 +4,11 @@
 //! it with what is expected, three times as fast as by a parser. Every other line, above all one with a mistake, is
 //! left to serde, which takes any order and says what is wrong.
 
-use atex_model::report::{
-    Cause, Counts, Outcome, ResultKind, TestEnd, TestEndTag, TestResult, TestStart, TestStartTag,
-};
+use atex_model::report::{Cause, Outcome, ResultKind, TestEnd, TestResult, TestStart};
 use atex_model::{LineError, Time};
 
 use crate::json;
-use crate::record::Record;
-use crate::row::{RowSpans, Span, Texts};
+use crate::row::{EndSpans, KeySpans, RowSpans, Span, StartSpans, TestSpans, Texts};
 
 /// Remembers the last minute of which a time was read: most times are of the same.
 #[derive(Debug, Default)]
@@ -42,45 +39,21 @@ impl Times {
     }
 }
 
-/// The row in the line that stands in `texts.lines[at..at + len]`, if it is as our tools write it.
-pub(crate) fn usual(texts: &mut Texts, at: usize, len: usize, times: &mut Times) -> Option<RowSpans> {
+/// What the line that stands in `texts.lines[at..at + len]` says of a test, if it says it as our tools do.
+pub(crate) fn usual(texts: &mut Texts, at: usize, len: usize, times: &mut Times) -> Option<TestSpans> {
     // What is unescaped of a line that turns out to be another way is left behind, and goes with the block.
     let mut scanner = Scanner { at, end: at + len, texts };
     scanner.skip(br#"{"type":""#)?;
-    let kind = scanner.kind()?;
-    scanner.skip(br#","time":""#)?;
-    let time = scanner.string()?;
-    let time = times.parse(scanner.texts.get(time))?;
-    let run = scanner.text(br#","run":""#)?;
-    let platform = scanner.text(br#","platform":""#)?;
-    let test = scanner.text(br#","test":""#)?;
-    let subtest = scanner.optional(br#","subtest":""#)?;
-    let status = scanner.optional(br#","status":""#)?;
-    let note = scanner.optional(br#","note":""#)?;
-    scanner.skip(br#","files":["#)?;
-    let files = scanner.files()?;
-    scanner.skip(br#","attempt":"#)?;
-    let attempt = u32::try_from(scanner.number()?).ok()?;
-    scanner.skip(br#","n":"#)?;
-    let n = scanner.number()?;
-    let host = scanner.optional(br#","host":""#)?;
+    let spans = if let Some(kind) = scanner.kind() {
+        TestSpans::Row(scanner.row(kind, times)?)
+    } else if scanner.skip(br#"test-start""#).is_some() {
+        TestSpans::Start(scanner.start(times)?)
+    } else {
+        scanner.skip(br#"test-end""#)?;
+        TestSpans::End(scanner.test_end(times)?)
+    };
     scanner.skip(b"}")?;
-    (scanner.at == scanner.end).then_some(RowSpans {
-        kind,
-        time,
-        run,
-        platform,
-        test,
-        subtest,
-        status,
-        note,
-        files,
-        attempt,
-        n,
-        host,
-        extra: None,
-        waived: None,
-    })
+    (scanner.at == scanner.end).then_some(spans)
 }
 
 struct Scanner<'t> {
@@ -90,6 +63,115 @@ struct Scanner<'t> {
 }
 
 impl Scanner<'_> {
+    fn row(&mut self, kind: ResultKind, times: &mut Times) -> Option<RowSpans> {
+        let time = self.time(times)?;
+        let key = self.key()?;
+        let subtest = self.optional(br#","subtest":""#)?;
+        let status = self.optional(br#","status":""#)?;
+        let note = self.optional(br#","note":""#)?;
+        self.skip(br#","files":["#)?;
+        let files = self.files()?;
+        let attempt = self.attempt()?;
+        self.skip(br#","n":"#)?;
+        let n = self.number()?;
+        let host = self.optional(br#","host":""#)?;
+        let (extra, waived) = (None, None);
+        Some(RowSpans { kind, time, key, subtest, status, note, files, attempt, n, host, extra, waived })
+    }
+
+    fn start(&mut self, times: &mut Times) -> Option<StartSpans> {
+        let time = self.time(times)?;
+        let key = self.key()?;
+        let attempt = self.attempt()?;
+        let host = self.text(br#","host":""#)?;
+        Some(StartSpans { time, key, attempt, host })
+    }
+
+    fn test_end(&mut self, times: &mut Times) -> Option<EndSpans> {
+        let time = self.time(times)?;
+        let key = self.key()?;
+        let attempt = self.attempt()?;
+        let host = self.optional(br#","host":""#)?;
+        let outcome = self.text(br#","outcome":""#)?;
+        let outcome = Outcome::of_word(self.texts.get(outcome))?;
+        let cause = self.cause()?;
+        let exit = match self.skip(br#","exit":"#) {
+            Some(()) => Some(self.integer()?),
+            None => None,
+        };
+        let note = self.optional(br#","note":""#)?;
+        self.skip(br#","seconds":"#)?;
+        let seconds = self.decimal()?;
+        self.counts()?;
+        let is_final = match self.skip(br#","final":true"#) {
+            Some(()) => true,
+            None => self.skip(br#","final":false"#).map(|()| false)?,
+        };
+        let artifacts = self.optional(br#","artifacts":""#)?;
+        let waived = None;
+        Some(EndSpans {
+            time,
+            key,
+            attempt,
+            host,
+            outcome,
+            cause,
+            exit,
+            note,
+            seconds,
+            is_final,
+            artifacts,
+            waived,
+        })
+    }
+
+    fn time(&mut self, times: &mut Times) -> Option<Time> {
+        let time = self.text(br#","time":""#)?;
+        times.parse(self.texts.get(time))
+    }
+
+    fn key(&mut self) -> Option<KeySpans> {
+        let run = self.text(br#","run":""#)?;
+        let platform = self.text(br#","platform":""#)?;
+        let test = self.text(br#","test":""#)?;
+        Some(KeySpans { run, platform, test })
+    }
+
+    fn attempt(&mut self) -> Option<u32> {
+        self.skip(br#","attempt":"#)?;
+        u32::try_from(self.number()?).ok()
+    }
+
+    fn cause(&mut self) -> Option<Cause> {
+        let cause = self.text(br#","cause":""#)?;
+        Some(match self.texts.get(cause) {
+            "test" => Cause::Test,
+            "host" => Cause::Host,
+            "own" => Cause::Own,
+            "cancelled" => Cause::Cancelled,
+            "skipped" => Cause::Skipped,
+            _ => return None,
+        })
+    }
+
+    /// How many results there are of each status: no report is made of that, but it must be there.
+    fn counts(&mut self) -> Option<()> {
+        self.skip(br#","counts":{"#)?;
+        if self.skip(b"}").is_some() {
+            return Some(());
+        }
+        loop {
+            self.skip(b"\"")?;
+            self.string()?;
+            self.skip(b":")?;
+            self.number()?;
+            if self.skip(b"}").is_some() {
+                return Some(());
+            }
+            self.skip(b",")?;
+        }
+    }
+
     fn rest(&self) -> &[u8] {
         &self.texts.lines.as_bytes()[self.at..self.end]
     }
@@ -175,214 +257,19 @@ impl Scanner<'_> {
     }
 
     fn number(&mut self) -> Option<u64> {
+        self.digits()?.parse().ok()
+    }
+
+    /// The digits of a whole number.
+    fn digits(&mut self) -> Option<&str> {
         let rest = self.rest();
         let len = rest.iter().position(|byte| !byte.is_ascii_digit())?;
         if len == 0 || (len > 1 && rest[0] == b'0') {
             return None;
         }
-        let number = std::str::from_utf8(&rest[..len]).ok()?.parse().ok()?;
+        let from = self.at;
         self.at += len;
-        Some(number)
-    }
-}
-
-/// Records that are no longer needed: with the room that their texts have, the next ones cost no allocation.
-#[derive(Debug, Default)]
-#[expect(clippy::vec_box, reason = "they come from boxes and go into boxes")]
-pub(crate) struct Spare {
-    starts: Vec<Box<Record>>,
-    ends: Vec<Box<Record>>,
-}
-
-impl Spare {
-    pub fn add(&mut self, record: Box<Record>) {
-        match *record {
-            Record::TestStart(_) => self.starts.push(record),
-            Record::TestEnd(_) => self.ends.push(record),
-            _ => {}
-        }
-    }
-}
-
-/// The record in a line, if that says where a test begins or ends as our tools say it: of tests with few results those
-/// are most lines.
-pub(crate) fn usual_record(line: &str, times: &mut Times, spare: &mut Spare) -> Option<Box<Record>> {
-    let mut fields = Fields(line);
-    if fields.skip(br#"{"type":"test-start""#).is_some() {
-        return test_start(fields, times, spare);
-    }
-    fields.skip(br#"{"type":"test-end""#)?;
-    test_end(fields, times, spare)
-}
-
-fn test_start(mut fields: Fields<'_>, times: &mut Times, spare: &mut Spare) -> Option<Box<Record>> {
-    let time = times.parse(fields.text(br#","time":""#)?)?;
-    let (run, platform, test) =
-        (fields.text(br#","run":""#)?, fields.text(br#","platform":""#)?, fields.text(br#","test":""#)?);
-    fields.skip(br#","attempt":"#)?;
-    let attempt = fields.digits()?.parse().ok()?;
-    let host = fields.text(br#","host":""#)?;
-    if !fields.is_over() {
-        return None;
-    }
-    let mut record = spare.starts.pop().unwrap_or_else(|| Box::new(Record::TestStart(no_start())));
-    if let Record::TestStart(start) = &mut *record {
-        (start.time, start.attempt, start.rerun_of) = (time, attempt, None);
-        set(&mut start.run, run);
-        set(&mut start.platform, platform);
-        set(&mut start.test, test);
-        set(&mut start.host, host);
-    }
-    Some(record)
-}
-
-fn test_end(mut fields: Fields<'_>, times: &mut Times, spare: &mut Spare) -> Option<Box<Record>> {
-    let time = times.parse(fields.text(br#","time":""#)?)?;
-    let (run, platform, test) =
-        (fields.text(br#","run":""#)?, fields.text(br#","platform":""#)?, fields.text(br#","test":""#)?);
-    fields.skip(br#","attempt":"#)?;
-    let attempt = fields.digits()?.parse().ok()?;
-    let host = fields.optional(br#","host":""#)?;
-    let outcome = fields.text(br#","outcome":""#)?;
-    let outcome = Outcome::of_word(outcome)?;
-    let cause = fields.cause()?;
-    let exit = match fields.skip(br#","exit":"#) {
-        Some(()) => Some(fields.integer()?),
-        None => None,
-    };
-    let note = fields.optional(br#","note":""#)?;
-    fields.skip(br#","seconds":"#)?;
-    let seconds = fields.decimal()?;
-    let mut counts = Fields(fields.0);
-    fields.counts(|_, _| ())?;
-    let is_final = match fields.skip(br#","final":true"#) {
-        Some(()) => true,
-        None => fields.skip(br#","final":false"#).map(|()| false)?,
-    };
-    let artifacts = fields.optional(br#","artifacts":""#)?;
-    if !fields.is_over() {
-        return None;
-    }
-    let mut record = spare.ends.pop().unwrap_or_else(|| Box::new(Record::TestEnd(no_end())));
-    if let Record::TestEnd(end) = &mut *record {
-        (end.time, end.attempt, end.outcome, end.cause) = (time, attempt, outcome, cause);
-        (end.exit, end.seconds, end.is_final) = (exit, seconds, is_final);
-        (end.rerun_of, end.waived) = (None, None);
-        set(&mut end.run, run);
-        set(&mut end.platform, platform);
-        set(&mut end.test, test);
-        set_maybe(&mut end.host, host);
-        set_maybe(&mut end.note, note);
-        set_maybe(&mut end.artifacts, artifacts);
-        set_counts(&mut end.counts, &mut counts);
-    }
-    Some(record)
-}
-
-/// What a record is before it is filled.
-fn no_start() -> TestStart {
-    let [run, platform, test, host] = [const { String::new() }; 4];
-    TestStart { kind: TestStartTag, time: Time(0), run, platform, test, attempt: 0, host, rerun_of: None }
-}
-
-fn no_end() -> TestEnd {
-    let [run, platform, test] = [const { String::new() }; 3];
-    TestEnd {
-        kind: TestEndTag,
-        time: Time(0),
-        run,
-        platform,
-        test,
-        attempt: 0,
-        host: None,
-        outcome: Outcome::Infra,
-        cause: Cause::Own,
-        exit: None,
-        note: None,
-        seconds: 0.0,
-        counts: Counts::new(),
-        is_final: false,
-        artifacts: None,
-        rerun_of: None,
-        waived: None,
-    }
-}
-
-fn set(to: &mut String, text: &str) {
-    to.clear();
-    to.push_str(text);
-}
-
-fn set_maybe(to: &mut Option<String>, text: Option<&str>) {
-    match (to.as_mut(), text) {
-        (Some(to), Some(text)) => set(to, text),
-        _ => *to = text.map(str::to_owned),
-    }
-}
-
-/// Fills the counts with what stands in a line. They most often have the same words as those before.
-fn set_counts(to: &mut Counts, from: &mut Fields<'_>) {
-    let mut len = 0;
-    from.counts(|word, count| {
-        match to.get_index_mut(len) {
-            Some((known, old)) if known == word => *old = count,
-            _ => {
-                to.truncate(len);
-                to.insert(word.to_owned(), count);
-            }
-        }
-        // A word that comes twice has no place of its own.
-        len = if len < to.len() { len + 1 } else { len };
-    });
-    to.truncate(len);
-}
-
-/// What is left of a line that is compared with what is expected.
-struct Fields<'l>(&'l str);
-
-impl<'l> Fields<'l> {
-    /// As [`Scanner::skip`].
-    #[inline(always)]
-    fn skip<const N: usize>(&mut self, expected: &[u8; N]) -> Option<()> {
-        let is_there = self.0.as_bytes().first_chunk::<N>()? == expected;
-        is_there.then(|| self.0 = &self.0[N..])
-    }
-
-    fn is_over(&self) -> bool {
-        self.0 == "}"
-    }
-
-    /// A text under a key.
-    #[inline(always)]
-    fn text<const N: usize>(&mut self, key: &[u8; N]) -> Option<&'l str> {
-        self.skip(key)?;
-        self.string()
-    }
-
-    /// The same if it is there. `None`: it is there and not as it should be.
-    #[inline(always)]
-    fn optional<const N: usize>(&mut self, key: &[u8; N]) -> Option<Option<&'l str>> {
-        match self.skip(key) {
-            Some(()) => self.string().map(Some),
-            None => Some(None),
-        }
-    }
-
-    /// The rest of a string behind its first quote, if nothing in it has to be unescaped.
-    fn string(&mut self) -> Option<&'l str> {
-        let len = json::plain(self.0.as_bytes())?;
-        let (text, rest) = self.0.split_at(len);
-        self.0 = rest.strip_prefix('"')?;
-        Some(text)
-    }
-
-    /// Digits of a whole number that is not too large for anything.
-    fn digits(&mut self) -> Option<&'l str> {
-        let len = self.0.bytes().position(|byte| !byte.is_ascii_digit())?;
-        let (digits, rest) = self.0.split_at(len);
-        let is_number = !digits.is_empty() && (len == 1 || !digits.starts_with('0'));
-        self.0 = rest;
-        Some(digits).filter(|_| is_number && len < 16)
+        self.texts.lines.get(from..self.at)
     }
 
     fn integer(&mut self) -> Option<i64> {
@@ -394,93 +281,85 @@ impl<'l> Fields<'l> {
 
     /// A number of so few digits that every way to read it gives the same.
     fn decimal(&mut self) -> Option<f64> {
-        let whole = self.0;
-        let before = self.digits()?.len();
-        let behind = match self.skip(b".") {
-            Some(()) => 1 + self.0.bytes().position(|byte| !byte.is_ascii_digit()).filter(|len| *len > 0)?,
-            None => 0,
-        };
-        let (number, rest) = whole.split_at(before + behind);
-        self.0 = rest;
-        let goes_on = rest.starts_with(['e', 'E', '.']);
+        let from = self.at;
+        self.digits()?;
+        if self.skip(b".").is_some() {
+            let digits = self.rest().iter().position(|byte| !byte.is_ascii_digit());
+            self.at += digits.filter(|len| *len > 0)?;
+        }
+        let goes_on = matches!(self.rest().first(), Some(b'e' | b'E' | b'.'));
+        let number = self.texts.lines.get(from..self.at)?;
         (number.len() < 16 && !goes_on).then(|| number.parse().ok())?
-    }
-
-    fn cause(&mut self) -> Option<Cause> {
-        Some(match self.text(br#","cause":""#)? {
-            "test" => Cause::Test,
-            "host" => Cause::Host,
-            "own" => Cause::Own,
-            "cancelled" => Cause::Cancelled,
-            "skipped" => Cause::Skipped,
-            _ => return None,
-        })
-    }
-
-    fn counts(&mut self, mut take: impl FnMut(&str, u64)) -> Option<()> {
-        self.skip(br#","counts":{"#)?;
-        if self.skip(b"}").is_some() {
-            return Some(());
-        }
-        loop {
-            self.skip(b"\"")?;
-            let word = self.string()?;
-            self.skip(b":")?;
-            take(word, self.digits()?.parse().ok()?);
-            if self.skip(b"}").is_some() {
-                return Some(());
-            }
-            self.skip(b",")?;
-        }
     }
 }
 
-/// The row in any line that holds one.
+/// The result in any line that holds one.
 ///
 /// # Errors
 /// It is no JSON, or a field is missing or wrong.
-pub(crate) fn other(texts: &mut Texts, at: usize, len: usize) -> Result<RowSpans, LineError> {
-    let TestResult {
-        kind,
-        time,
-        run,
-        platform,
-        test,
-        subtest,
-        status,
-        note,
-        files,
-        attempt,
-        n,
-        host,
-        extra,
-        waived,
-    } = atex_model::parse(&texts.lines[at..at + len])?;
+pub(crate) fn other_row(texts: &mut Texts, at: usize, len: usize) -> Result<TestSpans, LineError> {
+    let row: TestResult = atex_model::parse(&texts.lines[at..at + len])?;
     let from = texts.files();
-    for name in files {
+    for name in row.files {
         let name = texts.keep(&name);
         texts.add_file(name);
     }
-    let mut optional = |text: Option<String>| text.map(|text| texts.keep(&text));
-    let (subtest, status, note, host) = (optional(subtest), optional(status), optional(note), optional(host));
-    let extra = optional((!extra.is_empty()).then(|| text_of(&extra)));
-    let waived = optional(waived.map(|waived| text_of(&waived)));
-    Ok(RowSpans {
-        kind,
-        time,
-        run: texts.keep(&run),
-        platform: texts.keep(&platform),
-        test: texts.keep(&test),
-        subtest,
-        status,
-        note,
-        files: (from, texts.files()),
-        attempt,
-        n,
-        host,
-        extra,
-        waived,
-    })
+    let files = (from, texts.files());
+    Ok(TestSpans::Row(RowSpans {
+        kind: row.kind,
+        time: row.time,
+        key: key(texts, &row.run, &row.platform, &row.test),
+        subtest: maybe(texts, row.subtest.as_deref()),
+        status: maybe(texts, row.status.as_deref()),
+        note: maybe(texts, row.note.as_deref()),
+        files,
+        attempt: row.attempt,
+        n: row.n,
+        host: maybe(texts, row.host.as_deref()),
+        extra: (!row.extra.is_empty()).then(|| texts.keep(&text_of(&row.extra))),
+        waived: row.waived.map(|waived| texts.keep(&text_of(&waived))),
+    }))
+}
+
+/// The start in any line that holds one.
+///
+/// # Errors
+/// As [`other_row`].
+pub(crate) fn other_start(texts: &mut Texts, at: usize, len: usize) -> Result<TestSpans, LineError> {
+    let start: TestStart = atex_model::parse(&texts.lines[at..at + len])?;
+    let key = key(texts, &start.run, &start.platform, &start.test);
+    let (time, attempt, host) = (start.time, start.attempt, texts.keep(&start.host));
+    Ok(TestSpans::Start(StartSpans { time, key, attempt, host }))
+}
+
+/// The end in any line that holds one.
+///
+/// # Errors
+/// As [`other_row`].
+pub(crate) fn other_end(texts: &mut Texts, at: usize, len: usize) -> Result<TestSpans, LineError> {
+    let end: TestEnd = atex_model::parse(&texts.lines[at..at + len])?;
+    Ok(TestSpans::End(EndSpans {
+        time: end.time,
+        key: key(texts, &end.run, &end.platform, &end.test),
+        attempt: end.attempt,
+        host: maybe(texts, end.host.as_deref()),
+        outcome: end.outcome,
+        cause: end.cause,
+        exit: end.exit,
+        note: maybe(texts, end.note.as_deref()),
+        seconds: end.seconds,
+        is_final: end.is_final,
+        artifacts: maybe(texts, end.artifacts.as_deref()),
+        waived: end.waived.map(|waived| texts.keep(&text_of(&waived))),
+    }))
+}
+
+fn key(texts: &mut Texts, run: &str, platform: &str, test: &str) -> KeySpans {
+    KeySpans { run: texts.keep(run), platform: texts.keep(platform), test: texts.keep(test) }
+}
+
+fn maybe(texts: &mut Texts, text: Option<&str>) -> Option<Span> {
+    text.map(|text| texts.keep(text))
 }
 
 fn text_of(value: &impl serde::Serialize) -> String {
@@ -490,14 +369,23 @@ fn text_of(value: &impl serde::Serialize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::event::What;
+    use crate::record::{self, Parsed};
+    use atex_model::report::{TestEndTag, TestStartTag};
     use proptest::prelude::*;
 
-    /// The row by the way that is asked for, as text, and whether there is one.
-    fn read(line: &str, way: fn(&mut Texts, usize, usize, &mut Times) -> Option<RowSpans>) -> Option<String> {
+    /// What a line says by the way that is asked for, as text, if it is read that way.
+    fn read(
+        line: &str,
+        way: fn(&mut Texts, usize, usize, &mut Times) -> Option<TestSpans>,
+    ) -> Option<String> {
         // Something stands before it, as in a block.
         let mut texts = texts(format!("é\n{line}"));
         let spans = way(&mut texts, 3, line.len(), &mut Times::default())?;
-        let row = spans.row(&texts);
+        let row = match spans.what(&texts) {
+            What::Row(row) => row,
+            what => return Some(format!("{what:?}")),
+        };
         let files: Vec<_> = row.files.iter().collect();
         Some(format!(
             "{:?} {:?} {:?} {files:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?} {:?}",
@@ -523,24 +411,20 @@ mod tests {
         texts
     }
 
-    fn by_serde(texts: &mut Texts, at: usize, len: usize, _: &mut Times) -> Option<RowSpans> {
-        other(texts, at, len).ok()
+    fn by_serde(texts: &mut Texts, at: usize, len: usize, _: &mut Times) -> Option<TestSpans> {
+        match record::parse(&texts.lines[at..at + len]).ok()? {
+            Parsed::Row => other_row(texts, at, len).ok(),
+            Parsed::TestStart => other_start(texts, at, len).ok(),
+            Parsed::TestEnd => other_end(texts, at, len).ok(),
+            Parsed::Record(_) | Parsed::Other => None,
+        }
     }
 
     const PLAIN: &str = r#"{"type":"result","time":"2026-11-21T20:00:11.000Z","run":"r","platform":"p","test":"/t","subtest":"a\nb","status":"pass","note":"ü \u0041\"","files":["a","b\\c"],"attempt":1,"n":7,"host":"h"}"#;
 
-    const END: &str = r#"{"type":"test-end","time":"2026-11-21T20:00:11.000Z","run":"r","platform":"p","test":"/t","attempt":1,"host":"h","outcome":"fail","cause":"test","exit":1,"note":"n","seconds":1.5,"counts":{"a":1,"fail":2,"b":3},"final":true,"artifacts":"/a"}"#;
+    const START: &str = r#"{"type":"test-start","time":"2026-11-21T20:00:11.000Z","run":"r","platform":"p","test":"/t \"\u0041\"","attempt":1,"host":"h"}"#;
 
-    #[test]
-    fn a_word_that_is_counted_twice_counts_as_for_serde() {
-        let (mut times, mut spare) = (Times::default(), Spare::default());
-        for counts in [r#"{"a":1,"b":2}"#, r#"{"a":1,"a":2}"#, r#"{"b":1,"a":2,"b":3}"#, "{}", r#"{"b":9}"#] {
-            let line = END.replace(r#"{"a":1,"fail":2,"b":3}"#, counts);
-            let record = usual_record(&line, &mut times, &mut spare).unwrap();
-            assert_eq!(Ok(crate::record::Parsed::Record(record.clone())), crate::record::parse(&line));
-            spare.add(record);
-        }
-    }
+    const END: &str = r#"{"type":"test-end","time":"2026-11-21T20:00:11.000Z","run":"r","platform":"p","test":"/t","attempt":1,"host":"h","outcome":"fail","cause":"test","exit":1,"note":"n","seconds":1.5,"counts":{"a":1,"fail":2,"b":3},"final":true,"artifacts":"/a"}"#;
 
     #[test]
     fn times_are_those_of_the_slow_way() {
@@ -570,6 +454,11 @@ mod tests {
             PLAIN.to_owned(),
             r#"{"type":"old-result","time":"2026-11-21T20:00:11.000Z","run":"","platform":"","test":"","files":[],"attempt":0,"n":0}"#.to_owned(),
             PLAIN.replace("result", "live-result"),
+            START.to_owned(),
+            END.to_owned(),
+            END.replace(r#"{"a":1,"fail":2,"b":3}"#, r#"{"a":1,"a":2}"#),
+            END.replace(r#"{"a":1,"fail":2,"b":3}"#, "{}"),
+            END.replace(r#""exit":1"#, r#""exit":-1"#).replace(r#""n""#, r#""a\nb""#),
         ] {
             let row = read(&line, usual);
             assert!(row.is_some(), "{line}");
@@ -599,14 +488,31 @@ mod tests {
             assert_ne!(line, PLAIN, "{from}");
             assert_eq!(read(&line, usual), None, "{line}");
         }
+        for (from, to) in [
+            ("\"exit\":1", "\"exit\":-0"),
+            ("\"exit\":1", "\"exit\":9223372036854775808"),
+            ("1.5", "1.5e1"),
+            ("1.5", "1."),
+            ("1.5", "01.5"),
+            ("1.5", "1.000000000000000"),
+            ("\"outcome\":\"fail\"", "\"outcome\":\"flop\""),
+            ("\"cause\":\"test\"", "\"cause\":\"rest\""),
+            ("\"a\":1,", "\"a\":1.0,"),
+            ("true", "null"),
+            ("\"}", "\",\"waived\":{\"by\":\"w:1\"}}"),
+        ] {
+            let line = END.replacen(from, to, 1);
+            assert_ne!(line, END, "{from}");
+            assert_eq!(read(&line, usual), None, "{line}");
+        }
     }
 
     #[test]
     fn extra_and_waived_are_kept_as_text() {
         let line = PLAIN.replace("\"h\"}", r#""h","extra":{"a":[1]},"waived":{"by":"w:1"}}"#);
         let mut texts = texts(line.clone());
-        let spans = other(&mut texts, 0, line.len()).unwrap();
-        let row = spans.row(&texts);
+        let spans = other_row(&mut texts, 0, line.len()).unwrap();
+        let What::Row(row) = spans.what(&texts) else { panic!("{spans:?}") };
         assert_eq!((row.extra, row.waived), (Some(r#"{"a":[1]}"#), Some(r#"{"by":"w:1"}"#)));
     }
 
@@ -628,7 +534,7 @@ mod tests {
         }
 
         #[test]
-        fn records_are_read_the_same(texts in prop::collection::vec("[a-z/ é]{0,9}", 4), optional in any::<[bool; 3]>(),
+        fn records_are_read_the_same(texts in prop::collection::vec("[a-z/ é\"\n\\\\]{0,9}", 4), optional in any::<[bool; 3]>(),
                                      more in (any::<u32>(), any::<i32>(), 0u32..2_000_000, any::<bool>()),
                                      words in (0..Outcome::ALL.len(), 0usize..5), ms in 0i64..4_000_000_000_000,
                                      counts in prop::collection::vec(("[a-z]{1,6}", any::<u32>()), 0..3),
@@ -647,26 +553,16 @@ mod tests {
             let host = text.clone();
             let kind = TestStartTag;
             let start = TestStart { kind, time: Time(ms), run, platform, test, attempt, host, rerun_of: None };
-            let lines = [serde_json::to_string(&end).unwrap(), serde_json::to_string(&start).unwrap()];
-            let (mut times, mut spare) = (Times::default(), Spare::default());
-            // Something else stood in their place before.
-            for before in [END, &END.replace("test-end", "test-start")] {
-                usual_record(before, &mut times, &mut spare).into_iter().for_each(|record| spare.add(record));
-            }
-            for (line, record) in lines.iter().zip([Record::TestEnd(end), Record::TestStart(start)]) {
-                for _ in 0..2 {
-                    let found = usual_record(line, &mut times, &mut spare);
-                    prop_assert_eq!(found.as_deref(), Some(&record), "{}", line);
-                    found.into_iter().for_each(|record| spare.add(record));
-                }
+            for line in [serde_json::to_string(&end).unwrap(), serde_json::to_string(&start).unwrap()] {
+                let found = read(&line, usual);
+                prop_assert!(found.is_some(), "{}", line);
+                prop_assert_eq!(found, read(&line, by_serde), "{}", line);
                 let mut other: Vec<char> = line.chars().collect();
                 let at = cut.index(other.len());
                 other[at] = byte;
                 let other: String = other.into_iter().collect();
-                if let Some(record) = usual_record(&other, &mut times, &mut spare) {
-                    let parsed = crate::record::parse(&other);
-                    prop_assert_eq!(parsed, Ok(crate::record::Parsed::Record(record.clone())), "{}", other);
-                    spare.add(record);
+                if let Some(found) = read(&other, usual) {
+                    prop_assert_eq!(Some(found), read(&other, by_serde), "{}", other);
                 }
             }
         }

@@ -11,8 +11,6 @@ use crate::event::{Event, What};
 use crate::input::{self, Faults, Take};
 use crate::logs::{Attempts, Shown, each_file, shown};
 use crate::out::Out;
-use crate::record::Record;
-use crate::repeats::Repeats;
 use crate::stop::Stop;
 use crate::text::units::{duration, moment};
 use crate::text::visible::visible;
@@ -61,7 +59,7 @@ pub fn run(
     let mut faults = Faults::new(input.messages, say);
     let platform = args.platform.as_deref();
     let attempts = Attempts::of(&args.test, platform);
-    let mut showing = Showing { attempts, page, out: &mut out, repeats: Repeats::default(), heading: None };
+    let mut showing = Showing { attempts, page, out: &mut out, heading: None };
     let read = input::read(&input.sources, &mut faults, &mut showing);
     let Attempts { seen, dirs, whole, .. } = showing.attempts;
     let done = read.and_then(|()| {
@@ -112,7 +110,6 @@ struct Showing<'a, 'o, 'w> {
     attempts: Attempts<'a>,
     page: Page,
     out: &'o mut Out<'w>,
-    repeats: Repeats,
     /// The attempt under whose heading we are.
     heading: Option<(String, String, u32)>,
 }
@@ -141,17 +138,17 @@ impl Showing<'_, '_, '_> {
 
 impl Take for Showing<'_, '_, '_> {
     fn event(&mut self, event: &Event<'_>) -> Result<(), Stop> {
-        self.attempts.whole.event(event);
+        let past = self.attempts.whole.event(event);
         let is_it = |test: &str, platform: &str| {
             test == self.attempts.test && self.attempts.platform.is_none_or(|wanted| wanted == platform)
         };
         let ours = match event.what {
             What::Row(row) => is_it(row.test, row.platform),
-            What::Record(Record::TestEnd(r)) => is_it(&r.test, &r.platform),
-            What::Record(Record::TestStart(r)) => is_it(&r.test, &r.platform),
+            What::TestEnd(r) => is_it(r.test, r.platform),
+            What::TestStart(r) => is_it(r.test, r.platform),
             _ => false,
         };
-        if !ours || self.repeats.is_one(event) {
+        if !ours || past.is_repeat {
             return Ok(());
         }
         self.attempts.look(event);
@@ -169,17 +166,17 @@ impl Take for Showing<'_, '_, '_> {
                 }
                 self.line(&text);
             }
-            What::Record(Record::TestStart(r)) => {
+            What::TestStart(r) => {
                 self.attempts.seen = true;
-                self.heading(&r.run, &r.platform, r.attempt);
-                let text = format!("  began {} on {}", moment(r.time), visible(&r.host));
+                self.heading(r.run, r.platform, r.attempt);
+                let text = format!("  began {} on {}", moment(r.time), visible(r.host));
                 self.line(&text);
             }
-            What::Record(Record::TestEnd(r)) => {
-                self.heading(&r.run, &r.platform, r.attempt);
+            What::TestEnd(r) => {
+                self.heading(r.run, r.platform, r.attempt);
                 let outcome = paint(r.outcome.as_str(), Style::of(r.outcome), self.page.color);
                 let exit = r.exit.map(|exit| format!(", exit {exit}")).unwrap_or_default();
-                let note = r.note.as_deref().map(|note| format!(": {}", visible(note))).unwrap_or_default();
+                let note = r.note.map(|note| format!(": {}", visible(note))).unwrap_or_default();
                 let text = format!(
                     "  ended {} after {}: {outcome}{exit}{note}",
                     moment(r.time),

@@ -12,7 +12,6 @@ use crate::event::{Event, What};
 use crate::input::{self, Faults, Take};
 use crate::out::Out;
 use crate::record::Record;
-use crate::repeats::Repeats;
 use crate::sorter::{Pair, Sorter, key_text};
 use crate::stop::Stop;
 use crate::whole::Whole;
@@ -74,7 +73,6 @@ pub fn run(
 #[derive(Default)]
 struct Sorting {
     sorter: Sorter,
-    repeats: Repeats,
     whole: Whole,
     key: Vec<u8>,
 }
@@ -86,8 +84,7 @@ const ENDS: u8 = 2;
 
 impl Take for Sorting {
     fn event(&mut self, event: &Event<'_>) -> Result<(), Stop> {
-        self.whole.event(event);
-        if self.repeats.is_one(event) {
+        if self.whole.event(event).is_repeat {
             return Ok(());
         }
         self.key.clear();
@@ -104,10 +101,8 @@ fn key(event: &Event<'_>, key: &mut Vec<u8>) {
             key.extend_from_slice(&row.attempt.to_be_bytes());
             key.extend_from_slice(&row.n.to_be_bytes());
         }
-        What::Record(Record::TestStart(r)) => {
-            test_event(key, &r.platform, &r.test, &r.run, r.attempt, r.time)
-        }
-        What::Record(Record::TestEnd(r)) => test_event(key, &r.platform, &r.test, &r.run, r.attempt, r.time),
+        What::TestStart(r) => test_event(key, r.platform, r.test, r.run, r.attempt, r.time),
+        What::TestEnd(r) => test_event(key, r.platform, r.test, r.run, r.attempt, r.time),
         What::Record(Record::TestNote(r)) => test_event(key, &r.platform, &r.test, &r.run, 0, r.time),
         What::Record(Record::End(_)) => key.push(ENDS),
         What::Record(_) | What::Other => key.push(RUN),

@@ -4,26 +4,20 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use atex_cli::Exit;
 use atex_model::Time;
-use atex_model::report::ResultKind;
 
 use crate::config::Input;
 use crate::event::{Event, What};
-use crate::identity::{Identity, IdentitySet};
 use crate::input::Faults;
+use crate::recall::{Past, Recall};
 use crate::record::Record;
 use crate::reduce::Ended;
-use crate::row::Row;
-use crate::settled::Settled;
 use crate::verdict::incomplete_tools;
 
 /// What of a stream tells that it is not all there is. Its size depends on the tests that have begun and not ended, not
 /// on all of them.
 #[derive(Debug, Default)]
 pub(crate) struct Whole {
-    /// Tests that began and were not settled.
-    open: IdentitySet,
-    /// Tests that were settled: what comes later of them, in a stream that was shuffled, opens nothing.
-    settled: Settled,
+    recall: Recall,
     any_test: bool,
     runs: BTreeMap<String, Run>,
     /// How often each tool ended in which way.
@@ -40,47 +34,25 @@ struct Run {
 }
 
 impl Whole {
-    pub fn event(&mut self, event: &Event<'_>) {
+    /// Takes the next event; what was read before it.
+    pub fn event(&mut self, event: &Event<'_>) -> Past {
         match event.what {
-            What::Row(row) => self.row(&row, event.test),
-            What::Record(record) => self.record(record, event.test),
+            What::Row(_) => self.any_test = true,
+            What::TestStart(start) => self.test(start.run),
+            What::TestEnd(end) => self.test(end.run),
+            What::Record(record) => self.record(record),
             What::Other => {}
         }
+        self.recall.event(event)
     }
 
-    fn row(&mut self, row: &Row<'_>, test: Identity) {
+    fn test(&mut self, run: &str) {
         self.any_test = true;
-        // Results that are tried again prove that there is more to come.
-        if row.kind == ResultKind::OldResult && row.n == 1 {
-            self.open(test);
-        }
+        self.run(run);
     }
 
-    fn open(&mut self, test: Identity) {
-        if !self.settled.contains(test) {
-            self.open.insert(test);
-        }
-    }
-
-    fn settle(&mut self, test: Identity) {
-        self.open.remove(&test);
-        self.settled.insert(test);
-    }
-
-    fn record(&mut self, record: &Record, test: Identity) {
+    fn record(&mut self, record: &Record) {
         match record {
-            Record::TestStart(r) => {
-                self.any_test = true;
-                self.run(&r.run);
-                self.open(test);
-            }
-            Record::TestEnd(r) => {
-                self.any_test = true;
-                self.run(&r.run);
-                if r.is_final {
-                    self.settle(test);
-                }
-            }
             Record::JobStart(r) => self.begin(&r.run, r.time),
             Record::JobResume(r) => {
                 self.begin(&r.run, r.time);
@@ -139,7 +111,7 @@ impl Whole {
                 missing.push(format!("the end of run {id} is missing"));
             }
         }
-        let count = self.open.len();
+        let count = self.recall.open();
         if count > 0 {
             let tests = if count == 1 { "1 test has".to_owned() } else { format!("{count} tests have") };
             missing.push(format!("{tests} begun and not ended"));
@@ -155,41 +127,5 @@ impl Whole {
             }
         }
         missing
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::with_line;
-    use proptest::prelude::*;
-
-    const LINES: [&str; 6] = [
-        r#"{"type":"test-start","time":"2026-11-21T20:00:00.000Z","run":"r","platform":"p","test":"/t","attempt":1,"host":"h"}"#,
-        r#"{"type":"old-result","time":"2026-11-21T20:00:00.000Z","run":"r","platform":"p","test":"/t","status":"fail","files":[],"attempt":1,"n":1}"#,
-        r#"{"type":"test-end","time":"2026-11-21T20:00:01.000Z","run":"r","platform":"p","test":"/t","attempt":1,"outcome":"fail","cause":"test","seconds":1,"counts":{},"final":false}"#,
-        r#"{"type":"test-start","time":"2026-11-21T20:00:02.000Z","run":"r","platform":"p","test":"/t","attempt":2,"host":"h"}"#,
-        r#"{"type":"result","time":"2026-11-21T20:00:03.000Z","run":"r","platform":"p","test":"/t","status":"pass","files":[],"attempt":2,"n":1}"#,
-        r#"{"type":"test-end","time":"2026-11-21T20:00:03.000Z","run":"r","platform":"p","test":"/t","attempt":2,"outcome":"pass","cause":"test","seconds":1,"counts":{},"final":true}"#,
-    ];
-
-    proptest! {
-        #[test]
-        fn whatever_the_order_a_settled_test_is_whole(order in Just((0..12usize).collect::<Vec<_>>()).prop_shuffle()) {
-            let mut whole = Whole::default();
-            for at in order {
-                with_line(LINES[at % 6], |event| whole.event(event)).unwrap();
-            }
-            prop_assert!(whole.open.is_empty());
-        }
-    }
-
-    #[test]
-    fn without_its_end_a_test_is_not() {
-        let mut whole = Whole::default();
-        for line in &LINES[..5] {
-            with_line(line, |event| whole.event(event)).unwrap();
-        }
-        assert_eq!(whole.open.len(), 1);
     }
 }

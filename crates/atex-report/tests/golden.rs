@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use atex_model::report::TestResult;
+use atex_model::report::{TestEnd, TestResult, TestStart};
 use atex_report::input::{MESSAGES, Source};
 use atex_report::summary::Limits;
 use atex_report::text::Page;
@@ -140,15 +140,15 @@ fn again(line: &str) -> serde_json::Value {
     use atex_report::record::Record;
     let value = atex_report::with_line(line, |event| match event.what {
         What::Row(_) => serde_json::to_value(atex_model::parse::<TestResult>(line).unwrap()),
+        What::TestStart(_) => serde_json::to_value(atex_model::parse::<TestStart>(line).unwrap()),
+        What::TestEnd(_) => serde_json::to_value(atex_model::parse::<TestEnd>(line).unwrap()),
         What::Other => panic!("{line}"),
         What::Record(Record::JobStart(r)) => serde_json::to_value(r),
         What::Record(Record::JobResume(r)) => serde_json::to_value(r),
         What::Record(Record::JobEnd(r)) => serde_json::to_value(r),
         What::Record(Record::HostStart(r)) => serde_json::to_value(r),
         What::Record(Record::HostEnd(r)) => serde_json::to_value(r),
-        What::Record(Record::TestStart(r)) => serde_json::to_value(r),
         What::Record(Record::TestNote(r)) => serde_json::to_value(r),
-        What::Record(Record::TestEnd(r)) => serde_json::to_value(r),
         What::Record(Record::End(r)) => serde_json::to_value(r),
     });
     value.unwrap().unwrap()

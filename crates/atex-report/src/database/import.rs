@@ -5,14 +5,14 @@
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, Hash};
 
-use atex_model::report::{Cause, JobEnd, ResultKind, TestEnd};
+use atex_model::report::{Cause, JobEnd, ResultKind};
 use rusqlite::{Connection, OptionalExtension as _, Statement, params};
 
 use crate::event::{Event, What};
 use crate::identity::{Identity, IdentityMap};
 use crate::json;
 use crate::record::Record;
-use crate::row::Row;
+use crate::row::{Row, TestEnd};
 
 /// How many rows are written before others get their turn.
 const BATCH: u32 = 20_000;
@@ -135,8 +135,9 @@ impl<'d> Importer<'d> {
     pub(super) fn event(&mut self, event: &Event<'_>) -> rusqlite::Result<()> {
         let written = match event.what {
             What::Row(row) if row.kind != ResultKind::LiveResult => self.row(&row, event.test)?,
-            What::Record(record) => self.record(record, event.test)?,
-            What::Row(_) | What::Other => false,
+            What::TestEnd(end) => self.test_end(&end, event.test)?,
+            What::Record(record) => self.record(record)?,
+            What::Row(_) | What::TestStart(_) | What::Other => false,
         };
         if written {
             self.rows += 1;
@@ -249,7 +250,7 @@ impl<'d> Importer<'d> {
         }
     }
 
-    fn add_attempt(&mut self, number: i64, new: New, end: Option<&TestEnd>) -> rusqlite::Result<()> {
+    fn add_attempt(&mut self, number: i64, new: New, end: Option<&TestEnd<'_>>) -> rusqlite::Result<()> {
         let New { run, test, attempt, host, is_final, ended } = new;
         self.often
             .add_attempt
@@ -265,16 +266,15 @@ impl<'d> Importer<'d> {
                 end.map(|end| end.outcome.as_str()),
                 end.map(|end| cause(end.cause)),
                 end.and_then(|end| end.exit),
-                end.and_then(|end| end.note.as_deref()),
-                end.and_then(|end| end.artifacts.as_deref()),
-                end.and_then(waived),
+                end.and_then(|end| end.note),
+                end.and_then(|end| end.artifacts),
+                end.and_then(|end| end.waived),
             ])
             .map(drop)
     }
 
-    fn record(&mut self, record: &Record, test: Identity) -> rusqlite::Result<bool> {
+    fn record(&mut self, record: &Record) -> rusqlite::Result<bool> {
         match record {
-            Record::TestEnd(end) => self.test_end(end, test)?,
             Record::JobStart(r) => self.job_start(&r.run, r.time.0, &r.dir, &r.version)?,
             Record::JobResume(r) => self.job_start(&r.run, r.time.0, &r.dir, &r.version)?,
             Record::JobEnd(end) => self.job_end(end)?,
@@ -282,40 +282,38 @@ impl<'d> Importer<'d> {
             Record::HostEnd(r) => {
                 self.stay(&r.run, &r.host, r.time.0, r.reason.word(), &r.platform, r.note.as_deref())?;
             }
-            Record::TestStart(_) | Record::TestNote(_) | Record::End(_) => return Ok(false),
+            Record::TestNote(_) | Record::End(_) => return Ok(false),
         }
         Ok(true)
     }
 
-    fn test_end(&mut self, end: &TestEnd, test: Identity) -> rusqlite::Result<()> {
+    fn test_end(&mut self, end: &TestEnd<'_>, test: Identity) -> rusqlite::Result<bool> {
         self.begin()?;
         self.attempts += 1;
-        let host = end.host.as_deref();
-        let TestEnd { run, platform, test: name, attempt, is_final, .. } = end;
-        let (attempt, is_final, ended) = (*attempt, *is_final, end.time.0);
+        let TestEnd { run, platform, test: name, attempt, is_final, host, .. } = *end;
+        let ended = end.time.0;
         let last = self.turn_to(test, &Of { run, platform, test: name, attempt, host, is_final, ended })?;
         let (number, new) = (last.number, last.new.take());
         let host = host.map(|host| self.host(host)).transpose()?;
         if let Some(new) = new {
             let new = New { host: host.or(new.host), is_final, ended, ..new };
-            return self.add_attempt(number, new, Some(end));
+            self.add_attempt(number, new, Some(end))?;
+            return Ok(true);
         }
-        self.often
-            .end_attempt
-            .execute(params![
-                number,
-                host,
-                is_final,
-                ended,
-                seconds(end),
-                end.outcome.as_str(),
-                cause(end.cause),
-                end.exit,
-                end.note,
-                end.artifacts,
-                waived(end),
-            ])
-            .map(drop)
+        self.often.end_attempt.execute(params![
+            number,
+            host,
+            is_final,
+            ended,
+            seconds(end),
+            end.outcome.as_str(),
+            cause(end.cause),
+            end.exit,
+            end.note,
+            end.artifacts,
+            end.waived,
+        ])?;
+        Ok(true)
     }
 
     fn job_start(&mut self, run: &str, time: i64, dir: &str, version: &str) -> rusqlite::Result<()> {
@@ -438,12 +436,8 @@ fn files<'b>(buffer: &'b mut Vec<u8>, row: &Row<'_>) -> Option<&'b str> {
     std::str::from_utf8(buffer).ok()
 }
 
-fn seconds(end: &TestEnd) -> f64 {
+fn seconds(end: &TestEnd<'_>) -> f64 {
     if end.seconds.is_finite() { end.seconds.max(0.0) } else { 0.0 }
-}
-
-fn waived(end: &TestEnd) -> Option<String> {
-    end.waived.as_ref().and_then(|waived| serde_json::to_string(waived).ok())
 }
 
 /// The word that stands for a cause in records.

@@ -8,9 +8,9 @@ use atex_cli::Failure;
 use atex_cli::input::reason;
 use atex_control::safe_path;
 use atex_model::artifacts::attempt_dir;
-use atex_model::report::TestEnd;
 
 use crate::out::Packing;
+use crate::row::TestEnd;
 
 /// The copies, and how many could not be made.
 pub(super) struct Copies {
@@ -28,14 +28,14 @@ impl Copies {
     }
 
     /// Copies the files of an attempt. What cannot be copied is named, and the others are.
-    pub fn attempt(&mut self, end: &TestEnd) {
-        let Some(artifacts) = &end.artifacts else { return };
+    pub fn attempt(&mut self, end: &TestEnd<'_>) {
+        let Some(artifacts) = end.artifacts else { return };
         // Whoever wrote the record must not say which files are taken.
-        if !artifacts.ends_with(&attempt_dir(&end.platform, &end.test, end.attempt)) {
+        if !artifacts.ends_with(&attempt_dir(end.platform, end.test, end.attempt)) {
             return;
         }
         let from = Path::new(artifacts).join("files");
-        let to = self.dir.join(safe_path(&end.platform)).join(safe_path(&end.test));
+        let to = self.dir.join(safe_path(end.platform)).join(safe_path(end.test));
         self.copy(&from, &to);
     }
 

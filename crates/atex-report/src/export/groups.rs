@@ -11,16 +11,16 @@ use std::collections::{BTreeMap, HashSet};
 use std::hash::BuildHasherDefault;
 
 use atex_model::Time;
-use atex_model::report::{Cause, Outcome, ResultKind, TestEnd, TestStart, Waived};
+use atex_model::report::{Cause, Outcome, ResultKind, Waived};
 
 use super::Export;
 use crate::event::{Event, What};
 use crate::identity::{AsItIs, Identity, IdentityMap};
 use crate::out::Out;
+use crate::recall::Past;
 use crate::record::Record;
 use crate::reduce::clip;
-use crate::row::Row;
-use crate::settled::Settled;
+use crate::row::{Row, TestEnd, TestStart};
 use crate::spill::{Body, Spill};
 use crate::stop::Stop;
 
@@ -145,10 +145,10 @@ pub(super) struct Earlier {
 }
 
 impl End {
-    fn of(end: &TestEnd) -> End {
+    fn of(end: &TestEnd<'_>) -> End {
         let TestEnd { attempt, time, outcome, cause, exit, seconds, .. } = *end;
-        let (host, note, artifacts) = (end.host.clone(), end.note.clone(), end.artifacts.clone());
-        let waived = end.waived.clone();
+        let [host, note, artifacts] = [end.host, end.note, end.artifacts].map(|text| text.map(str::to_owned));
+        let waived = end.waived.and_then(|text| serde_json::from_str(text).ok());
         End { attempt, time, host, outcome, cause, exit, note, seconds, artifacts, waived }
     }
 }
@@ -216,10 +216,10 @@ impl Test {
         }
     }
 
-    fn start(&mut self, start: &TestStart) {
+    fn start(&mut self, start: &TestStart<'_>) {
         self.has_begun = true;
         self.start = self.start.max(Some(start.time));
-        self.host = Some(start.host.clone());
+        self.host = Some(start.host.to_owned());
     }
 }
 
@@ -232,8 +232,6 @@ pub(super) struct Groups<F> {
     spill: Spill,
     /// Tests of which results were written before their end, with how often.
     parts: IdentityMap<u32>,
-    /// Tests that were written with their end.
-    settled: Settled,
     /// How many tests were opened, and how many rows were taken.
     order: u64,
     clock: u64,
@@ -243,8 +241,6 @@ pub(super) struct Groups<F> {
 struct Group {
     test: Test,
     body: Body,
-    /// Its end was written before: these are results that came late.
-    late: bool,
 }
 
 impl<F: Form> Groups<F> {
@@ -255,25 +251,29 @@ impl<F: Form> Groups<F> {
             last: None,
             spill: Spill::default(),
             parts: IdentityMap::default(),
-            settled: Settled::default(),
             order: 0,
             clock: 0,
         }
     }
 
     /// The test that is asked for becomes the last one.
-    fn turn_to(&mut self, identity: Identity, [run, platform, name]: [&str; 3]) -> &mut Group {
+    fn turn_to(
+        &mut self,
+        identity: Identity,
+        (run, platform, name): (&str, &str, &str),
+        past: Past,
+    ) -> &mut Group {
         if self.last.as_ref().is_none_or(|(last, _)| *last != identity) {
             if let Some((identity, group)) = self.last.take() {
                 self.open.insert(identity, group);
             }
             let group = self.open.remove(&identity).unwrap_or_else(|| {
                 self.order += 1;
-                let late = self.settled.contains(identity);
-                let part = self.parts.get(&identity).copied().unwrap_or(u32::from(late));
+                // Where its end was written before, these are results that came late.
+                let part = self.parts.get(&identity).copied().unwrap_or(u32::from(past.is_settled));
                 let (run, platform, name) = (run.to_owned(), platform.to_owned(), name.to_owned());
                 let test = Test { run, platform, name, part, order: self.order, ..Test::default() };
-                Box::new(Group { test, body: Body::default(), late })
+                Box::new(Group { test, body: Body::default() })
             });
             self.last = Some((identity, group));
         }
@@ -283,19 +283,11 @@ impl<F: Form> Groups<F> {
         group
     }
 
-    /// Whether a record that is no result comes too late to say anything: its test was written with its end.
-    fn is_late(&self, test: Identity) -> bool {
-        match self.last.as_ref().filter(|(last, _)| *last == test) {
-            Some((_, group)) => group.late,
-            None => self.settled.contains(test),
-        }
-    }
-
-    fn row(&mut self, row: &Row<'_>, test: Identity, out: &mut Out<'_>) -> Result<(), Stop> {
-        if row.kind != ResultKind::Result && self.is_late(test) {
+    fn row(&mut self, row: &Row<'_>, test: Identity, past: Past, out: &mut Out<'_>) -> Result<(), Stop> {
+        if row.kind != ResultKind::Result && past.is_settled {
             return Ok(());
         }
-        self.turn_to(test, [row.run, row.platform, row.test]);
+        self.turn_to(test, row.test_key(), past);
         let Groups { form, last: Some((_, group)), spill, .. } = self else { return Ok(()) };
         match row.kind {
             ResultKind::LiveResult => group.test.has_begun = true,
@@ -319,11 +311,11 @@ impl<F: Form> Groups<F> {
         Ok(())
     }
 
-    fn end(&mut self, end: &TestEnd, test: Identity, out: &mut Out<'_>) -> Result<(), Stop> {
-        if !end.is_final && self.is_late(test) {
+    fn end(&mut self, end: &TestEnd<'_>, test: Identity, past: Past, out: &mut Out<'_>) -> Result<(), Stop> {
+        if !end.is_final && past.is_settled {
             return Ok(());
         }
-        let group = self.turn_to(test, [&end.run, &end.platform, &end.test]);
+        let group = self.turn_to(test, end.test_key(), past);
         if !end.is_final {
             group.test.has_begun = true;
             if group.test.earlier_ends.len() < EARLIER {
@@ -332,12 +324,11 @@ impl<F: Form> Groups<F> {
             return Ok(());
         }
         group.test.end = Some(End::of(end));
-        if end.host.is_some() {
-            group.test.host.clone_from(&end.host);
+        if let Some(host) = end.host {
+            group.test.host = Some(host.to_owned());
         }
         let Some((identity, group)) = self.last.take() else { return Ok(()) };
         self.parts.remove(&identity);
-        self.settled.insert(identity);
         let Group { mut test, body, .. } = *group;
         self.form.test(&mut test, body, &mut self.spill, out)
     }
@@ -376,18 +367,16 @@ impl<F: Form> Groups<F> {
 }
 
 impl<F: Form> Export for Groups<F> {
-    fn event(&mut self, event: &Event<'_>, out: &mut Out<'_>) -> Result<(), Stop> {
+    fn event(&mut self, event: &Event<'_>, past: Past, out: &mut Out<'_>) -> Result<(), Stop> {
         match event.what {
-            What::Row(row) => self.row(&row, event.test, out),
-            What::Record(Record::TestStart(start)) => {
-                if self.is_late(event.test) {
-                    return Ok(());
+            What::Row(row) => self.row(&row, event.test, past, out),
+            What::TestStart(start) => {
+                if !past.is_settled {
+                    self.turn_to(event.test, start.test_key(), past).test.start(&start);
                 }
-                let names = [&*start.run, &*start.platform, &*start.test];
-                self.turn_to(event.test, names).test.start(start);
                 Ok(())
             }
-            What::Record(Record::TestEnd(end)) => self.end(end, event.test, out),
+            What::TestEnd(end) => self.end(&end, event.test, past, out),
             What::Record(record) => {
                 self.form.record(record);
                 Ok(())

@@ -10,6 +10,7 @@ use super::{Common, Export};
 use crate::event::Event;
 use crate::html::{Builder, Options, directory_of_stdout};
 use crate::out::Out;
+use crate::recall::Past;
 use crate::stop::Stop;
 
 /// The options of `html`.
@@ -57,7 +58,7 @@ struct Html {
 }
 
 impl Export for Html {
-    fn event(&mut self, event: &Event<'_>, _: &mut Out<'_>) -> Result<(), Stop> {
+    fn event(&mut self, event: &Event<'_>, _: Past, _: &mut Out<'_>) -> Result<(), Stop> {
         let taken = self.page.as_mut().map_or(Ok(()), |page| page.take(event));
         taken.map_err(|e| spooling(e).into())
     }

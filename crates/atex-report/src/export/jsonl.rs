@@ -8,10 +8,10 @@ use atex_model::report::ResultKind;
 
 use super::files::Copies;
 use super::{Common, Export};
-use crate::event::Event;
+use crate::event::{Event, What};
 use crate::json;
 use crate::out::{Out, Packing};
-use crate::record::Record;
+use crate::recall::Past;
 use crate::row::Row;
 use crate::stop::Stop;
 
@@ -60,16 +60,16 @@ struct Jsonl {
 }
 
 impl Export for Jsonl {
-    fn event(&mut self, event: &Event<'_>, out: &mut Out<'_>) -> Result<(), Stop> {
+    fn event(&mut self, event: &Event<'_>, _: Past, out: &mut Out<'_>) -> Result<(), Stop> {
         if let Some(row) = event.row()
             && (row.kind == ResultKind::Result || (self.old && row.kind == ResultKind::OldResult))
         {
             line(row, self.suffix, &mut out.buffer);
         }
-        if let Some(Record::TestEnd(end)) = event.record()
+        if let What::TestEnd(end) = event.what
             && let Some(copies) = self.copies.as_mut().filter(|_| end.is_final)
         {
-            copies.attempt(end);
+            copies.attempt(&end);
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 //!
 //! **A new format** is one file here and one line in the table below. Its file has the options that are
 //! particular to it, and a function that makes an [`Export`] of them. What all have in common, reading, leaving out repeats
-//! (`repeats`), files, packing and the exit status, is here.
+//! (`recall`), files, packing and the exit status, is here.
 
 mod files;
 mod groups;
@@ -26,7 +26,7 @@ use crate::event::Event;
 use crate::input::{self, Faults, Take};
 use crate::out::Out;
 use crate::place;
-use crate::repeats::Repeats;
+use crate::recall::Past;
 use crate::stop::Stop;
 use crate::whole::Whole;
 
@@ -112,12 +112,12 @@ pub struct Common {
 }
 
 /// Writes one format.
-pub trait Export {
-    /// Takes the next event. Repeats do not come here.
+pub(crate) trait Export {
+    /// Takes the next event, and what was read before it. Repeats do not come here.
     ///
     /// # Errors
     /// Something cannot be written.
-    fn event(&mut self, event: &Event<'_>, out: &mut Out<'_>) -> Result<(), Stop>;
+    fn event(&mut self, event: &Event<'_>, past: Past, out: &mut Out<'_>) -> Result<(), Stop>;
 
     /// Nothing more comes.
     ///
@@ -170,7 +170,7 @@ fn write(
     say: &mut dyn FnMut(&str),
 ) -> Result<Exit, Failure> {
     let mut faults = Faults::new(input.messages, say);
-    let mut writing = Writing { export, out, repeats: Repeats::default(), whole: Whole::default() };
+    let mut writing = Writing { export, out, whole: Whole::default() };
     let done = input::read(&input.sources, &mut faults, &mut writing)
         .and_then(|()| writing.export.finish(&mut writing.out))
         .and_then(|()| writing.out.finish());
@@ -188,17 +188,16 @@ fn write(
 struct Writing<'w> {
     export: Box<dyn Export>,
     out: Out<'w>,
-    repeats: Repeats,
     whole: Whole,
 }
 
 impl Take for Writing<'_> {
     fn event(&mut self, event: &Event<'_>) -> Result<(), Stop> {
-        self.whole.event(event);
-        if self.repeats.is_one(event) {
+        let past = self.whole.event(event);
+        if past.is_repeat {
             return Ok(());
         }
-        self.export.event(event, &mut self.out)?;
+        self.export.event(event, past, &mut self.out)?;
         self.out.settle()
     }
 

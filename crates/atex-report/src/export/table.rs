@@ -11,6 +11,7 @@ use atex_model::report::ResultKind;
 use super::{Common, Export};
 use crate::event::Event;
 use crate::out::Out;
+use crate::recall::Past;
 use crate::row::Row;
 use crate::stop::Stop;
 
@@ -173,7 +174,7 @@ fn escape(text: &str, to: &mut Vec<u8>) {
 }
 
 impl Export for Table {
-    fn event(&mut self, event: &Event<'_>, out: &mut Out<'_>) -> Result<(), Stop> {
+    fn event(&mut self, event: &Event<'_>, _: Past, out: &mut Out<'_>) -> Result<(), Stop> {
         self.begin(&mut out.buffer);
         if let Some(row) = event.row()
             && (row.kind == ResultKind::Result || (self.old && row.kind == ResultKind::OldResult))

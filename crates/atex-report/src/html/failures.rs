@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, HashSet};
 use std::fmt::Write as _;
 
-use atex_model::report::{Outcome, ResultKind, TestEnd};
+use atex_model::report::{Outcome, ResultKind};
 
 use super::escape::escaped;
 use super::links;
 use super::tables::clip;
 use crate::identity::{Identity, IdentityMap, IdentitySet};
 use crate::reduce::is_bad;
-use crate::row::Row;
+use crate::row::{Row, TestEnd};
 
 /// The worst results, of which so many are kept that a page can show them at once.
 pub(super) struct Failures {
@@ -89,7 +89,7 @@ impl Failures {
     }
 
     /// An attempt that ended, with the directory of its files.
-    pub(super) fn add_end(&mut self, end: &TestEnd, test: Identity, place: Option<&str>) {
+    pub(super) fn add_end(&mut self, end: &TestEnd<'_>, test: Identity, place: Option<&str>) {
         let is_shown = end.is_final && is_bad(end.outcome) && self.has_room(end.outcome);
         if !is_shown && self.places.is_empty() {
             return;
@@ -101,11 +101,11 @@ impl Failures {
                 Failure {
                     key,
                     number: None,
-                    platform: end.platform.clone(),
-                    test: end.test.clone(),
+                    platform: end.platform.to_owned(),
+                    test: end.test.to_owned(),
                     subtest: None,
-                    note: end.note.as_deref().map(|note| clip(note).into_owned()),
-                    host: end.host.clone(),
+                    note: end.note.map(|note| clip(note).into_owned()),
+                    host: end.host.map(str::to_owned),
                     files: Vec::new(),
                     waived: end.waived.is_some(),
                 },

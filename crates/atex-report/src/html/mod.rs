@@ -19,14 +19,15 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use atex_model::report::{HostEnd, HostStart, JobEnd, Outcome, ResultKind, TestEnd, TestStart};
+use atex_model::Time;
+use atex_model::report::{HostEnd, HostStart, JobEnd, Outcome, ResultKind};
 use serde_json::{Value, json};
 
 use crate::event::{Event, What};
 use crate::identity::{Identity, IdentityMap};
 use crate::record::Record;
 use crate::reduce::{is_bad, status_index};
-use crate::row::Row;
+use crate::row::{Row, TestEnd, TestStart};
 use failures::Failures;
 use links::Directory;
 use spool::Spool;
@@ -75,7 +76,7 @@ pub struct Builder {
     bad: Results,
     good: Results,
     attempts: Attempts,
-    running: IdentityMap<TestStart>,
+    running: IdentityMap<Running>,
     hosts: Spool,
     host_rows: String,
 }
@@ -86,6 +87,30 @@ struct Run {
     dir: Option<String>,
     started: Option<i64>,
     end: Option<JobEnd>,
+}
+
+/// An attempt that has begun. Its texts stand one behind the other, as most are kept for a short time only.
+struct Running {
+    time: Time,
+    attempt: u32,
+    texts: Box<str>,
+    /// How long the run, the platform and the name are; the host is what is left.
+    lengths: [usize; 3],
+}
+
+impl Running {
+    fn of(start: &TestStart<'_>) -> Running {
+        let TestStart { time, run, platform, test, attempt, host } = *start;
+        let texts = [run, platform, test, host].concat().into();
+        Running { time, attempt, texts, lengths: [run.len(), platform.len(), test.len()] }
+    }
+
+    fn start(&self) -> TestStart<'_> {
+        let (run, rest) = self.texts.split_at(self.lengths[0]);
+        let (platform, rest) = rest.split_at(self.lengths[1]);
+        let (test, host) = rest.split_at(self.lengths[2]);
+        TestStart { time: self.time, run, platform, test, attempt: self.attempt, host }
+    }
 }
 
 impl Builder {
@@ -114,15 +139,15 @@ impl Builder {
     pub fn take(&mut self, event: &Event<'_>) -> io::Result<()> {
         match event.what {
             What::Row(row) => self.row(&row, event.test),
-            What::Record(record) => self.record(record, event.test),
+            What::TestStart(start) => self.test_start(&start, event.test),
+            What::TestEnd(end) => self.test_end(&end, event.test),
+            What::Record(record) => self.record(record),
             What::Other => Ok(()),
         }
     }
 
-    fn record(&mut self, record: &Record, test: Identity) -> io::Result<()> {
+    fn record(&mut self, record: &Record) -> io::Result<()> {
         match record {
-            Record::TestEnd(end) => self.test_end(end, test)?,
-            Record::TestStart(start) => self.test_start(start, test)?,
             Record::HostStart(start) => self.host_start(start)?,
             Record::HostEnd(end) => self.host_end(end)?,
             Record::JobStart(r) => self.begin(&r.run, r.time.0, &r.dir),
@@ -161,18 +186,18 @@ impl Builder {
         }
     }
 
-    fn test_start(&mut self, start: &TestStart, test: Identity) -> io::Result<()> {
-        self.running.insert(test.number(u64::from(start.attempt)), start.clone());
+    fn test_start(&mut self, start: &TestStart<'_>, test: Identity) -> io::Result<()> {
+        self.running.insert(test.number(u64::from(start.attempt)), Running::of(start));
         if self.running.len() > RUNNING { self.flush_running() } else { Ok(()) }
     }
 
     fn flush_running(&mut self) -> io::Result<()> {
-        self.running.drain().try_for_each(|(_, start)| self.attempts.add_start(&start))
+        self.running.drain().try_for_each(|(_, running)| self.attempts.add_start(&running.start()))
     }
 
-    fn test_end(&mut self, end: &TestEnd, test: Identity) -> io::Result<()> {
+    fn test_end(&mut self, end: &TestEnd<'_>, test: Identity) -> io::Result<()> {
         self.running.remove(&test.number(u64::from(end.attempt)));
-        let place = end.artifacts.as_deref().map(|path| self.directory.relative(path));
+        let place = end.artifacts.map(|path| self.directory.relative(path));
         let place = place.as_deref();
         self.failures.add_end(end, test, place);
         // Most often it stands right behind the attempt's results, and is written with them.

@@ -7,11 +7,11 @@ use std::borrow::Cow;
 use std::io;
 
 use atex_model::Time;
-use atex_model::report::{Cause, Outcome, ResultKind, TestEnd, TestStart};
+use atex_model::report::{Cause, Outcome, ResultKind};
 
 use super::columns::{Coding, Words, put_bytes, put_numbers};
 use super::spool::Spool;
-use crate::row::Row;
+use crate::row::{Row, TestEnd, TestStart};
 
 /// How many rows a chunk has at most; the page finds row N in chunk N / ROWS.
 pub(super) const ROWS: usize = 1 << 14;
@@ -26,6 +26,12 @@ struct Key<'a> {
     platform: &'a str,
     test: &'a str,
     attempt: u32,
+}
+
+impl<'a> Key<'a> {
+    fn of(end: &TestEnd<'a>) -> Key<'a> {
+        Key { run: end.run, platform: end.platform, test: end.test, attempt: end.attempt }
+    }
 }
 
 /// The words and numbers of the attempts that a chunk speaks of.
@@ -157,9 +163,9 @@ impl Results {
     }
 
     /// How the attempt ended whose result was added last. `false`: that is another, or it cannot be said here.
-    pub(super) fn add_end(&mut self, end: &TestEnd, place: Option<&str>) -> bool {
-        let key = Key { run: &end.run, platform: &end.platform, test: &end.test, attempt: end.attempt };
-        if !self.keys.ends_with(key, end.host.as_deref()) || self.ends.len() >= self.keys.len() {
+    pub(super) fn add_end(&mut self, end: &TestEnd<'_>, place: Option<&str>) -> bool {
+        let key = Key::of(end);
+        if !self.keys.ends_with(key, end.host) || self.ends.len() >= self.keys.len() {
             return false;
         }
         let Some(row) = self.ends.row(end, place) else { return false };
@@ -248,9 +254,9 @@ const IS_KNOWN: u32 = 8;
 
 impl Ends {
     /// The row of an attempt that ended; its files are in `place`. `None`: the time does not fit into this chunk.
-    fn row(&mut self, end: &TestEnd, place: Option<&str>) -> Option<[u32; 8]> {
+    fn row(&mut self, end: &TestEnd<'_>, place: Option<&str>) -> Option<[u32; 8]> {
         let time = self.relative(end.time)?;
-        let key = Key { run: &end.run, platform: &end.platform, test: &end.test, attempt: end.attempt };
+        let key = Key::of(end);
         let state = IS_KNOWN
             | HAS_ENDED
             | if end.is_final { IS_FINAL } else { 0 }
@@ -264,7 +270,7 @@ impl Ends {
             cause_number(end.cause),
             state,
             end.exit.map_or(0, |exit| i32::try_from(exit).unwrap_or(i32::MAX).cast_unsigned()),
-            self.notes.maybe(end.note.as_deref().map(clip).as_deref()),
+            self.notes.maybe(end.note.map(clip).as_deref()),
             self.places.maybe(place.map(|place| template(place, &key)).as_deref()),
         ])
     }
@@ -324,20 +330,19 @@ impl Attempts {
     }
 
     /// An attempt that ended; its files are in `place`.
-    pub(super) fn add_end(&mut self, end: &TestEnd, place: Option<&str>) -> io::Result<()> {
-        let key = Key { run: &end.run, platform: &end.platform, test: &end.test, attempt: end.attempt };
+    pub(super) fn add_end(&mut self, end: &TestEnd<'_>, place: Option<&str>) -> io::Result<()> {
+        let key = Key::of(end);
         self.make_room(end.time)?;
         let Some(row) = self.ends.row(end, place) else { return Ok(()) };
-        self.push(key, end.host.as_deref(), row)
+        self.push(key, end.host, row)
     }
 
     /// An attempt of which only the start was read.
-    pub(super) fn add_start(&mut self, start: &TestStart) -> io::Result<()> {
-        let key =
-            Key { run: &start.run, platform: &start.platform, test: &start.test, attempt: start.attempt };
+    pub(super) fn add_start(&mut self, start: &TestStart<'_>) -> io::Result<()> {
+        let key = Key { run: start.run, platform: start.platform, test: start.test, attempt: start.attempt };
         self.make_room(start.time)?;
         let Some(time) = self.ends.relative(start.time) else { return Ok(()) };
-        self.push(key, Some(&start.host), [time, 0, 0, 0, IS_KNOWN, 0, 0, 0])
+        self.push(key, Some(start.host), [time, 0, 0, 0, IS_KNOWN, 0, 0, 0])
     }
 
     /// A time that does not fit into this chunk begins a new one.

@@ -7,8 +7,8 @@ use atex_model::LineError;
 use crate::event::{Event, Line, What};
 use crate::identity::{Identity, Lately};
 use crate::record::{self, Parsed, Record};
-use crate::row::{RowSpans, Span, Texts};
-use crate::scan::{self, Spare, Times};
+use crate::row::{Span, TestSpans, Texts};
+use crate::scan::{self, Times};
 
 /// Some lines of one source, parsed.
 #[derive(Debug, Default)]
@@ -18,7 +18,6 @@ pub(crate) struct Block {
     items: Vec<Item>,
     times: Times,
     lately: Lately,
-    spare: Spare,
 }
 
 #[derive(Debug)]
@@ -31,7 +30,7 @@ struct Item {
 
 #[derive(Debug)]
 enum ItemWhat {
-    Row(RowSpans),
+    Test(TestSpans),
     Record(Box<Record>),
     Other,
     /// The line is no record: what is wrong with it.
@@ -52,13 +51,7 @@ impl Block {
     pub fn reset(&mut self, source: &Arc<str>) {
         self.source = Arc::clone(source);
         self.texts.clear();
-        for item in self.items.drain(..) {
-            if let ItemWhat::Record(record) = item.what
-                && item.line.len() < LONG
-            {
-                self.spare.add(record);
-            }
-        }
+        self.items.clear();
     }
 
     /// Adds lines, of which the first has this number; returns the number of the line after the last. A last line
@@ -135,17 +128,15 @@ impl Block {
     }
 
     fn parse(&mut self, at: usize, len: usize) -> Result<ItemWhat, LineError> {
-        // Most lines are results, and the scanner sees at a glance which are not.
-        if let Some(row) = scan::usual(&mut self.texts, at, len, &mut self.times) {
-            return Ok(ItemWhat::Row(row));
+        // Nearly all lines are of these kinds, and the scanner sees at a glance which are not.
+        if let Some(usual) = scan::usual(&mut self.texts, at, len, &mut self.times) {
+            return Ok(ItemWhat::Test(usual));
         }
-        if let Some(record) =
-            scan::usual_record(&self.texts.lines[at..at + len], &mut self.times, &mut self.spare)
-        {
-            return Ok(ItemWhat::Record(record));
-        }
-        Ok(match record::parse(&self.texts.lines[at..at + len])? {
-            Parsed::Row => ItemWhat::Row(scan::other(&mut self.texts, at, len)?),
+        let texts = &mut self.texts;
+        Ok(match record::parse(&texts.lines[at..at + len])? {
+            Parsed::Row => ItemWhat::Test(scan::other_row(texts, at, len)?),
+            Parsed::TestStart => ItemWhat::Test(scan::other_start(texts, at, len)?),
+            Parsed::TestEnd => ItemWhat::Test(scan::other_end(texts, at, len)?),
             Parsed::Record(record) => ItemWhat::Record(record),
             Parsed::Other => ItemWhat::Other,
         })
@@ -154,10 +145,8 @@ impl Block {
     /// The test of which a line says something: found here, by the thread that has less to do, and once for everybody.
     fn test(&mut self, what: &ItemWhat) -> Identity {
         let (run, platform, test) = match what {
-            ItemWhat::Row(row) => row.row(&self.texts).test_key(),
+            ItemWhat::Test(spans) => spans.test_key(&self.texts),
             ItemWhat::Record(record) => match &**record {
-                Record::TestStart(r) => (&*r.run, &*r.platform, &*r.test),
-                Record::TestEnd(r) => (&*r.run, &*r.platform, &*r.test),
                 Record::TestNote(r) => (&*r.run, &*r.platform, &*r.test),
                 _ => return Identity::NOTHING,
             },
@@ -170,7 +159,7 @@ impl Block {
     pub fn found(&self) -> impl Iterator<Item = Result<Event<'_>, &Bad>> {
         self.items.iter().map(|item| {
             let what = match &item.what {
-                ItemWhat::Row(row) => What::Row(row.row(&self.texts)),
+                ItemWhat::Test(spans) => spans.what(&self.texts),
                 ItemWhat::Record(record) => What::Record(record),
                 ItemWhat::Other => What::Other,
                 ItemWhat::Bad(bad) => return Err(&**bad),
@@ -180,9 +169,6 @@ impl Block {
         })
     }
 }
-
-/// The memory of a record is used again unless its line was as long as this: texts keep the room that they once had.
-const LONG: usize = 4 << 10;
 
 const CUT: &str = "cut off in the middle of a line";
 

@@ -29,7 +29,7 @@ use crate::event::{Event, What};
 use crate::identity::Identity;
 use crate::input::Take;
 use crate::record::Record;
-use crate::row::Row;
+use crate::row::{Row, TestEnd};
 use crate::stop::Stop;
 use table::Table;
 
@@ -127,9 +127,27 @@ impl State {
     pub fn take(&mut self, event: &Event<'_>) -> Result<(), Stop> {
         match event.what {
             What::Row(row) => self.row(&row, event.test),
-            What::Record(record) => self.record(record, event.test),
+            What::TestStart(start) => {
+                self.run(start.run, start.time);
+                self.tests.turn_to(event.test, start.test_key())?.start(&start);
+                self.tests.grow(start.host.len());
+                Ok(())
+            }
+            What::TestEnd(end) => self.test_end(&end, event.test),
+            What::Record(record) => {
+                self.record(record);
+                Ok(())
+            }
             What::Other => Ok(()),
         }
+    }
+
+    fn test_end(&mut self, end: &TestEnd<'_>, test: Identity) -> Result<(), Stop> {
+        self.run(end.run, end.time);
+        self.tests.turn_to(test, end.test_key())?.end(end);
+        let texts = [end.host, end.note, end.artifacts];
+        self.tests.grow(texts.into_iter().flatten().map(|text| text.len().min(LONGEST_TEXT)).sum());
+        Ok(())
     }
 
     fn row(&mut self, row: &Row<'_>, test: Identity) -> Result<(), Stop> {
@@ -140,7 +158,7 @@ impl State {
         Ok(())
     }
 
-    fn record(&mut self, record: &Record, test: Identity) -> Result<(), Stop> {
+    fn record(&mut self, record: &Record) {
         match record {
             Record::JobStart(r) => self.run(&r.run, r.time).begin(r.time, &r.dir),
             Record::JobResume(r) => {
@@ -153,21 +171,9 @@ impl State {
                 entry(&mut self.run(&r.run, r.time).hosts, &r.host).start(r.time, &r.platform);
             }
             Record::HostEnd(r) => entry(&mut self.run(&r.run, r.time).hosts, &r.host).end(r),
-            Record::TestStart(r) => {
-                self.run(&r.run, r.time);
-                self.tests.turn_to(test, (&r.run, &r.platform, &r.test))?.start(r);
-                self.tests.grow(r.host.len());
-            }
-            Record::TestEnd(r) => {
-                self.run(&r.run, r.time);
-                self.tests.turn_to(test, (&r.run, &r.platform, &r.test))?.end(r);
-                let texts = [&r.host, &r.note, &r.artifacts];
-                self.tests.grow(texts.into_iter().flatten().map(|text| text.len().min(LONGEST_TEXT)).sum());
-            }
             Record::End(r) => self.end(r),
             Record::TestNote(_) => {}
         }
-        Ok(())
     }
 
     /// Hands over all tests, each once, in an order that means nothing; none is left.

@@ -259,7 +259,6 @@ fn merged(sorter: Sorter, keep: usize, take: &mut dyn FnMut(&Tested)) -> Result<
 mod tests {
     use super::*;
     use crate::event::{Event, What};
-    use crate::record::Record;
     use crate::with_line;
 
     fn add(table: &mut Table, event: &Event<'_>) {
@@ -268,9 +267,7 @@ mod tests {
                 let added = table.turn_to(event.test, row.test_key()).unwrap().result(&row, 2);
                 table.grow(added);
             }
-            What::Record(Record::TestEnd(end)) => {
-                table.turn_to(event.test, (&end.run, &end.platform, &end.test)).unwrap().end(end);
-            }
+            What::TestEnd(end) => table.turn_to(event.test, end.test_key()).unwrap().end(&end),
             _ => panic!("{:?}", event.line),
         }
     }

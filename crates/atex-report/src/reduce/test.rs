@@ -1,11 +1,11 @@
 //! What is kept of one test.
 
 use atex_model::Time;
-use atex_model::report::{Cause, Outcome, ResultKind, TestEnd, TestStart};
+use atex_model::report::{Cause, Outcome, ResultKind};
 
 use super::seen::{Overlap, Seen};
 use super::{STATUSES, clip, status_index};
-use crate::row::Row;
+use crate::row::{Row, TestEnd, TestStart};
 
 /// One test of one run: its attempts by number. Number 0 is a test that was settled without one.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -165,13 +165,13 @@ impl Test {
         &mut self.attempts[at].1
     }
 
-    pub(super) fn start(&mut self, start: &TestStart) {
+    pub(super) fn start(&mut self, start: &TestStart<'_>) {
         let attempt = self.attempt(start.attempt);
-        let new = (start.time, start.host.clone());
+        let new = (start.time, start.host.to_owned());
         attempt.start = attempt.start.take().max(Some(new));
     }
 
-    pub(super) fn end(&mut self, end: &TestEnd) {
+    pub(super) fn end(&mut self, end: &TestEnd<'_>) {
         self.attempt(end.attempt).add_end(End::of(end));
     }
 
@@ -268,19 +268,19 @@ fn worse(a: Option<Outcome>, b: Option<Outcome>) -> Option<Outcome> {
 }
 
 impl End {
-    fn of(end: &TestEnd) -> End {
+    fn of(end: &TestEnd<'_>) -> End {
         let bad = is_bad(end.outcome) || !end.is_final;
         End {
             time: end.time,
-            host: end.host.clone(),
+            host: end.host.map(str::to_owned),
             outcome: end.outcome,
             cause: end.cause,
             exit: end.exit,
             // What is not a length of time must not spoil the sums.
             seconds: end.seconds.max(0.0),
             is_final: end.is_final,
-            note: end.note.as_deref().filter(|_| bad).map(clip),
-            artifacts: end.artifacts.clone().filter(|_| bad),
+            note: end.note.filter(|_| bad).map(clip),
+            artifacts: end.artifacts.filter(|_| bad).map(str::to_owned),
             waived: end.waived.is_some(),
         }
     }

@@ -15,7 +15,7 @@ use atex_cli::{Exit, Failure};
 use atex_fmf::condition::{ConditionErrorKind, Expression};
 use atex_fmf::{Mapping, Pattern, Value};
 use atex_model::Time;
-use atex_model::report::{Cause, Outcome, ResultKind, TestEnd, Waived};
+use atex_model::report::{Cause, Outcome, ResultKind, Waived};
 
 use crate::args::InputArgs;
 use crate::config::Input;
@@ -23,8 +23,7 @@ use crate::event::{Event, What};
 use crate::identity::{Identity, IdentityMap};
 use crate::input::{self, Faults, Take};
 use crate::out::Out;
-use crate::record::Record;
-use crate::row::Row;
+use crate::row::{Row, TestEnd};
 use crate::stop::Stop;
 use crate::whole::Whole;
 
@@ -334,7 +333,7 @@ impl Waiving<'_> {
         Ok(label)
     }
 
-    fn end(&mut self, end: &TestEnd, test: Identity) -> Result<Option<Waived>, Stop> {
+    fn end(&mut self, end: &TestEnd<'_>, test: Identity) -> Result<Option<Waived>, Stop> {
         let failed = self.open.remove(&test.number(u64::from(end.attempt))).unwrap_or_default();
         let bad = matches!(end.outcome, Outcome::Fail | Outcome::Error) && end.cause == Cause::Test;
         if !bad || end.waived.is_some() || failed.unwaived {
@@ -345,11 +344,11 @@ impl Waiving<'_> {
         }
         // No result says why it failed.
         self.label(&Subject {
-            platform: &end.platform,
-            test: &end.test,
+            platform: end.platform,
+            test: end.test,
             subtest: None,
             status: end.outcome.as_str(),
-            note: end.note.as_deref().unwrap_or_default(),
+            note: end.note.unwrap_or_default(),
             time: end.time,
         })
     }
@@ -360,7 +359,7 @@ impl Take for Waiving<'_> {
         self.whole.event(event);
         let label = match event.what {
             What::Row(row) => self.row(&row, event.test)?,
-            What::Record(Record::TestEnd(end)) => self.end(end, event.test)?,
+            What::TestEnd(end) => self.end(&end, event.test)?,
             _ => None,
         };
         let (line, to) = (event.line.text, &mut self.out.buffer);
