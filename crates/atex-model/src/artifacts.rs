@@ -13,9 +13,13 @@ const LONGEST: usize = 200;
 /// leading `.` and the `a` of a leading `attempt-` are percent-encoded, an empty part is `%`, a name that
 /// does not begin with `/` gets `%-` in front, and a part over 200 bytes is cut and gets a hash of the whole.
 pub fn attempt_dir(platform: &str, test: &str, attempt: u32) -> String {
-    let mut path = String::from("results/");
+    let mut path = String::with_capacity(platform.len() + test.len() + 32);
+    path.push_str("results/");
     // A platform is one part, whatever is in it.
-    part(&mut path, &platform.replace('%', "%25").replace('/', "%2F"), true);
+    match platform.contains(['%', '/']) {
+        true => part(&mut path, &platform.replace('%', "%25").replace('/', "%2F"), true),
+        false => part(&mut path, platform, true),
+    }
     let rest = test.strip_prefix('/');
     path.push('/');
     if rest.is_none() {
@@ -27,7 +31,8 @@ pub fn attempt_dir(platform: &str, test: &str, attempt: u32) -> String {
         }
         part(&mut path, name, false);
     }
-    let _ = write!(path, "/attempt-{attempt}");
+    path.push_str("/attempt-");
+    path.push_str(&attempt.to_string());
     path
 }
 
@@ -35,6 +40,11 @@ fn part(path: &mut String, name: &str, percent_done: bool) {
     if name.is_empty() {
         path.push('%');
         return;
+    }
+    // Nearly all names are as they should be, and are copied at once.
+    let is_plain = |byte: u8| byte >= 0x21 && !matches!(byte, b'%' | 0x7f);
+    if name.len() <= LONGEST && !name.starts_with(['.', 'a']) && name.bytes().all(is_plain) {
+        return path.push_str(name);
     }
     let mut safe = String::with_capacity(name.len());
     for (i, c) in name.char_indices() {

@@ -9,6 +9,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::hash::BuildHasherDefault;
+use std::mem;
 
 use atex_model::Time;
 use atex_model::report::{Cause, Outcome, ResultKind, Waived};
@@ -192,6 +193,48 @@ impl Test {
         self.earlier.iter().filter(move |earlier| earlier.subtest.as_deref() == subtest)
     }
 
+    /// Another test takes its place, and the room of its texts.
+    fn renew(&mut self, names: [&str; 3]) {
+        // Field by field: to move all of it costs more than all the rest.
+        let Test {
+            run,
+            platform,
+            name,
+            start,
+            end,
+            earlier_ends,
+            earlier,
+            counts,
+            waived,
+            main,
+            time,
+            host,
+            attempt,
+            has_begun,
+            part,
+            tally,
+            pending,
+            names: used,
+            order,
+            touched,
+        } = self;
+        for (to, text) in [run, platform, name].into_iter().zip(names) {
+            to.clear();
+            to.shrink_to(4 << 10);
+            to.push_str(text);
+        }
+        (*start, *end, *main, *time, *host, *pending) = (None, None, None, None, None, None);
+        earlier_ends.clear();
+        earlier.clear();
+        (*counts, *waived, *tally) = ([0; Outcome::ALL.len()], 0, [0; 4]);
+        (*attempt, *has_begun, *part, *order, *touched) = (0, false, 0, 0, 0);
+        // Few tests have many.
+        match used.capacity() < 64 {
+            true => used.clear(),
+            false => *used = HashSet::default(),
+        }
+    }
+
     fn row(&mut self, row: &Row<'_>) {
         self.attempt = row.attempt;
         self.time = Some(row.time);
@@ -229,6 +272,8 @@ pub(super) struct Groups<F> {
     open: IdentityMap<Box<Group>>,
     /// The test of the last row, which is most often that of the next.
     last: Option<(Identity, Box<Group>)>,
+    /// What is no longer needed: with the room that its texts have, the next test costs few allocations.
+    spare: Option<Box<Group>>,
     spill: Spill,
     /// Tests of which results were written before their end, with how often.
     parts: IdentityMap<u32>,
@@ -249,6 +294,7 @@ impl<F: Form> Groups<F> {
             form,
             open: IdentityMap::default(),
             last: None,
+            spare: None,
             spill: Spill::default(),
             parts: IdentityMap::default(),
             order: 0,
@@ -271,9 +317,10 @@ impl<F: Form> Groups<F> {
                 self.order += 1;
                 // Where its end was written before, these are results that came late.
                 let part = self.parts.get(&identity).copied().unwrap_or(u32::from(past.is_settled));
-                let (run, platform, name) = (run.to_owned(), platform.to_owned(), name.to_owned());
-                let test = Test { run, platform, name, part, order: self.order, ..Test::default() };
-                Box::new(Group { test, body: Body::default() })
+                let mut group = self.spare.take().unwrap_or_default();
+                group.test.renew([run, platform, name]);
+                (group.test.part, group.test.order) = (part, self.order);
+                group
             });
             self.last = Some((identity, group));
         }
@@ -324,13 +371,15 @@ impl<F: Form> Groups<F> {
             return Ok(());
         }
         group.test.end = Some(End::of(end));
-        if let Some(host) = end.host {
-            group.test.host = Some(host.to_owned());
+        if end.host.is_some() && end.host != group.test.host.as_deref() {
+            group.test.host = end.host.map(str::to_owned);
         }
-        let Some((identity, group)) = self.last.take() else { return Ok(()) };
+        let Some((identity, mut group)) = self.last.take() else { return Ok(()) };
         self.parts.remove(&identity);
-        let Group { mut test, body, .. } = *group;
-        self.form.test(&mut test, body, &mut self.spill, out)
+        let body = mem::take(&mut group.body);
+        self.form.test(&mut group.test, body, &mut self.spill, out)?;
+        self.spare = Some(group);
+        Ok(())
     }
 
     /// Writes the half of the open tests of which nothing was read for longest.

@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 use std::hash::{BuildHasher, RandomState};
 use std::io::Write as _;
+use std::mem;
 
 use atex_cli::Failure;
 use atex_model::Time;
@@ -45,6 +46,7 @@ fn junit(args: &Args) -> Junit {
         names: 0,
         hasher: RandomState::new(),
         begun: false,
+        last: Vec::new(),
     }
 }
 
@@ -107,6 +109,8 @@ struct Junit {
     names: usize,
     hasher: RandomState,
     begun: bool,
+    /// The last case of a test: room that is used again.
+    last: Vec<u8>,
 }
 
 /// What a case says.
@@ -222,7 +226,8 @@ impl Junit {
         for path in case.attachments {
             let path = harmless(path);
             // One that would end its own mark, and begin another, is only named.
-            let (open, close) = if path.contains("]]") { ("file: ", "") } else { (ATTACHMENT, "]]") };
+            let ends = memchr::memchr(b']', path.as_bytes()).is_some() && path.contains("]]");
+            let (open, close) = if ends { ("file: ", "") } else { (ATTACHMENT, "]]") };
             to.extend_from_slice(open.as_bytes());
             escape(to, &path, usize::MAX);
             to.extend_from_slice(close.as_bytes());
@@ -317,13 +322,21 @@ impl Junit {
         self.class(test, to);
         let [_, failures, errors, skipped] = tally;
         let tests: u64 = tally.iter().sum();
-        write!(to, "\" tests=\"{tests}\" failures=\"{failures}\" errors=\"{errors}\" skipped=\"{skipped}\"")
-            .expect(ANY);
+        to.push(b'"');
+        for (name, count) in
+            [("tests", tests), ("failures", failures), ("errors", errors), ("skipped", skipped)]
+        {
+            to.push(b' ');
+            to.extend_from_slice(name.as_bytes());
+            to.extend_from_slice(b"=\"");
+            number(to, count);
+            to.push(b'"');
+        }
         if let Some(seconds) = test.seconds() {
             time_taken(to, seconds);
         }
         if let Some(time) = test.start.or(test.time) {
-            write!(to, " timestamp=\"{}\"", timestamp(time)).expect(ANY);
+            timestamp(to, time);
         }
         if let Some(host) = &test.host {
             to.extend_from_slice(b" hostname=\"");
@@ -422,17 +435,20 @@ impl Form for Junit {
         out: &mut Out<'_>,
     ) -> Result<(), Stop> {
         self.begin(out);
-        let mut last = Vec::new();
+        let mut last = mem::take(&mut self.last);
+        last.clear();
         self.last_case(test, &mut last);
         self.names -= test.names.len();
         let len = out.len() + body.len() + last.len() as u64 + SUITE_HEAD;
         match self.max_bytes {
-            Some(max) if len > max => self.split(test, body, &last, spill, out),
+            Some(max) if len > max => self.split(test, body, &last, spill, out)?,
             _ => {
                 self.suite_head(test, test.tally, &mut out.buffer);
-                self.whole(body, &last, spill, out)
+                self.whole(body, &last, spill, out)?;
             }
         }
+        self.last = last;
+        Ok(())
     }
 
     fn record(&mut self, record: &Record) {
@@ -459,7 +475,7 @@ const ATTACHMENT: &str = "[[ATTACHMENT|";
 fn harmless(text: &str) -> Cow<'_, str> {
     // What is left out must not have been all that broke it up.
     let text = written(text);
-    match text.contains(ATTACHMENT) {
+    match memchr::memchr(b'[', text.as_bytes()).is_some() && text.contains(ATTACHMENT) {
         true => text.replace(ATTACHMENT, "[ [ATTACHMENT|").into(),
         false => text,
     }
@@ -467,10 +483,24 @@ fn harmless(text: &str) -> Cow<'_, str> {
 
 /// A name without the characters that XML does not know.
 fn written(name: &str) -> Cow<'_, str> {
+    if all(name, is_legal) {
+        return name.into();
+    }
     match name.chars().any(is_illegal) {
         true => name.chars().filter(|c| !is_illegal(*c)).collect::<String>().into(),
         false => name.into(),
     }
+}
+
+/// Whether all bytes are of a kind. To look at the rest of a text behind the first that is not costs less than to ask
+/// after each.
+fn all(text: &str, is: impl Fn(u8) -> bool) -> bool {
+    text.bytes().fold(true, |all, byte| all & is(byte))
+}
+
+/// Whether XML knows what has this byte, for certain: U+FFFE and U+FFFF begin with 0xEF.
+fn is_legal(byte: u8) -> bool {
+    byte >= 0x20 && byte != 0xef
 }
 
 /// Whether XML does not know a character, so that it is left out.
@@ -498,11 +528,11 @@ fn without_codes(lines: &[u8], to: &mut Vec<u8>) {
     }
 }
 
-/// Seconds are all that readers take, and no zone.
-fn timestamp(time: Time) -> String {
-    let mut text = time.to_string();
-    text.truncate(text.len() - ".000Z".len());
-    text
+/// Appends the attribute for when something began: seconds are all that readers take, and no zone.
+fn timestamp(to: &mut Vec<u8>, time: Time) {
+    write!(to, " timestamp=\"{time}").expect(ANY);
+    to.truncate(to.len() - ".000Z".len());
+    to.push(b'"');
 }
 
 /// Appends the attribute for how long something took, in thousandths of a second.
@@ -511,14 +541,32 @@ fn time_taken(to: &mut Vec<u8>, seconds: f64) {
     let whole = scaled.round();
     // The product may be off by a little: only between two numbers does it matter, and beyond all that is usual.
     let is_clear = (scaled - whole).abs() < 0.49 && whole < 1e9;
+    to.extend_from_slice(b" time=\"");
     match is_clear {
         true => {
             let ms = whole as u64;
-            write!(to, " time=\"{}.{:03}\"", ms / 1000, ms % 1000)
+            number(to, ms / 1000);
+            let digits = [ms / 100 % 10, ms / 10 % 10, ms % 10].map(|digit| b'0' + digit as u8);
+            to.push(b'.');
+            to.extend_from_slice(&digits);
         }
-        false => write!(to, " time=\"{seconds:.3}\""),
+        false => write!(to, "{seconds:.3}").expect(ANY),
     }
-    .expect(ANY);
+    to.push(b'"');
+}
+
+/// Appends a whole number. There are some in each suite, and nothing is written faster.
+fn number(to: &mut Vec<u8>, mut number: u64) {
+    let mut digits = [0; 20];
+    let mut at = digits.len();
+    loop {
+        at -= 1;
+        digits[at] = b'0' + (number % 10) as u8;
+        number /= 10;
+        if number == 0 {
+            return to.extend_from_slice(&digits[at..]);
+        }
+    }
 }
 
 /// Appends a text for an attribute or for content, on one line; cut behind `limit` bytes of it.
@@ -527,9 +575,9 @@ fn escape(to: &mut Vec<u8>, text: &str, limit: usize) {
         true => &text[..(0..=limit).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0)],
         false => text,
     };
-    // What needs nothing, which is nearly all, is copied at once. U+FFFE and U+FFFF begin with 0xEF.
-    let is_plain = |byte: u8| byte >= 0x20 && !matches!(byte, b'&' | b'<' | b'>' | b'"' | 0xef);
-    if text.bytes().all(is_plain) {
+    // What needs nothing, which is nearly all, is copied at once.
+    let is_plain = |byte: u8| is_legal(byte) && !matches!(byte, b'&' | b'<' | b'>' | b'"');
+    if all(text, is_plain) {
         return to.extend_from_slice(text.as_bytes());
     }
     for c in text.chars() {
@@ -564,6 +612,15 @@ mod tests {
                 format!(" time=\"{:.3}\"", seconds.abs()),
                 "{seconds}"
             );
+        }
+    }
+
+    #[test]
+    fn numbers_are_those_of_the_slow_way() {
+        for n in [0, 7, 10, 99, 100, 1_234_567, u64::MAX] {
+            let mut to = Vec::new();
+            number(&mut to, n);
+            assert_eq!(String::from_utf8(to).unwrap(), n.to_string());
         }
     }
 

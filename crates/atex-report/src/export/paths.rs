@@ -1,5 +1,6 @@
 //! Where files of results lie, as far as the stream tells.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
@@ -15,8 +16,9 @@ use crate::text::units;
 pub(super) struct Paths {
     runs: HashMap<String, String>,
     cwd: Option<PathBuf>,
-    /// The directory of the attempt that the last row belongs to: run, platform, test, attempt.
-    last: Option<(String, String, String, u32)>,
+    /// The attempt that the last row belongs to: run, platform, test, attempt.
+    last: (String, String, String, u32),
+    /// The directory of its files. `None`: the run's is not known, or nothing was asked yet.
     dir: Option<String>,
 }
 
@@ -32,18 +34,26 @@ impl Paths {
             _ => return,
         };
         self.runs.insert(run.clone(), dir.clone());
-        self.last = None;
+        self.dir = None;
     }
 
     /// The directory of the files of a row's attempt, if it is known.
     pub fn files(&mut self, row: &Row<'_>) -> Option<&str> {
-        let is_last = self.last.as_ref().is_some_and(|(run, platform, test, attempt)| {
-            test == row.test && *attempt == row.attempt && platform == row.platform && run == row.run
-        });
-        if !is_last {
-            let attempt = attempt_dir(row.platform, row.test, row.attempt);
-            self.dir = self.runs.get(row.run).map(|run| format!("{run}/{attempt}/files"));
-            self.last = Some((row.run.to_owned(), row.platform.to_owned(), row.test.to_owned(), row.attempt));
+        let (run, platform, test, attempt) = &mut self.last;
+        let is_last =
+            test == row.test && *attempt == row.attempt && platform == row.platform && run == row.run;
+        if self.dir.is_none() || !is_last {
+            let dir = self.runs.get(row.run)?;
+            let to = self.dir.get_or_insert_default();
+            to.clear();
+            for part in [dir, "/", &attempt_dir(row.platform, row.test, row.attempt), "/files"] {
+                to.push_str(part);
+            }
+            for (to, text) in [(run, row.run), (platform, row.platform), (test, row.test)] {
+                to.clear();
+                to.push_str(text);
+            }
+            *attempt = row.attempt;
         }
         self.dir.as_deref()
     }
@@ -53,15 +63,21 @@ impl Paths {
         if row.files.is_empty() {
             return Vec::new();
         }
-        let cwd = self.cwd.clone();
-        let Some(dir) = self.files(row) else { return Vec::new() };
+        if self.files(row).is_none() {
+            return Vec::new();
+        }
+        let (dir, cwd) = (self.dir.as_deref().unwrap_or_default(), self.cwd.as_deref());
         let subtest = row.subtest.map(safe_path).filter(|path| !path.is_empty());
         let path = |name: &str| {
+            let name = safe_path(name);
             let full = match &subtest {
-                Some(subtest) => format!("{dir}/{subtest}/{}", safe_path(name)),
-                None => format!("{dir}/{}", safe_path(name)),
+                Some(subtest) => [dir, "/", subtest, "/", &name].concat(),
+                None => [dir, "/", &name].concat(),
             };
-            units::path(&full, cwd.as_deref()).into_owned()
+            match units::path(&full, cwd) {
+                Cow::Borrowed(path) if path.len() == full.len() => full,
+                path => path.into_owned(),
+            }
         };
         row.files.iter().map(path).collect()
     }

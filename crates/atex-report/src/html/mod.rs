@@ -192,7 +192,10 @@ impl Builder {
     }
 
     fn flush_running(&mut self) -> io::Result<()> {
-        self.running.drain().try_for_each(|(_, running)| self.attempts.add_start(&running.start()))
+        let mut all: Vec<Running> = self.running.drain().map(|(_, running)| running).collect();
+        // The same input gives the same page.
+        all.sort_by(|a, b| (a.time, &a.texts, a.attempt).cmp(&(b.time, &b.texts, b.attempt)));
+        all.iter().try_for_each(|running| self.attempts.add_start(&running.start()))
     }
 
     fn test_end(&mut self, end: &TestEnd<'_>, test: Identity) -> io::Result<()> {

@@ -59,10 +59,23 @@ pub(super) struct Table {
 #[derive(Debug, Default)]
 struct Lately {
     open: IdentityMap<Box<Tested>>,
-    /// Those that are settled: where they stand among the bytes.
-    settled: IdentityMap<(u32, u32)>,
+    settled: Settled,
+}
+
+/// Tests that are settled, as bytes: one behind the other, each behind its length and its key.
+#[derive(Debug, Default)]
+struct Settled {
+    /// Where each stands.
+    places: IdentityMap<u32>,
     bytes: Vec<u8>,
 }
+
+/// How long lengths and keys are.
+const LENGTH: usize = 4;
+const KEY: usize = 16;
+
+/// In a length: the test was taken out.
+const GONE: u32 = 1 << 31;
 
 /// How many tests are kept for others. More than a few are there only in a stream without ends of tests.
 const SPARE: usize = 64;
@@ -96,7 +109,7 @@ impl Table {
         if let Some((identity, tested)) = self.last.take() {
             self.put_away(identity, tested);
         }
-        if self.held + self.recent.size() > self.limit {
+        if self.held + self.recent.settled.size() > self.limit {
             self.age()?;
         }
         let tested = match self.recent.open.remove(&test) {
@@ -128,9 +141,8 @@ impl Table {
             if let Some(tested) = lately.open.remove(&test) {
                 return Ok(Some(tested));
             }
-            if let Some((from, to)) = lately.settled.remove(&test) {
-                return stored(&lately.bytes[from as usize..to as usize])
-                    .map(|tested| Some(Box::new(tested)));
+            if let Some(bytes) = lately.settled.take(test) {
+                return stored(bytes).map(|tested| Some(Box::new(tested)));
             }
         }
         Ok(None)
@@ -141,11 +153,7 @@ impl Table {
             self.recent.open.insert(identity, tested);
             return;
         }
-        let bytes = &mut self.recent.bytes;
-        let from = bytes.len();
-        put(&tested, bytes);
-        // Of all the bytes there are few more than are held, but for one test, which is smaller than 4 GiB.
-        self.recent.settled.insert(identity, (from as u32, bytes.len() as u32));
+        self.recent.settled.add(identity, |bytes| put(&tested, bytes));
         self.held = self.held.saturating_sub(size(&tested));
         self.keep_spare(tested);
     }
@@ -170,10 +178,8 @@ impl Table {
     /// Empties what is in memory into the files; keeps its room.
     fn flush(&mut self, old: &mut Lately) -> Result<(), Stop> {
         let sorter = self.sorter.get_or_insert_default();
-        for (identity, (from, to)) in old.settled.drain() {
-            sorter.push(&identity.to_bytes(), &old.bytes[from as usize..to as usize])?;
-        }
-        old.bytes.clear();
+        old.settled.all().try_for_each(|(key, bytes)| sorter.push(key, bytes))?;
+        old.settled.clear();
         for (identity, tested) in old.open.drain() {
             self.value.clear();
             put(&tested, &mut self.value);
@@ -200,18 +206,62 @@ impl Table {
         }
         for lately in [before, recent] {
             lately.open.values().for_each(|tested| take(tested));
-            for (from, to) in lately.settled.values() {
-                take(&stored(&lately.bytes[*from as usize..*to as usize])?);
+            for (_, bytes) in lately.settled.all() {
+                take(&stored(bytes)?);
             }
         }
         Ok(())
     }
 }
 
-impl Lately {
-    /// How much those take that are settled.
+impl Settled {
+    /// How much they take.
     fn size(&self) -> usize {
-        self.bytes.len() + PLACE * self.settled.len()
+        self.bytes.len() + PLACE * self.places.len()
+    }
+
+    fn add(&mut self, test: Identity, put: impl FnOnce(&mut Vec<u8>)) {
+        let from = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; LENGTH]);
+        self.bytes.extend_from_slice(&test.to_bytes());
+        put(&mut self.bytes);
+        // Of all the bytes there are few more than are held, but for one test, which is smaller than 2 GiB.
+        let len = (self.bytes.len() - from) as u32;
+        self.bytes[from..from + LENGTH].copy_from_slice(&len.to_le_bytes());
+        self.places.insert(test, from as u32);
+    }
+
+    /// Takes one out, if it is there.
+    fn take(&mut self, test: Identity) -> Option<&[u8]> {
+        let from = self.places.remove(&test)? as usize;
+        let len = self.len_at(from);
+        self.bytes[from..from + LENGTH].copy_from_slice(&(len | GONE).to_le_bytes());
+        self.bytes.get(from + LENGTH + KEY..from + len as usize)
+    }
+
+    /// All that are there, with their keys, in the order in which they came: to jump about would cost more than all
+    /// that is done with them.
+    fn all(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            while at < self.bytes.len() {
+                let (from, len) = (at, self.len_at(at));
+                at += (len & !GONE) as usize;
+                if len & GONE == 0 {
+                    return Some(self.bytes[from + LENGTH..at].split_at(KEY));
+                }
+            }
+            None
+        })
+    }
+
+    fn len_at(&self, from: usize) -> u32 {
+        self.bytes[from..].first_chunk().copied().map_or(GONE, u32::from_le_bytes)
+    }
+
+    fn clear(&mut self) {
+        self.places.clear();
+        self.bytes.clear();
     }
 }
 
@@ -308,7 +358,8 @@ mod tests {
             }
         }
         assert!(table.sorter.is_some(), "they are too many for memory");
-        let held = [&table.recent, &table.before].map(|lately| lately.open.len() + lately.settled.len());
+        let held =
+            [&table.recent, &table.before].map(|lately| lately.open.len() + lately.settled.places.len());
         assert!(held.iter().sum::<usize>() < TESTS as usize, "{held:?}");
         let found = drained(&mut table);
         assert!(found.is_sorted_by(|a, b| a.name < b.name), "each once");
