@@ -58,6 +58,26 @@ fn a_run_is_archived_from_within() {
     assert!(!compared.stdout.contains("Only in back"), "{}", compared.report());
 }
 
+#[test]
+fn the_same_stream_gives_the_same_report() {
+    let dir = Dir::new();
+    let started = |n: u32| {
+        format!(
+            r#"{{"type":"test-start","time":"2026-11-21T20:00:00.000Z","run":"r","platform":"p","test":"/t{n}","attempt":1,"host":"h{n}"}}"#
+        )
+    };
+    let row = |n: u32| RESULT.replace("/t", &format!("/t{n}"));
+    let mut lines: Vec<String> = (0..40).map(started).chain((20..60).map(row)).collect();
+    lines.push(String::new());
+    dir.write("stream", &lines.join("\n"));
+    for format in
+        ["jsonl", "csv", "tsv", "junit", "html", "tap", "markdown", "tmt", "yaml", "summary", "sort"]
+    {
+        let [one, other] = [(), ()].map(|()| tool(&dir, "atex-report").args([format, "stream"]).run().stdout);
+        assert!(!one.is_empty() && one == other, "{format}");
+    }
+}
+
 fn bin() -> &'static str {
     env!("CARGO_BIN_EXE_atex-report")
 }

@@ -1,4 +1,7 @@
-"""A stream of results as atex-exec writes it, of any length: make_results.py RESULTS PER_TEST > stream.jsonl"""
+"""A stream of results as atex-exec writes it, of any length: make_results.py RESULTS PER_TEST [SHIFT] > stream.jsonl
+
+With another SHIFT other results fail.
+"""
 
 import sys
 
@@ -12,7 +15,7 @@ def time(test):
     return f"2026-11-{1 + second // 86_400:02}T{second // 3600 % 24:02}:{second // 60 % 60:02}:{second % 60:02}.000Z"
 
 
-def lines(results, per_test):
+def lines(results, per_test, shift=0):
     """All of them. The tests of all hosts have begun before the first of them ends, as in a run."""
     run = '"run":"20261101-0000-7f3a"'
     tests = results // per_test
@@ -21,7 +24,7 @@ def lines(results, per_test):
         yield f'{{"type":"host-start","time":"{time(0)}",{run},"host":"vm-{host}","platform":"cs9"}}\n'
     yield from (start(number, run) for number in range(min(HOSTS, tests)))
     for number in range(tests):
-        yield from attempt(number, per_test, run)
+        yield from attempt(number, per_test, run, shift)
         if number + HOSTS < tests:
             yield start(number + HOSTS, run)
     yield (f'{{"type":"job-end","time":"{time(tests)}",{run},"dir":"/srv/runs/nightly","outcome":"fail","counts":{{}},'
@@ -40,13 +43,13 @@ def start(number, run):
     return f'{{"type":"test-start","time":"{time(number)}",{of},"attempt":1,{host}}}\n'
 
 
-def attempt(number, per_test, run):
+def attempt(number, per_test, run, shift):
     """The results of a test and its end."""
     of, host, place = names(number, run)
     head, tail = f'{{"type":"result","time":"{time(number + 1)}",{of}', f'{host}}}\n'
-    bad = per_test == 1 and STATUSES[number * 31 % 100] == "fail"
+    bad = per_test == 1 and STATUSES[(number * 31 + shift) % 100] == "fail"
     for n in range(1, per_test):
-        status = STATUSES[(number * 31 + n * 7) % 100]
+        status = STATUSES[(number * 31 + n * 7 + shift) % 100]
         note = f',"note":"expected {n}, got {number}"' if status == "fail" else ""
         bad |= status == "fail"
         yield f'{head},"subtest":"rules/rule_{n:04}","status":"{status}"{note},"files":[],"attempt":1,"n":{n},{tail}'
@@ -57,15 +60,15 @@ def attempt(number, per_test, run):
            f'"artifacts":"/srv/runs/nightly/results/{place}/attempt-1"}}\n')
 
 
-def cached(path, results, per_test):
+def cached(path, results, per_test, shift=0):
     """The stream as a file, made once."""
     if not path.exists():
         part = path.with_suffix(".part")
         with part.open("w", buffering=1 << 20) as file:
-            file.writelines(lines(results, per_test))
+            file.writelines(lines(results, per_test, shift))
         part.rename(path)
     return path
 
 
 if __name__ == "__main__":
-    sys.stdout.writelines(lines(int(sys.argv[1]), int(sys.argv[2])))
+    sys.stdout.writelines(lines(*map(int, sys.argv[1:])))

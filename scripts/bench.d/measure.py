@@ -20,19 +20,25 @@ class Failed(Exception):
     """A command did not do what it was measured for."""
 
 
-def peak_memory(command, output, exits=frozenset({0})):
-    """Seconds, CPU seconds and peak memory in MB of one process, which has to end with one of these statuses.
+def peak_memory(command, output, exits=frozenset({0}), alone=False):
+    """Seconds, CPU seconds and peak memory in MB of one process, which has to end with one of these statuses. All of its
+    threads are on one core if it is to be `alone` there.
 
     GNU time is between us and the command because a fork of this interpreter would count as the command's peak.
     """
     report = output.with_suffix(".time")
     before, start = cpu_of_children(), time.monotonic()
     with output.open("wb") as out, output.with_suffix(".err").open("wb") as err:
-        done = subprocess.run(["time", "-q", "-o", report, "-f", "%M", *command], stdout=out, stderr=err, check=False)
+        done = subprocess.run(["time", "-q", "-o", report, "-f", "%M", *command], stdout=out, stderr=err, check=False,
+                              preexec_fn=stay_on_one_core if alone else None)
     seconds, cpu = time.monotonic() - start, cpu_of_children() - before
     if done.returncode not in exits:
         raise Failed(f"{command[0]}: exit {done.returncode}: {output.with_suffix('.err').read_text()[-300:]}")
     return {"seconds": seconds, "cpu_seconds": cpu, "peak_mb": int(report.read_text()) / 1024}
+
+
+def stay_on_one_core():
+    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
 
 
 def cpu_of_children():

@@ -1,7 +1,7 @@
 """atex-report over made-up runs of a million and of ten million results, beside the Python ATEX's aggregator.
 
-CPU time counts: it says the same on a busy machine, and as much as one core would need for all of it, the reading
-thread included. Time is per result, with the records of tests and hosts that stand between them.
+What counts is the CPU time on one core, the reading thread included: it says the same on a busy machine. How long a million
+takes with all cores is told beside it. Time is per result, with the records of tests and hosts that stand between them.
 """
 
 import json
@@ -47,11 +47,17 @@ class Bench:
         return [self.binaries / "atex-report", side, *([stream] if side == "summary" else output)]
 
     def sample(self, side, stream, results, per_test):
+        sample = self.run(side, stream, results, per_test, alone=True)
+        if side != PEER and results <= MILLION:
+            sample["seconds_all_cores"] = self.run(side, stream, results, per_test)["seconds"]
+        return sample
+
+    def run(self, side, stream, results, per_test, alone=False):
         output = self.scratch / "output"
         command = self.command(side, stream, results, per_test)
         try:
             # A summary of failures ends with 1.
-            sample = peak_memory(command, output, {0, 1} if side == "summary" else {0})
+            sample = peak_memory(command, output, {0, 1} if side == "summary" else {0}, alone)
             report = self.scratch / "work/report"
             if report.exists():
                 sample["size_mb"] = report.stat().st_size / 1e6
@@ -83,11 +89,29 @@ class Bench:
         if results > MILLION:
             stream.unlink()
 
+    def differences(self, results):
+        """Of two runs of so many results each, both sorted first."""
+        atex, streams = self.binaries / "atex-report", []
+        for shift in (0, 7):
+            stream, to = self.scratch / "unsorted", self.scratch / f"sorted-{shift}"
+            make_results.cached(stream, results, MANY, shift)
+            self.told("sort", results, peak_memory([atex, "sort", stream], to, alone=True))
+            stream.unlink()
+            streams.append(to)
+        # New failures end it with 1.
+        self.told("diff", 2 * results, peak_memory([atex, "diff", *streams], self.scratch / "output", {1}, alone=True))
+        for stream in streams:
+            stream.unlink()
+
+    def told(self, side, results, sample):
+        self.say(results, MANY, side, sample, [sample])
+
     def say(self, results, per_test, side, row, samples):
         self.found[side, results, per_test] = row
         rate = results / row["cpu_seconds"] / 1000
+        all_cores = f"{row['seconds_all_cores']:>9.2f}" if "seconds_all_cores" in row else 9 * " "
         size = f"{row['size_mb']:>9.1f}" if "size_mb" in row else ""
-        print(f"{results:>11,}{per_test:>7}  {side:<13}{row['seconds']:>9.2f}{row['cpu_seconds']:>9.2f}{rate:>13,.0f}"
+        print(f"{results:>11,}{per_test:>7}  {side:<13}{all_cores}{row['cpu_seconds']:>9.2f}{rate:>13,.0f}"
               f"{row['peak_mb']:>9.1f}{size}", flush=True)
         self.record({"bench": "report", "case": f"{results} results, {per_test} a test", "side": side, **row,
                      "results_a_cpu_second": 1000 * rate, "all_cpu_seconds": [one["cpu_seconds"] for one in samples]})
@@ -96,7 +120,7 @@ class Bench:
 def compare(args, cache, binaries, python, scratch, record):
     """Measures; returns the figures to reach, each with whether it is."""
     print(f"\nReports: {args.rounds} rounds, medians\n")
-    print(f"{'results':>11}{'a test':>7}  {'side':<13}{'seconds':>9}{'CPU s':>9}{'1000/CPU s':>13}{'peak MB':>9}"
+    print(f"{'results':>11}{'a test':>7}  {'side':<13}{'all cores':>9}{'CPU s':>9}{'1000/CPU s':>13}{'peak MB':>9}"
           f"{'size MB':>9}")
     bench = Bench(args, cache, binaries, python, scratch, record)
     sizes = [MILLION // 10, MILLION] if args.quick else [MILLION, 10 * MILLION]
@@ -106,6 +130,15 @@ def compare(args, cache, binaries, python, scratch, record):
             peer = [PEER] if per_test == MANY else []
             sides = chosen([*sides, *peer], args.sides)
             bench.measure(results, per_test, sides)
+    if chosen(["diff"], args.sides):
+        # What a tenth takes shows nothing while all of it fits into memory.
+        halves = [sizes[-1] // 2] if args.quick else [sizes[-1] // 20, sizes[-1] // 2]
+        for results in halves:
+            bench.differences(results)
+        for side, of in (("sort", 1), ("diff", 2)):
+            peaks = [bench.found[side, of * results, MANY]["peak_mb"] for results in halves]
+            yield (f"{side} of {of} x {halves[-1]:,} results in memory that does not grow, under {MOST_MB} MB: "
+                   + ", ".join(f"{peak:.0f}" for peak in peaks), peaks[-1] < MOST_MB and peaks[-1] <= 1.25 * peaks[0])
     yield from figures(bench.found, sizes)
 
 
@@ -117,7 +150,7 @@ def figures(found, sizes):
             if rows:
                 yield from rates(side, wanted, per_test, rows)
     for per_test in (MANY, ONE):
-        peaks = {side: row["peak_mb"] for (side, _, of), row in found.items() if of == per_test and side != PEER}
+        peaks = {side: row["peak_mb"] for (side, _, of), row in found.items() if of == per_test and side in COMMANDS}
         if peaks:
             worst = max(peaks, key=peaks.get)
             yield f"under {MOST_MB} MB with {per_test} results a test: {worst} takes {peaks[worst]:.0f}", peaks[worst] < MOST_MB
