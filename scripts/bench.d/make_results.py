@@ -43,7 +43,7 @@ def start(number, run):
     return f'{{"type":"test-start","time":"{time(number)}",{of},"attempt":1,{host}}}\n'
 
 
-def attempt(number, per_test, run, shift):
+def attempt(number, per_test, run, shift=0):
     """The results of a test and its end."""
     of, host, place = names(number, run)
     head, tail = f'{{"type":"result","time":"{time(number + 1)}",{of}', f'{host}}}\n'
