@@ -69,7 +69,7 @@ fn list(farm: &Farm) -> String {
 type Figure = (&'static str, &'static str, &'static str, &'static str, f64, usize);
 
 /// What the README says of what was measured, with `{}` for figures.
-const MEASURED: [(&str, &[Figure]); 11] = [
+const MEASURED: [(&str, &[Figure]); 12] = [
     ("| atex-exec | {} | {} | {} | {} MB |", &over_ssh("atex-exec")),
     ("| Python ATEX 1.2 | {} | {} | {} | {} MB |", &over_ssh("Python ATEX")),
     ("| GNU parallel 20221122 | {} | {} | {} | {} MB |", &over_ssh("parallel")),
@@ -87,6 +87,18 @@ const MEASURED: [(&str, &[Figure]); 11] = [
             ("discovery", "100,000 tests", "atex-discover", "peak_mb", 1.0, 0),
         ],
     ),
+    (
+        "`atex-report summary` {}, `jsonl` {}, `junit` {}, `csv` {} million a second, in {} MB at most; \
+         a million in the Python ATEX's aggregator: {} million a second.",
+        &[
+            ten_million("summary", "results_a_cpu_second", 1e-6, 1),
+            ten_million("jsonl", "results_a_cpu_second", 1e-6, 1),
+            ten_million("junit", "results_a_cpu_second", 1e-6, 1),
+            ten_million("csv", "results_a_cpu_second", 1e-6, 1),
+            ten_million("summary", "peak_mb", 1.0, 0),
+            ("report", "1000000 results, 100 a test", "Python ATEX", "results_a_cpu_second", 1e-6, 2),
+        ],
+    ),
     ("| atex-discover and atex-exec | {} | {} | {} MB |", &here("atex")),
     ("| GNU parallel 20221122 | {} | {} | {} MB |", &here("parallel")),
     ("| Avocado 113 | {} | {} | {} MB |", &here("Avocado")),
@@ -102,6 +114,10 @@ const fn over_ssh(side: &'static str) -> [Figure; 4] {
         ("execution", "20 hosts", side, "test_cpu_ms", 1.0, 1),
         ("execution", "20 hosts", side, "own_pss_mb", 1.0, 1),
     ]
+}
+
+const fn ten_million(side: &'static str, key: &'static str, factor: f64, decimals: usize) -> Figure {
+    ("report", "10000000 results, 100 a test", side, key, factor, decimals)
 }
 
 const fn here(side: &'static str) -> [Figure; 3] {
