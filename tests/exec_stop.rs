@@ -248,6 +248,44 @@ fn wait_for_line(path: &Path, is_it: impl Fn(&str) -> bool) {
     }
 }
 
+/// A test whose first attempt does this and then runs for long.
+fn lasting(first: &str, data: Value) -> Value {
+    let script =
+        format!("[ $ATEX_ATTEMPT = 1 ] || exit 0\n{first}\necho begun; while :; do sleep 1000 || :; done");
+    test_with("/a", &script, data)
+}
+
+/// How attempts ended: `ATTEMPT OUTCOME CAUSE FINAL NOTE`.
+fn ends(output: &Output) -> Vec<String> {
+    let text = |end: Value| {
+        let word = |key: &str| end[key].to_string().replace('"', "");
+        ["attempt", "outcome", "cause", "final", "note"].map(word).join(" ")
+    };
+    of_type(output, "test-end").into_iter().map(text).collect()
+}
+
+#[test]
+fn what_is_asked_to_end_has_its_time_for_that_whatever_it_says() {
+    let dir = Dir::new();
+    let (mut asked, go, done) = (Word::new(&dir.join("asked")), dir.join("go"), dir.join("done"));
+    let [asks, goes, does] = [&dir.join("asked"), &go, &done].map(|path| path.display().to_string());
+    let first = format!(
+        "trap 'echo ending; tmt-report-result ending pass; echo asked >{asks}\n\
+         until [ -e {goes} ]; do sleep 0.02; done; touch {does}; exit 0' TERM"
+    );
+    let life = exec(&dir, &["--local", "1", "--grace", "1h"], &[lasting(&first, json!({}))]).start();
+    wait_until_begun(&dir, &life, "/a");
+    life.signal(Signal::SIGINT);
+    assert_eq!(asked.wait(), "asked");
+    // What its host was told before that is done by then: it is told that what the test has sent need not be kept.
+    wait_for_line(&dir.join("run/hosts/0/spool.1/freed"), |line| !line.starts_with("0 "));
+    dir.write("go", "");
+    let output = life.finish();
+    output.code(130);
+    assert!(done.exists(), "{}", output.report());
+    assert_eq!(ends(&output), ["1 infra cancelled false cancelled"]);
+}
+
 #[test]
 fn an_end_that_comes_while_it_is_looked_for_at_the_limit_is_seen() {
     let dir = Dir::new();

@@ -175,6 +175,11 @@ impl Ending {
     fn is_by_force(self) -> bool {
         matches!(self, Ending::Killing { .. })
     }
+
+    /// Whether it is being ended. One that has been asked to end has its time for that, whatever it says meanwhile.
+    fn is_decided(self) -> bool {
+        matches!(self, Ending::Asked { .. } | Ending::Killing { .. })
+    }
 }
 
 /// The sizes of both spools, as the agent says them: a line each.
@@ -355,7 +360,7 @@ impl Worker {
         }
         self.close_channel(context);
         let State::Running(run) = &self.state else { return };
-        if run.attempt.stopped.is_some() && !run.ending.is_by_force() && !is_complete {
+        if run.attempt.stopped.is_some() && !run.ending.is_decided() && !is_complete {
             self.kill(context);
         }
         self.caught_up(context);
