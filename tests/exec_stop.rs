@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use atex_testkit::sandbox::{Dir, Output};
+use atex_testkit::sandbox::{Dir, Output, Running};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
@@ -262,6 +262,52 @@ fn ends(output: &Output) -> Vec<String> {
         ["attempt", "outcome", "cause", "final", "note"].map(word).join(" ")
     };
     of_type(output, "test-end").into_iter().map(text).collect()
+}
+
+#[test]
+fn what_was_ended_counts_the_same_for_whoever_goes_on() {
+    let again = &["1 infra cancelled false cancelled", "2 pass test true null"][..];
+    let limit = &["1 error test true duration limit of 5s reached"][..];
+    let interrupt = |life: &Running| life.signal(Signal::SIGINT);
+    let nothing = |_: &Running| {};
+    type Does = fn(&Running);
+    let cases: [(&str, Does, &str, &[&str]); 4] = [
+        ("trap - TERM", interrupt, "1h", again),
+        ("trap 'exit 0' TERM", interrupt, "1h", again),
+        ("trap '' TERM", interrupt, "1h", again),
+        ("trap '' TERM", nothing, "5s", limit),
+    ];
+    for (first, does, duration, expected) in cases {
+        let dir = Dir::new();
+        let input = [lasting(first, json!({"duration": duration}))];
+        let life = exec(&dir, &["--local", "1", "--grace", "1s"], &input).start();
+        wait_until_begun(&dir, &life, "/a");
+        deafen(&dir.join("run/hosts/0"));
+        does(&life);
+        // It is on record, if only there, how the test has ended.
+        wait_for_line(&dir.join("run/hosts/0/test/end"), |line| line != "-");
+        life.signal(Signal::SIGKILL);
+        let left = life.finish();
+        assert_eq!(ends(&left), [""; 0], "{first}");
+        let rest = tool(&dir, "atex-exec").args(["--resume", "run"]).run();
+        assert_eq!(ends(&rest), expected, "{first}: {}", rest.report());
+    }
+}
+
+#[test]
+fn what_was_asked_to_end_is_ended_by_whoever_goes_on() {
+    let dir = Dir::new();
+    let mut asked = Word::new(&dir.join("asked"));
+    let first = format!("trap 'echo asked >{}' TERM", dir.join("asked").display());
+    let life = exec(&dir, &["--local", "1", "--grace", "1h"], &[lasting(&first, json!({}))]).start();
+    wait_until_begun(&dir, &life, "/a");
+    life.signal(Signal::SIGTERM);
+    assert_eq!(asked.wait(), "asked");
+    life.signal(Signal::SIGKILL);
+    assert_eq!(ends(&life.finish()), [""; 0]);
+    let rest = tool(&dir, "atex-exec").args(["--resume", "run"]).run();
+    rest.success();
+    assert_eq!(ends(&rest), ["1 infra cancelled false cancelled", "2 pass test true null"]);
 }
 
 #[test]

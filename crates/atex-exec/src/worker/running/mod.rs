@@ -15,7 +15,7 @@ use crate::artifacts::Artifacts;
 use crate::attempt::{Attempt, Done, Job, SpoolStart};
 use crate::pool::{Context, News};
 use crate::script::{Surroundings, needs_terminal, script};
-use crate::trailer::Scanner;
+use crate::trailer::{Scanner, word_of};
 use crate::unfit;
 
 /// A script of so many bytes a shell reads, byte by byte, sooner than it starts another program for that.
@@ -155,6 +155,11 @@ impl Running {
     /// Whether the host may go down without that being a fault.
     pub(super) fn may_be_cut(&self) -> bool {
         self.attempt.disconnecting() || self.owed_cut
+    }
+
+    /// Why it is to end, as its host is told: whoever finds it there may not know.
+    fn cause(&self) -> &'static str {
+        word_of(self.attempt.stopped.as_ref().map_or(Cause::Own, |stopped| stopped.cause))
     }
 
     fn deadline(&self) -> Instant {
