@@ -268,13 +268,17 @@ fn ends(output: &Output) -> Vec<String> {
 fn what_was_ended_counts_the_same_for_whoever_goes_on() {
     let again = &["1 infra cancelled false cancelled", "2 pass test true null"][..];
     let limit = &["1 error test true duration limit of 5s reached"][..];
-    let interrupt = |life: &Running| life.signal(Signal::SIGINT);
-    let nothing = |_: &Running| {};
-    type Does = fn(&Running);
-    let cases: [(&str, Does, &str, &[&str]); 4] = [
+    let interrupt = |_: &Dir, life: &Running| life.signal(Signal::SIGINT);
+    let cancel = |dir: &Dir, _: &Running| {
+        tool(dir, "atex-exec").args(["ctl", "run", "cancel", "/a"]).run().success();
+    };
+    let nothing = |_: &Dir, _: &Running| {};
+    type Does = fn(&Dir, &Running);
+    let cases: [(&str, Does, &str, &[&str]); 5] = [
         ("trap - TERM", interrupt, "1h", again),
         ("trap 'exit 0' TERM", interrupt, "1h", again),
         ("trap '' TERM", interrupt, "1h", again),
+        ("trap 'exit 0' TERM", cancel, "1h", &["1 infra cancelled true cancelled"]),
         ("trap '' TERM", nothing, "5s", limit),
     ];
     for (first, does, duration, expected) in cases {
@@ -283,7 +287,7 @@ fn what_was_ended_counts_the_same_for_whoever_goes_on() {
         let life = exec(&dir, &["--local", "1", "--grace", "1s"], &input).start();
         wait_until_begun(&dir, &life, "/a");
         deafen(&dir.join("run/hosts/0"));
-        does(&life);
+        does(&dir, &life);
         // It is on record, if only there, how the test has ended.
         wait_for_line(&dir.join("run/hosts/0/test/end"), |line| line != "-");
         life.signal(Signal::SIGKILL);
