@@ -1,10 +1,14 @@
 //! Runs that stop before all is done: by a deadline, after failures, or to be gone on with elsewhere.
 
-use atex_testkit::sandbox::{Dir, Output};
-use nix::sys::signal::Signal;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use atex_testkit::sandbox::{Dir, Output, Running};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::{Value, json};
 
-use crate::stream::{exec, lines, of_type, test, test_with, tool, verdicts};
+use crate::stream::{Word, exec, lines, of_type, test, test_with, tool, verdicts, wait_until_begun};
 
 /// The last words of a run.
 #[track_caller]
@@ -205,4 +209,160 @@ fn whoever_insists_is_told_how_to_go_on() {
     let rest = tool(&dir, "atex-exec").args(["--resume", "run"]).run();
     rest.success();
     assert_eq!(job_end(&rest)["counts"], json!({"pass": 2}));
+}
+
+/// Halts what brings to us what tests on a host send: from now on their run hears nothing of them.
+#[track_caller]
+fn deafen(host: &Path) {
+    signal_tails(host, Signal::SIGSTOP);
+}
+
+/// Signals what brings to us what tests on a host send.
+#[track_caller]
+fn signal_tails(host: &Path, signal: Signal) {
+    let spools = std::fs::read_dir(host).unwrap().flatten().map(|entry| entry.path());
+    let follower = spools.filter_map(|path| std::fs::read_to_string(path.join("follower")).ok()).next();
+    let follower = follower.unwrap_or_else(|| panic!("{}: nothing follows there", host.display()));
+    let group = follower.split(' ').next().unwrap().to_owned();
+    let mut found = 0;
+    for process in std::fs::read_dir("/proc").unwrap().flatten() {
+        let stat = std::fs::read_to_string(process.path().join("stat")).unwrap_or_default();
+        // NUMBER (NAME) STATE PARENT GROUP
+        if stat.contains("(tail) ") && stat.split(' ').nth(4) == Some(&group) {
+            let pid = process.file_name().to_str().unwrap().parse().unwrap();
+            kill(Pid::from_raw(pid), signal).unwrap();
+            found += 1;
+        }
+    }
+    assert_eq!(found, 2, "of control and of output");
+}
+
+/// Waits until a file of the agent holds such a line.
+#[track_caller]
+fn wait_for_line(path: &Path, is_it: impl Fn(&str) -> bool) {
+    let since = Instant::now();
+    // Nobody tells of what the agent writes.
+    while !std::fs::read_to_string(path).is_ok_and(|text| text.lines().next().is_some_and(&is_it)) {
+        assert!(since.elapsed() < Duration::from_secs(60), "{}: it does not come", path.display());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A test whose first attempt does this and then runs for long.
+fn lasting(first: &str, data: Value) -> Value {
+    let script =
+        format!("[ $ATEX_ATTEMPT = 1 ] || exit 0\n{first}\necho begun; while :; do sleep 1000 || :; done");
+    test_with("/a", &script, data)
+}
+
+/// How attempts ended: `ATTEMPT OUTCOME CAUSE FINAL NOTE`.
+fn ends(output: &Output) -> Vec<String> {
+    let text = |end: Value| {
+        let word = |key: &str| end[key].to_string().replace('"', "");
+        ["attempt", "outcome", "cause", "final", "note"].map(word).join(" ")
+    };
+    of_type(output, "test-end").into_iter().map(text).collect()
+}
+
+#[test]
+fn what_was_ended_counts_the_same_for_whoever_goes_on() {
+    let again = &["1 infra cancelled false cancelled", "2 pass test true null"][..];
+    let limit = &["1 error test true duration limit of 5s reached"][..];
+    let interrupt = |_: &Dir, life: &Running| life.signal(Signal::SIGINT);
+    let cancel = |dir: &Dir, _: &Running| {
+        tool(dir, "atex-exec").args(["ctl", "run", "cancel", "/a"]).run().success();
+    };
+    let nothing = |_: &Dir, _: &Running| {};
+    type Does = fn(&Dir, &Running);
+    let cases: [(&str, Does, &str, &[&str]); 5] = [
+        ("trap - TERM", interrupt, "1h", again),
+        ("trap 'exit 0' TERM", interrupt, "1h", again),
+        ("trap '' TERM", interrupt, "1h", again),
+        ("trap 'exit 0' TERM", cancel, "1h", &["1 infra cancelled true cancelled"]),
+        ("trap '' TERM", nothing, "5s", limit),
+    ];
+    for (first, does, duration, expected) in cases {
+        let dir = Dir::new();
+        let input = [lasting(first, json!({"duration": duration}))];
+        let life = exec(&dir, &["--local", "1", "--grace", "1s"], &input).start();
+        wait_until_begun(&dir, &life, "/a");
+        deafen(&dir.join("run/hosts/0"));
+        does(&dir, &life);
+        // It is on record, if only there, how the test has ended.
+        wait_for_line(&dir.join("run/hosts/0/test/end"), |line| line != "-");
+        life.signal(Signal::SIGKILL);
+        let left = life.finish();
+        assert_eq!(ends(&left), [""; 0], "{first}");
+        let rest = tool(&dir, "atex-exec").args(["--resume", "run"]).run();
+        assert_eq!(ends(&rest), expected, "{first}: {}", rest.report());
+    }
+}
+
+#[test]
+fn what_was_asked_to_end_is_ended_by_whoever_goes_on() {
+    let dir = Dir::new();
+    let mut asked = Word::new(&dir.join("asked"));
+    let first = format!("trap 'echo asked >{}' TERM", dir.join("asked").display());
+    let life = exec(&dir, &["--local", "1", "--grace", "1h"], &[lasting(&first, json!({}))]).start();
+    wait_until_begun(&dir, &life, "/a");
+    life.signal(Signal::SIGTERM);
+    assert_eq!(asked.wait(), "asked");
+    life.signal(Signal::SIGKILL);
+    assert_eq!(ends(&life.finish()), [""; 0]);
+    let rest = tool(&dir, "atex-exec").args(["--resume", "run"]).run();
+    rest.success();
+    assert_eq!(ends(&rest), ["1 infra cancelled false cancelled", "2 pass test true null"]);
+}
+
+#[test]
+fn what_is_asked_to_end_has_its_time_for_that_whatever_it_says() {
+    let dir = Dir::new();
+    let (mut asked, go, done) = (Word::new(&dir.join("asked")), dir.join("go"), dir.join("done"));
+    let [asks, goes, does] = [&dir.join("asked"), &go, &done].map(|path| path.display().to_string());
+    let first = format!(
+        "trap 'echo ending; tmt-report-result ending pass; echo asked >{asks}\n\
+         until [ -e {goes} ]; do sleep 0.02; done; touch {does}; exit 0' TERM"
+    );
+    let life = exec(&dir, &["--local", "1", "--grace", "1h"], &[lasting(&first, json!({}))]).start();
+    wait_until_begun(&dir, &life, "/a");
+    life.signal(Signal::SIGINT);
+    assert_eq!(asked.wait(), "asked");
+    // What its host was told before that is done by then: it is told that what the test has sent need not be kept.
+    wait_for_line(&dir.join("run/hosts/0/spool.1/freed"), |line| !line.starts_with("0 "));
+    dir.write("go", "");
+    let output = life.finish();
+    output.code(130);
+    assert!(done.exists(), "{}", output.report());
+    assert_eq!(ends(&output), ["1 infra cancelled false cancelled"]);
+}
+
+#[test]
+fn an_end_that_comes_while_it_is_looked_for_at_the_limit_is_seen() {
+    let dir = Dir::new();
+    let mut asked = Word::new(&dir.join("asked"));
+    let at = dir.path().display().to_string();
+    // What is asked of the host when the time is over gets its answer late.
+    let via = format!(
+        "#!/bin/sh\ncase $* in *agent*' sizes'*) echo sizes >{at}/asked; until [ -e {at}/answer ]; do sleep 0.02; done ;; esac\nexec \"$@\"\n"
+    );
+    let via = dir.script("via", via);
+    let script =
+        format!("echo begun; until [ -e {at}/go ]; do sleep 0.02; done; echo note bye >&$ATEX_TEST_CONTROL");
+    let host = json!({"type": "host", "id": "h", "connect": {"how": "command", "argv": [via]}});
+    let input = [host, test_with("/a", &script, json!({"duration": "1s"}))];
+    std::fs::create_dir(dir.join("there")).unwrap();
+    let life = exec(&dir, &["--work-dir", &format!("{at}/there")], &input).start();
+    wait_until_begun(&dir, &life, "/a");
+    let host = std::fs::read_dir(dir.join("there")).unwrap().flatten().next().unwrap().path();
+    deafen(&host);
+    assert_eq!(asked.wait(), "sizes");
+    dir.write("go", "");
+    wait_for_line(&host.join("test/end"), |line| line != "-");
+    // All of it comes at once.
+    signal_tails(&host, Signal::SIGCONT);
+    life.wait_for_stdout(r#""note":"bye""#);
+    dir.write("answer", "");
+    let output = life.finish();
+    output.success();
+    assert_eq!(verdicts(&output), ["/a pass test"]);
 }

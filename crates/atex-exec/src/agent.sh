@@ -51,10 +51,10 @@
 #                           and takes orders but `run`
 #   look                    `dir=`, `boot=`, and of the last test `generation=`, `id=`, `word=`, `start=C O` (where its
 #                           bytes begin), `freed=C O`, `state=` running, ended, gone (its wrapper died before it) or
-#                           none, and `end=STATUS C O [WHY]`
+#                           none, `why=WHY` if it was to end and has not yet, and `end=STATUS C O [WHY]`
 #   sizes                   sizes of the spools of the newest generation, control first, a line each
-#   stop SIGNAL WORD        signals the process group of the test of this word, once it has begun
-#   stop KILL               kills the test's session
+#   stop SIGNAL WORD CAUSE  signals the process group of the test of this word, once it has begun
+#   stop KILL WORD CAUSE    kills the test's session
 #   bye                     ends what runs here, and removes all
 #
 # Orders, a line each:
@@ -64,12 +64,13 @@
 #   free C O                bytes below C and O need not be kept
 #   beat                    atex-exec is there
 #   close                   the test's control is closed: its next write there gets EPIPE
-#   kill WORD               kills the test's session, also where nothing can be started that would do so
+#   kill WORD CAUSE         kills the test's session, also where nothing can be started that would do so
 #   bye                     ends what tests have left behind, removes all, and ends `serve` with 0 if it is gone
 #   end of input            nobody follows any more: a test that runs goes on, nothing is started after it
 #
 # The last line of a test in the control spool is `WORD STATUS C O [WHY]`: C and O are the sizes of the spools
-# before it. WHY: `orphan N` (seconds without a beat), `full` (the disk; also the script may have found no room).
+# before it. WHY: `orphan N` (seconds without a beat), `full` (the disk; also the script may have found no room),
+# `stopped CAUSE` (atex-exec wanted it, which may not be there any more to know). The first reason is the one.
 
 W=${0%/*}
 cd "$W" || exit 125
@@ -218,6 +219,15 @@ await_session() { # WORD
         waited=$((waited + 1))
         pause
     done
+}
+
+# Notes why the test of this word is to end, unless there is a reason already. That comes before what ends it, or its
+# last line might be written without.
+give_reason() { # WORD WHY...
+    last_test
+    [ "$word" = "$1" ] || return 0
+    read -r whose _ 2>/dev/null <"$W/spool.$of/why"
+    [ "$whose" = "$word" ] || echo "$*" 1<>"$W/spool.$of/why"
 }
 
 # What is known of the test that runs, or ran last.
@@ -472,7 +482,7 @@ reserve() { # control|output
 # Kills the test, for a reason that its last line shall give.
 end_test() { # WHY
     last_test
-    echo "$word $1" 1<>why
+    give_reason "$word" "$1"
     kill_test
 }
 
@@ -497,7 +507,7 @@ follow() {
             ;;
         close) close_control ;;
         kill)
-            last_test
+            give_reason "$a" stopped "$b"
             [ "$word" != "$a" ] || kill_test
             ;;
         bye)
@@ -747,6 +757,8 @@ look)
         elif is_ours "spool.$generation/wrapper" && [ -e "/proc/$pid/fd/0" ]; then
             state=running
         fi
+        read -r whose why 2>/dev/null <"spool.$generation/why"
+        [ "$whose" != "$word" ] || [ "$state" = ended ] || printf '%s\n' "why=$why"
     fi
     echo "state=$state"
     [ "$state" != ended ] || echo "end=$end"
@@ -760,8 +772,10 @@ sizes)
     ;;
 stop)
     if [ "$2" = KILL ]; then
+        give_reason "$3" stopped "$4"
         kill_test
     elif await_session "$3" && is_ours test/session; then
+        give_reason "$3" stopped "$4"
         kill -s "$2" -- "-$pid" 2>/dev/null
     fi
     exit 0

@@ -266,9 +266,31 @@ impl Attempt {
                 let note = "ended on its host: there is no space left for what the test sends";
                 self.stop(Cause::Host, note.into());
             }
+            Some(Why::Stopped(cause)) => self.stopped_before(*cause),
             Some(Why::Other(why)) => self.stop(Cause::Host, format!("ended on its host: {why}")),
         }
         self.trailer = Some(trailer);
+    }
+
+    /// Its host was told to end it for this cause: by us, who know more of it, or by an earlier process, of which no more
+    /// is left.
+    fn stopped_before(&mut self, cause: Cause) {
+        match cause {
+            // What it may have sent that was against the rules has been seen by now.
+            Cause::Test => self.stop_at_limit(),
+            Cause::Cancelled => self.stop(cause, "cancelled".into()),
+            _ => self.stop(cause, "ended by atex-exec, for a reason that is not on record".into()),
+        }
+    }
+
+    /// Takes what its host says of an end that has not come yet, when it is found there again.
+    pub fn found_stopping(&mut self, why: &Why) {
+        match why {
+            // Which fault of its own that was, what it has sent says, or the time.
+            Why::Stopped(Cause::Test) => {}
+            Why::Stopped(cause) => self.stopped_before(*cause),
+            Why::Orphan(_) | Why::Full | Why::Other(_) => {}
+        }
     }
 
     /// Takes bytes that the test printed.

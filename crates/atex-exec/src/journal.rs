@@ -127,6 +127,12 @@ pub(crate) struct Decided {
     pub actions: Vec<atex_schedule::Action>,
 }
 
+/// Whether this line of a [`Decision`] is about a test that somebody has cancelled. There are as many others as a run
+/// has events, and none of them is wanted again by a later life.
+pub(crate) fn cancels(line: &str) -> bool {
+    line.contains(r#""event":{"test-cancelled":"#)
+}
+
 /// The `type` of [`Leased`].
 pub(crate) const LEASE: &str = "lease";
 

@@ -10,15 +10,15 @@ use atex_model::report::{
     JobResumeTag, JobStart, JobStartTag, Outcome, TestEnd, TestEndTag, TestStart, TestStartTag,
 };
 use atex_model::{Host, HostTag, LineError, Time, report::End};
-use atex_schedule::{HostId, ProvisionerId, SetupId, TestId, Tried};
+use atex_schedule::{Event, HostId, ProvisionerId, SetupId, TestId, Tried};
 use indexmap::IndexMap;
 
 use crate::catalog::{Identities, KnownLines, Setups, identity};
 use crate::dispatch::{ended_by, exit_of};
 use crate::hosts_file::{self, From, TakenIn};
 use crate::journal::{
-    EXIT, HOST_FREED, HOST_HELD, HostFreed, HostHeld, JobExit, LEASE, LEASE_END, LeaseEnd, Leased, PASSED_ON,
-    passed_on,
+    DECISION, Decided, EXIT, HOST_FREED, HOST_HELD, HostFreed, HostHeld, JobExit, LEASE, LEASE_END, LeaseEnd,
+    Leased, PASSED_ON, cancels, passed_on,
 };
 use crate::needs::Needs;
 use crate::run_dir::{DAMAGED, RunDir, trouble};
@@ -30,6 +30,8 @@ pub(crate) struct PastTest {
     pub setup: SetupId,
     pub tried: Tried,
     pub now: Progress,
+    /// Somebody was promised that it ends, and does not run again.
+    pub is_cancelled: bool,
 }
 
 /// How far a test is.
@@ -165,7 +167,8 @@ impl Past {
         self.by_identity.insert(hash, id.0);
         let (setup, _) = self.setups.id(test);
         self.setups.need(setup, Needs::of(test));
-        self.tests.push(PastTest { setup, tried: Tried::default(), now: Progress::Waiting });
+        let (tried, now) = (Tried::default(), Progress::Waiting);
+        self.tests.push(PastTest { setup, tried, now, is_cancelled: false });
     }
 
     fn host(&mut self, taken: TakenIn) {
@@ -203,6 +206,7 @@ impl Past {
                 self.last = end.time;
                 self.leases.shift_remove(&end.host);
             }
+            DECISION if cancels(line) => self.decided(&atex_model::parse::<Decided>(line)?.event),
             EXIT => self.code = Some(atex_model::parse::<JobExit>(line)?.code),
             PASSED_ON => self.passed_on(passed_on(line).unwrap_or_default()),
             _ => {}
@@ -245,6 +249,14 @@ impl Past {
         test.now = Progress::Settled(end.outcome);
         self.counts[end.outcome as usize] += 1;
         self.exit = self.exit.max(exit_of(end.outcome));
+    }
+
+    fn decided(&mut self, event: &Event) {
+        if let Event::TestCancelled { test } = event
+            && let Some(test) = self.tests.get_mut(test.0 as usize)
+        {
+            test.is_cancelled = true;
+        }
     }
 
     fn known(&mut self, platform: &str, name: &str) -> Option<&mut PastTest> {
@@ -496,6 +508,20 @@ mod tests {
         assert_eq!(past.seconds, 3.0 + 2.0, "the time between two lives does not count");
         assert_eq!(past.host_seconds, (6.0, 2.0 + 2.0 + 2.0));
         assert!(past.over().is_none() && !past.input_ended);
+    }
+
+    #[test]
+    fn who_was_promised_the_end_of_a_test_gets_it_from_a_later_life() {
+        let decision = |event: &str| format!(r#"{{"type":"decision","at":1,"event":{event},"actions":[]}}"#);
+        let journal = [
+            job(0, "job-start"),
+            decision(r#"{"test-cancelled":{"test":1}}"#),
+            decision(r#"{"test-skipped":{"test":0}}"#),
+            decision(r#""stopped""#),
+            decision(r#"{"test-cancelled":{"test":7}}"#),
+        ];
+        let past = read(&["/a", "/b"].map(test).concat(), &[], &journal);
+        assert_eq!(past.tests.iter().map(|test| test.is_cancelled).collect::<Vec<_>>(), [false, true]);
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The last words of the wrapper in the control stream.
 
+use atex_model::report::Cause;
 use memchr::memmem::Finder;
 
 /// The word that begins the last line: only the wrapper and we know it.
@@ -25,18 +26,36 @@ pub(crate) enum Why {
     Orphan(Option<u64>),
     /// There was no space left for its spools.
     Full,
+    /// An atex-exec wanted it, for this cause. It may have gone before it saw the end.
+    Stopped(Cause),
     /// For a reason that this version does not know.
     Other(String),
 }
 
 impl Why {
-    fn parse(word: &str, argument: Option<&str>) -> Why {
-        match word {
+    /// As the agent says it. None: it says nothing.
+    pub fn parse<'a>(mut words: impl Iterator<Item = &'a str>) -> Option<Why> {
+        let (word, argument) = (words.next()?, words.next());
+        Some(match word {
             "orphan" => Why::Orphan(argument.and_then(|seconds| seconds.parse().ok())),
             "full" => Why::Full,
+            "stopped" => Why::Stopped(argument.and_then(cause_of).unwrap_or(Cause::Own)),
             other => Why::Other(other.escape_debug().to_string()),
-        }
+        })
     }
+}
+
+/// How the agent is told for what cause a test is to end.
+const CAUSES: [(Cause, &str); 4] =
+    [(Cause::Test, "test"), (Cause::Host, "host"), (Cause::Own, "own"), (Cause::Cancelled, "cancelled")];
+
+/// The word for the cause for which a test is to end. It is said again in its last line, as [`Why::Stopped`].
+pub(crate) fn word_of(cause: Cause) -> &'static str {
+    CAUSES.iter().find(|(known, _)| *known == cause).map_or("own", |(_, word)| word)
+}
+
+fn cause_of(word: &str) -> Option<Cause> {
+    CAUSES.iter().find(|(_, known)| *known == word).map(|(cause, _)| *cause)
 }
 
 /// The wrapper's last line as it was found.
@@ -115,7 +134,7 @@ impl Scanner {
         let status = words.next()?.parse().ok()?;
         let control = words.next()?.parse().ok()?;
         let output = words.next()?.parse().ok()?;
-        let why = words.next().map(|word| Why::parse(word, words.next()));
+        let why = Why::parse(words);
         let length = end + 1;
         let surplus = self.held.len() - length;
         self.held.clear();
@@ -158,10 +177,13 @@ mod tests {
 
     #[test]
     fn the_last_line_says_why_and_nothing_behind_it_is_taken() {
-        let cases: [(&str, Option<Why>, usize); 5] = [
+        let cases: [(&str, Option<Why>, usize); 8] = [
             (" orphan\n", Some(Why::Orphan(None)), 0),
             (" orphan 3600\n", Some(Why::Orphan(Some(3600))), 0),
             (" full\nnoop\n", Some(Why::Full), 5),
+            (" stopped cancelled\n", Some(Why::Stopped(Cause::Cancelled)), 0),
+            (" stopped test\n", Some(Why::Stopped(Cause::Test)), 0),
+            (" stopped new\n", Some(Why::Stopped(Cause::Own)), 0),
             (" \u{1b}new\n", Some(Why::Other("\\u{1b}new".into())), 0),
             ("\nresult 2\n{}", None, 11),
         ];

@@ -34,6 +34,12 @@ fn the_last_line_says_whose_doing_the_end_was() {
             Cause::Host,
             Some("ended on its host: there is no space left for what the test sends"),
         ),
+        (format!("{sent} {printed} stopped cancelled"), Cause::Cancelled, Some("cancelled")),
+        (
+            format!("{sent} {printed} stopped own"),
+            Cause::Own,
+            Some("ended by atex-exec, for a reason that is not on record"),
+        ),
         (format!("{sent} {printed} new"), Cause::Host, Some("ended on its host: new")),
         (
             format!("{} {printed}", sent + 1),
@@ -57,6 +63,39 @@ fn the_last_line_says_whose_doing_the_end_was() {
         assert_eq!((done.cause, done.note.as_deref()), (cause, note), "{line}");
         let outcome = if cause == Cause::Test { Outcome::Pass } else { Outcome::Infra };
         assert_eq!(done.outcome, outcome, "{line}");
+    }
+}
+
+#[test]
+fn what_was_ended_by_its_own_fault_is_at_that_fault_for_whoever_goes_on() {
+    for (sent, note) in [
+        ("duration 2m\n", "duration limit of 2m reached"),
+        ("garbage\n", "protocol error: `garbage` at byte 0 "),
+    ] {
+        let dir = fast_dir();
+        let job = job(dir.path());
+        let mut attempt = attempt_at(&job);
+        let (control, output) = (START.control + sent.len() as u64, START.output);
+        let spool = format!("{sent}{WORD} 137 {control} {output} stopped test\n");
+        attempt.control(spool.as_bytes(), Duration::ZERO);
+        let done = attempt.finish(Duration::ZERO);
+        assert_eq!((done.outcome, done.cause, done.exit), (Outcome::Error, Cause::Test, None));
+        assert!(done.note.as_ref().is_some_and(|found| found.starts_with(note)), "{:?}", done.note);
+    }
+}
+
+#[test]
+fn what_was_to_end_when_it_is_found_again_is_to_end() {
+    for (why, cause) in [
+        (Why::Stopped(Cause::Cancelled), Some(Cause::Cancelled)),
+        (Why::Stopped(Cause::Own), Some(Cause::Own)),
+        (Why::Stopped(Cause::Test), None),
+        (Why::Orphan(Some(1)), None),
+    ] {
+        let dir = fast_dir();
+        let mut attempt = attempt_at(&job(dir.path()));
+        attempt.found_stopping(&why);
+        assert_eq!(attempt.stopped.map(|stopped| stopped.cause), cause, "{why:?}");
     }
 }
 

@@ -115,6 +115,7 @@ impl Dispatcher {
         let running = self.tests_again(&tests);
         self.hosts_again(hosts, to_hand_on, leases);
         self.attempts_again(&tests, running);
+        self.cancelled_again(&tests);
         self.local_hosts_again();
         self.take_provisioned(said);
         self.catch_up(postponed);
@@ -246,6 +247,15 @@ impl Dispatcher {
                 self.host_ended(host);
             }
             self.hold_again(host);
+        }
+    }
+
+    /// Does what was decided before we died, and had not come to its end.
+    fn cancelled_again(&mut self, tests: &[PastTest]) {
+        for (n, past) in (0..).zip(tests) {
+            if past.is_cancelled && !matches!(past.now, Progress::Settled(_)) {
+                self.apply(Event::TestCancelled { test: TestId(n) });
+            }
         }
     }
 

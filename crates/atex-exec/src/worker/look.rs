@@ -2,6 +2,8 @@
 
 use atex_model::report::Cause;
 
+use crate::trailer::Why;
+
 /// The agent's answer to `look`.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub(super) struct Sight {
@@ -20,6 +22,8 @@ pub(super) struct Sight {
     /// What lies below in the spools is not there any more.
     pub freed: (u64, u64),
     pub state: Seen,
+    /// It was to end, and has not been seen to.
+    pub why: Option<Why>,
 }
 
 /// What the test does.
@@ -60,6 +64,7 @@ impl Sight {
                 "word" => sight.word = text(),
                 "start" => sight.start = pair(),
                 "freed" => sight.freed = pair().unwrap_or_default(),
+                "why" => sight.why = Why::parse(value.split_whitespace()),
                 "state" => {
                     sight.state = match value {
                         "running" => Seen::Running,
@@ -110,8 +115,12 @@ mod tests {
             start: Some((10, 20)),
             freed: (5, 20),
             state: Seen::Ended,
+            why: None,
         };
         assert_eq!(Sight::parse(answer), expected);
+        let why = |answer: &str| Sight::parse(answer).why;
+        assert_eq!(why("state=running\nwhy=stopped cancelled"), Some(Why::Stopped(Cause::Cancelled)));
+        assert_eq!(why("why="), None);
         assert_eq!(Sight::parse("sh: 0: cannot open\n"), Sight::default());
     }
 

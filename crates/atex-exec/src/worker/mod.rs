@@ -325,7 +325,11 @@ impl Worker {
             Step::SetUp(stage) => self.stage_ended(stage, errand, end, context),
             Step::Look => self.seen(&errand.out, context),
             Step::Left => self.sizes_of_what_is_left(&errand.out, context),
-            Step::Sizes => self.sizes(&errand.out, context),
+            Step::Sizes => {
+                self.sizes(&errand.out, context);
+                // Its end may have come meanwhile.
+                self.settle_if_complete(context);
+            }
             Step::Stop { .. } => self.settle_if_complete(context),
             Step::Farewell if !matches!(&end, Ok(exit) if exit.is_success()) => self.say_bye(context),
             Step::Farewell | Step::Bye => self.close(context),

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use host::{Host, PLENTY, Session, end, run_order, skip};
+use host::{End, Host, PLENTY, Session, end, run_order, skip};
 
 // ---- Tests one after another ----
 
@@ -148,8 +148,9 @@ fn a_test_that_is_killed_is_dead_with_all_that_it_has_started() {
             session.run("WORD", test);
             let base = session.next.0 - session.begin.0;
             session.control.until_length(base + 3);
-            host.call(&["stop", "KILL"], b"");
-            assert_eq!(session.end("WORD").status, 137, "{}: {test}", host.shell);
+            host.call(&["stop", "KILL", "WORD", "test"], b"");
+            let ended = session.end("WORD");
+            assert_eq!((ended.status, ended.why.as_str()), (137, "stopped test"), "{}: {test}", host.shell);
             let left = host.processes();
             let left: Vec<_> =
                 left.iter().filter(|line| line.contains("sleep 1000") || line.contains("run ")).collect();
@@ -167,11 +168,11 @@ fn a_test_can_be_killed_over_the_session_that_has_started_it() {
             "echo on >&$C; until [ -e ../go ]; do sleep 0.01; done; echo still >&$C; sleep 1000",
         );
         session.control.until_contains("on\n");
-        session.order("kill OTHER\nbeat\n");
+        session.order("kill OTHER cancelled\nbeat\n");
         host.touch("go");
         session.control.until_contains("still\n");
-        session.order("kill WORD\n");
-        assert_eq!(session.end("WORD"), end("on\nstill\n", "", 137), "{}", host.shell);
+        session.order("kill WORD cancelled\n");
+        assert_eq!(session.end("WORD"), stopped("on\nstill\n", 137, "cancelled"), "{}", host.shell);
         assert_eq!(session.test("NEXT", "echo hi"), end("", "hi\n", 0), "{}", host.shell);
     }
 }
@@ -183,8 +184,9 @@ fn a_test_can_be_asked_to_end() {
         // Bash does not hear of an interrupt at the moment when a command ends by itself.
         session.run("WORD", "trap 'echo asked; exit 9' INT; echo on >&$C; sleep 1000");
         session.control.until_contains("on\n");
-        host.call(&["stop", "INT", "WORD"], b"");
-        assert_eq!(session.end("WORD"), end("on\n", "asked\n", 9), "{}", host.shell);
+        host.call(&["stop", "INT", "WORD", "cancelled"], b"");
+        let expected = End { printed: "asked\n".into(), ..stopped("on\n", 9, "cancelled") };
+        assert_eq!(session.end("WORD"), expected, "{}", host.shell);
     }
 }
 
@@ -192,16 +194,51 @@ fn a_test_can_be_asked_to_end() {
 fn a_test_is_asked_to_end_that_is_about_to_begin_and_no_other() {
     for host in Host::all() {
         let mut session = host.serve();
-        let mut early = host.command(&["stop", "TERM", "WORD"]).stdin(Stdio::null()).spawn().unwrap();
+        let stop = ["stop", "TERM", "WORD", "cancelled"];
+        let mut early = host.command(&stop).stdin(Stdio::null()).spawn().unwrap();
         session.run("WORD", "sleep 1000");
-        assert_eq!(session.end("WORD").status, 143, "{}", host.shell);
+        assert_eq!(session.end("WORD"), stopped("", 143, "cancelled"), "{}", host.shell);
         assert!(early.wait().unwrap().success());
         session.run("NEXT", "echo on >&$C; until [ -e ../go ]; do sleep 0.01; done");
         session.control.until_contains("on\n");
-        host.call(&["stop", "TERM", "WORD"], b"");
+        host.call(&stop, b"");
         host.touch("go");
-        assert_eq!(session.end("NEXT").status, 0, "{}", host.shell);
+        assert_eq!(session.end("NEXT"), end("on\n", "", 0), "{}", host.shell);
     }
+}
+
+#[test]
+fn the_first_reason_to_end_is_the_one_and_is_told_before_the_end() {
+    let why = |host: &Host| {
+        let said = host.call(&["look"], b"");
+        said.lines().find_map(|line| line.strip_prefix("why=")).map(str::to_owned)
+    };
+    for host in Host::all() {
+        let mut session = host.serve();
+        session.run(
+            "WORD",
+            "exec 2>/dev/null; trap 'echo asked >&$C' TERM; echo on >&$C; while :; do sleep 1000 || :; done",
+        );
+        session.control.until_contains("on\n");
+        assert_eq!(why(&host), None, "{}", host.shell);
+        host.call(&["stop", "TERM", "WORD", "cancelled"], b"");
+        session.control.until_contains("asked\n");
+        session.order("kill OTHER own\n");
+        assert_eq!(why(&host).as_deref(), Some("stopped cancelled"), "{}", host.shell);
+        session.order("kill WORD own\n");
+        assert_eq!(session.end("WORD"), stopped("on\nasked\n", 137, "cancelled"), "{}", host.shell);
+        assert_eq!((why(&host), host.look("state")), (None, "ended".into()), "{}", host.shell);
+        assert_eq!(session.test("NEXT", "echo hi"), end("", "hi\n", 0), "{}", host.shell);
+        assert_eq!(why(&host), None, "{}", host.shell);
+        // It is too late for a reason.
+        host.call(&["stop", "TERM", "NEXT", "cancelled"], b"");
+        assert_eq!((why(&host), host.look("end").ends_with("cancelled")), (None, false), "{}", host.shell);
+    }
+}
+
+/// The end of a test that atex-exec wanted.
+fn stopped(sent: &str, status: u64, cause: &str) -> End {
+    End { why: format!("stopped {cause}"), ..end(sent, "", status) }
 }
 
 #[test]

@@ -104,7 +104,7 @@ impl Worker {
         run.ending = Ending::Asked { until: Instant::now() + context.waits.grace };
         if self.errand.is_none() && self.connection.is_some() {
             let stop = Step::Stop { by_force: false };
-            let words = format!("stop TERM {}", run.attempt.word());
+            let words = format!("stop TERM {} {}", run.attempt.word(), run.cause());
             self.errand(stop, &self.agent(&words), Stdin::empty(), context);
         }
     }
@@ -127,12 +127,13 @@ impl Worker {
         run.ending = Ending::Killing { again: now + KILL_AGAIN, until };
         // On a host that can start no more programs this is the only way. An end of that session is noticed elsewhere.
         if let Some(serve) = &self.serve {
-            let _ = serve.running.write(format!("kill {}\n", run.attempt.word()));
+            let _ = serve.running.write(format!("kill {} {}\n", run.attempt.word(), run.cause()));
         }
         // Two at a time might leave one under way that hits the next test.
         if self.errand.is_none() && self.connection.is_some() {
             let stop = Step::Stop { by_force: true };
-            self.errand(stop, &self.agent("stop KILL"), Stdin::empty(), context);
+            let words = format!("stop KILL {} {}", run.attempt.word(), run.cause());
+            self.errand(stop, &self.agent(&words), Stdin::empty(), context);
         }
     }
 

@@ -239,10 +239,14 @@ impl Worker {
         self.has_terminals = true;
         let setup_id = setup.id;
         self.prepared = is_whole.then(|| (setup, Arc::new(Needs::of(&job.test))));
-        let (attempt, elapsed) = match restored(&job, sight, context) {
+        let (mut attempt, elapsed) = match restored(&job, sight, context) {
             Ok(restored) => restored,
             Err(done) => return context.tell(self.id, News::Ended { done, lost: false }),
         };
+        // An earlier life has begun to end it.
+        if let Some(why) = sight.why.as_ref().filter(|_| sight.word.as_deref() == Some(attempt.word())) {
+            attempt.found_stopping(why);
+        }
         let now = Instant::now();
         let started = now.checked_sub(elapsed).unwrap_or(now);
         self.state = State::Running(Box::new(Running::new(attempt, job, setup_id, started)));

@@ -15,7 +15,7 @@ use crate::artifacts::Artifacts;
 use crate::attempt::{Attempt, Done, Job, SpoolStart};
 use crate::pool::{Context, News};
 use crate::script::{Surroundings, needs_terminal, script};
-use crate::trailer::Scanner;
+use crate::trailer::{Scanner, word_of};
 use crate::unfit;
 
 /// A script of so many bytes a shell reads, byte by byte, sooner than it starts another program for that.
@@ -157,6 +157,11 @@ impl Running {
         self.attempt.disconnecting() || self.owed_cut
     }
 
+    /// Why it is to end, as its host is told: whoever finds it there may not know.
+    fn cause(&self) -> &'static str {
+        word_of(self.attempt.stopped.as_ref().map_or(Cause::Own, |stopped| stopped.cause))
+    }
+
     fn deadline(&self) -> Instant {
         let ending = match self.ending {
             // A limit of centuries is beyond what an Instant holds.
@@ -174,6 +179,11 @@ impl Running {
 impl Ending {
     fn is_by_force(self) -> bool {
         matches!(self, Ending::Killing { .. })
+    }
+
+    /// Whether it is being ended. One that has been asked to end has its time for that, whatever it says meanwhile.
+    fn is_decided(self) -> bool {
+        matches!(self, Ending::Asked { .. } | Ending::Killing { .. })
     }
 }
 
@@ -355,7 +365,7 @@ impl Worker {
         }
         self.close_channel(context);
         let State::Running(run) = &self.state else { return };
-        if run.attempt.stopped.is_some() && !run.ending.is_by_force() && !is_complete {
+        if run.attempt.stopped.is_some() && !run.ending.is_decided() && !is_complete {
             self.kill(context);
         }
         self.caught_up(context);
