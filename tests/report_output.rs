@@ -69,7 +69,7 @@ fn the_same_stream_gives_the_same_report() {
     let row = |n: u32| RESULT.replace("/t", &format!("/t{n}"));
     let mut lines: Vec<String> = (0..40).map(started).chain((20..60).map(row)).collect();
     lines.push(String::new());
-    dir.write("stream", &lines.join("\n"));
+    dir.write("stream", lines.join("\n"));
     for format in
         ["jsonl", "csv", "tsv", "junit", "html", "tap", "markdown", "tmt", "yaml", "summary", "sort"]
     {
