@@ -1,7 +1,7 @@
 //! Reports for programs: each format takes a stream of events and writes what its readers expect.
 //!
 //! **A new format** is one file here and one line in the table below. Its file has the options that are
-//! particular to it, and a function that makes an [`Export`] of them. What all have in common, reading, leaving out repeats
+//! particular to it, and a function that makes an `Export` of them. What all have in common, reading, leaving out repeats
 //! (`recall`), files, packing and the exit status, is here.
 
 mod files;
