@@ -71,7 +71,7 @@ impl Screen {
 }
 
 /// Runs a shell command line at a terminal of 60 columns.
-fn at_terminal(dir: &Dir, command: &str) -> Command {
+pub fn at_terminal(dir: &Dir, command: &str) -> Command {
     let mut script = dir.command("script");
     let command = format!("stty cols 60 rows 20 -opost; {command}");
     script.args(["-qec", &command, "/dev/null"]).env("TERM", "xterm").env("SHELL", "/bin/sh");

@@ -51,6 +51,7 @@ mod report_gates;
 mod report_history;
 mod report_input;
 mod report_output;
+mod report_terminal;
 mod scripts;
 mod setup;
 mod stream;
